@@ -1,0 +1,1 @@
+"""Annotators, their keys and roles, and the projects they may see."""

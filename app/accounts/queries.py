@@ -1,0 +1,136 @@
+"""All SQL of the accounts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, delete, func, select, true, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.storage.tables import Annotator, AnnotatorProject, Assignment, Project
+
+_LAST_ADMIN_LOCK = 0x61646D69  # "admi": who takes away an admin waits for who does the same
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorRow:
+    """An annotator, and the names of its projects (None: all)."""
+
+    annotator: Annotator
+    projects: list[str] | None
+
+
+async def find_by_key_hash(session: AsyncSession, key_hash: bytes) -> Annotator | None:
+    """The active annotator with that key. Served by the unique index on ``key_hash``."""
+    return await session.scalar(
+        select(Annotator).where(Annotator.key_hash == key_hash, Annotator.active)
+    )
+
+
+async def find_by_name(session: AsyncSession, name: str, *, lock: bool = False) -> Annotator | None:
+    """The annotator of that name, its row locked if asked."""
+    statement = select(Annotator).where(Annotator.name == name)
+    return await session.scalar(statement.with_for_update() if lock else statement)
+
+
+async def insert_annotator(
+    session: AsyncSession, *, name: str, role: str, key_hash: bytes, all_projects: bool
+) -> Annotator | None:
+    """Add an annotator; None if the name is taken."""
+    return await session.scalar(
+        insert(Annotator)
+        .values(name=name, role=role, key_hash=key_hash, all_projects=all_projects)
+        .on_conflict_do_nothing(index_elements=[Annotator.name])
+        .returning(Annotator)
+    )
+
+
+async def list_annotators(
+    session: AsyncSession, *, after_id: int, limit: int, name: str | None = None
+) -> list[AnnotatorRow]:
+    """A page of annotators by id, or the one of that name."""
+    members = (
+        select(func.array_agg(Project.name).label("names"))
+        .join(AnnotatorProject, AnnotatorProject.project_id == Project.id)
+        .where(AnnotatorProject.annotator_id == Annotator.id)
+        .lateral()
+    )
+    chosen: ColumnElement[bool] = Annotator.id > after_id
+    if name is not None:
+        chosen &= Annotator.name == name
+    rows = await session.execute(
+        select(Annotator, members.c.names)
+        .join(members, true())
+        .where(chosen)
+        .order_by(Annotator.id)
+        .limit(limit)
+        .execution_options(populate_existing=True)
+    )
+    return [
+        AnnotatorRow(annotator, None if annotator.all_projects else sorted(names or []))
+        for annotator, names in rows
+    ]
+
+
+async def is_member(session: AsyncSession, annotator_id: int, project_id: int) -> bool:
+    """Whether an annotator without ``all_projects`` may see a project."""
+    return (
+        await session.scalar(
+            select(true()).where(
+                AnnotatorProject.annotator_id == annotator_id,
+                AnnotatorProject.project_id == project_id,
+            )
+        )
+        or False
+    )
+
+
+async def project_ids(session: AsyncSession, names: Sequence[str]) -> dict[str, int]:
+    """The numbers of the projects of these names; unknown names are left out."""
+    rows = await session.execute(select(Project.name, Project.id).where(Project.name.in_(names)))
+    return dict(rows.all())
+
+
+async def set_projects(
+    session: AsyncSession, annotator_id: int, project_ids: Sequence[int] | None
+) -> None:
+    """Make these the annotator's projects (None: all)."""
+    await session.execute(
+        delete(AnnotatorProject).where(AnnotatorProject.annotator_id == annotator_id)
+    )
+    if project_ids:
+        await session.execute(
+            insert(AnnotatorProject),
+            [{"annotator_id": annotator_id, "project_id": number} for number in project_ids],
+        )
+    await session.execute(
+        update(Annotator)
+        .where(Annotator.id == annotator_id)
+        .values(all_projects=project_ids is None)
+    )
+
+
+async def lock_admins(session: AsyncSession) -> None:
+    """Let one transaction at a time take an admin away."""
+    await session.execute(select(func.pg_advisory_xact_lock(_LAST_ADMIN_LOCK)))
+
+
+async def has_other_active_admin(session: AsyncSession, annotator_id: int) -> bool:
+    """Whether an active admin would be left without this annotator."""
+    return (
+        await session.scalar(
+            select(true())
+            .where(Annotator.role == "admin", Annotator.active, Annotator.id != annotator_id)
+            .limit(1)
+        )
+        or False
+    )
+
+
+async def expire_leases(session: AsyncSession, annotator_id: int) -> None:
+    """Let everything that an annotator holds lapse now, so that the next claim may take it."""
+    await session.execute(
+        update(Assignment)
+        .where(Assignment.annotator_id == annotator_id, Assignment.status == "held")
+        .values(expires_at=func.clock_timestamp())
+    )

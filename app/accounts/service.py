@@ -1,0 +1,212 @@
+"""Who may do what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts import queries
+from app.accounts.keys import hash_key, new_key
+from app.accounts.queries import AnnotatorRow
+from app.accounts.schemas import AnnotatorChange, NewAnnotator
+from app.errors import (
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    LastAdmin,
+    NameTaken,
+    Unauthenticated,
+    UnknownAnnotator,
+)
+from app.storage.tables import Annotator
+
+ADMIN_NAME = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever made the request: the annotator whose key it carries."""
+
+    id: int
+    name: str
+    role: str
+    all_projects: bool
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether everything is allowed."""
+        return self.role == "admin"
+
+
+async def authenticate(session: AsyncSession, authorization: str | None) -> Principal:
+    """Who sends this ``Authorization`` header.
+
+    Raises:
+        Unauthenticated: there is none, or nobody active has that key.
+    """
+    scheme, _, key = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthenticated("send your key as `Authorization: Bearer <key>`")
+    annotator = await queries.find_by_key_hash(session, hash_key(key.strip()))
+    if annotator is None:
+        raise Unauthenticated("no active annotator has this key")
+    return Principal(annotator.id, annotator.name, annotator.role, annotator.all_projects)
+
+
+def require_admin(principal: Principal) -> Principal:
+    """Let an admin through.
+
+    Raises:
+        Forbidden: the key is an annotator's.
+    """
+    if not principal.is_admin:
+        raise Forbidden("this call needs an admin's key")
+    return principal
+
+
+async def may_see_project(session: AsyncSession, principal: Principal, project_id: int) -> bool:
+    """Whether a project is one of the principal's."""
+    if principal.is_admin or principal.all_projects:
+        return True
+    return await queries.is_member(session, principal.id, project_id)
+
+
+async def create_annotator(session: AsyncSession, new: NewAnnotator) -> tuple[AnnotatorRow, str]:
+    """Add an annotator; gives its key, which is not kept.
+
+    Raises:
+        NameTaken: somebody has that name, active or not.
+        InvalidInput: a project does not exist.
+    """
+    chosen = await _project_ids(session, new.projects)
+    key = new_key()
+    annotator = await queries.insert_annotator(
+        session,
+        name=new.name,
+        role=new.role,
+        key_hash=hash_key(key),
+        all_projects=chosen is None,
+    )
+    if annotator is None:
+        raise NameTaken("an annotator of that name exists")
+    if chosen is not None:
+        await queries.set_projects(session, annotator.id, chosen)
+    return await _row(session, annotator.name), key
+
+
+async def change_annotator(
+    session: AsyncSession, name: str, change: AnnotatorChange
+) -> AnnotatorRow:
+    """Change role, projects or activity; what is not set in ``change`` stays.
+
+    Raises:
+        UnknownAnnotator: nobody has that name.
+        LastAdmin: no active admin would be left.
+        InvalidInput: a project does not exist, or ``role`` or ``active`` is null.
+    """
+    given = change.model_fields_set
+    for field in ("role", "active"):
+        if field in given and getattr(change, field) is None:
+            error = FieldError(("body", field), "must not be null")
+            raise InvalidInput(f"{field}: {error.msg}", errors=(error,))
+    if "role" in given or "active" in given:
+        await queries.lock_admins(session)
+    annotator = await _find(session, name)
+    role = change.role or annotator.role
+    active = annotator.active if change.active is None else change.active
+    await _keep_an_admin(session, annotator, stays=role == "admin" and active)
+    annotator.role, annotator.active = role, active
+    await session.flush()
+    if not active:
+        await queries.expire_leases(session, annotator.id)
+    if "projects" in given:
+        chosen = await _project_ids(session, change.projects)
+        await queries.set_projects(session, annotator.id, chosen)
+    return await _row(session, name)
+
+
+async def deactivate_annotator(session: AsyncSession, name: str) -> None:
+    """Take an annotator's key away at once, and let go of what it holds; its labels stay.
+
+    Raises:
+        UnknownAnnotator: nobody has that name.
+        LastAdmin: no active admin would be left.
+    """
+    await change_annotator(session, name, AnnotatorChange(active=False))
+
+
+async def rotate_key(session: AsyncSession, name: str) -> str:
+    """Give an annotator a new key; the old one stops working.
+
+    Raises:
+        UnknownAnnotator: nobody has that name.
+    """
+    annotator = await _find(session, name)
+    key = new_key()
+    annotator.key_hash = hash_key(key)
+    await session.flush()
+    return key
+
+
+async def ensure_admin(session: AsyncSession, key: str | None) -> str | None:
+    """Make the annotator ``admin`` if it is missing, and ``key`` its key if one is given.
+
+    Gives the key that was set now; None where nothing changed.
+    """
+    annotator = await queries.find_by_name(session, ADMIN_NAME, lock=True)
+    if annotator is None:
+        chosen = key or new_key()
+        made = await queries.insert_annotator(
+            session,
+            name=ADMIN_NAME,
+            role="admin",
+            key_hash=hash_key(chosen),
+            all_projects=True,
+        )
+        if made is not None:
+            return chosen
+        annotator = await _find(session, ADMIN_NAME)
+    if key is None or annotator.key_hash == hash_key(key):
+        return None
+    annotator.key_hash = hash_key(key)
+    await session.flush()
+    return key
+
+
+async def list_annotators(
+    session: AsyncSession, *, after_id: int, limit: int
+) -> Sequence[AnnotatorRow]:
+    """A page of annotators, oldest first."""
+    return await queries.list_annotators(session, after_id=after_id, limit=limit)
+
+
+async def _find(session: AsyncSession, name: str) -> Annotator:
+    annotator = await queries.find_by_name(session, name, lock=True)
+    if annotator is None:
+        raise UnknownAnnotator("no annotator has that name")
+    return annotator
+
+
+async def _row(session: AsyncSession, name: str) -> AnnotatorRow:
+    (row,) = await queries.list_annotators(session, after_id=0, limit=1, name=name)
+    return row
+
+
+async def _keep_an_admin(session: AsyncSession, annotator: Annotator, *, stays: bool) -> None:
+    was_admin = annotator.role == "admin" and annotator.active
+    if was_admin and not stays and not await queries.has_other_active_admin(session, annotator.id):
+        raise LastAdmin("the last active admin stays an active admin")
+
+
+async def _project_ids(session: AsyncSession, names: Sequence[str] | None) -> list[int] | None:
+    if names is None:
+        return None
+    known = await queries.project_ids(session, names)
+    errors = tuple(
+        FieldError(("body", "projects", number), "no project has that name")
+        for number, name in enumerate(names)
+        if name not in known
+    )
+    if errors:
+        raise InvalidInput(f"projects: {errors[0].msg}", errors=errors)
+    return sorted(known.values())

@@ -1,0 +1,259 @@
+"""Hand out pairs: one claim, one transaction."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from sqlalchemy import Select, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.service import Principal
+from app.annotation import ledger, queries
+from app.annotation.ledger import Change
+from app.annotation.queries import HeldPair
+from app.annotation.release import lapse_expired
+from app.projects import service as projects
+from app.storage.notifications import Channel, notify
+from app.storage.tables import Pair, Project
+
+_STRATEGY = "strategy"
+_EXPLORATION = "exploration"
+_CLAIMS_BETWEEN_PLANS = 256
+_RETRY_SECONDS_PENDING = 2
+_RETRY_SECONDS_LONGEST = 30
+
+
+class Status(StrEnum):
+    """What the answer means for an annotator who got nothing."""
+
+    OK = "ok"
+    WAITING = "waiting"
+    EXHAUSTED = "exhausted"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """Who wants how many pairs of which project, and for how long (None: the project's lease)."""
+
+    principal: Principal
+    project_name: str
+    budget: int
+    lease_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an annotator holds now, at most ``budget`` of it, and why it may be nothing."""
+
+    pairs: Sequence[HeldPair]
+    project: Project
+    pending_prompts: int
+    status: Status
+    retry_after: int | None
+
+
+async def claim_pairs(session: AsyncSession, request: ClaimRequest) -> Claim:
+    """Reserve up to ``request.budget`` of the plan's first open pairs for one annotator.
+
+    Pairs the annotator already holds come first and are not renewed, so that asking again is
+    harmless. A lapsed assignment of somebody else's is free to claim. Times are the database's.
+
+    Raises:
+        UnknownProject: no project has that name, or it is not one of the annotator's.
+    """
+    project = await projects.lock_project_by_name(session, request.project_name, request.principal)
+    principal = request.principal
+    standing = await queries.standing(session, project.id, principal.id)
+    if standing.is_any_expired:
+        await lapse_expired(session, project)
+        standing = await queries.standing(session, project.id, principal.id)
+    wanted = request.budget - standing.held
+    picked = await _pick(session, project, principal, wanted)
+    if picked:
+        await _hand_out(session, project, picked, principal.id, request.lease_seconds)
+    if len(picked) < wanted or _is_time_to_plan(project, len(picked)):
+        await notify(session, Channel.PLAN_LOW, str(project.id))
+    held: Sequence[HeldPair] = []
+    if picked or standing.held:
+        held = await queries.held_pairs(session, project.id, principal.id, limit=request.budget)
+    if held:
+        return Claim(held, project, standing.pending_prompts, Status.OK, None)
+    is_intake_under_way = bool(standing.pending_prompts or standing.unplanned_prompts)
+    status, retry_after = await _why_nothing(
+        session, project, principal, is_intake_under_way=is_intake_under_way
+    )
+    return Claim([], project, standing.pending_prompts, status, retry_after)
+
+
+async def _pick(
+    session: AsyncSession, project: Project, principal: Principal, wanted: int
+) -> list[Pair]:
+    """The first open pairs whose cost still fits, at most ``wanted``.
+
+    The arms are dealt so that exploration has its share of all assignments, evenly.
+    """
+    queues = {
+        arm: _Queue(session, project, principal, arm, wanted) for arm in (_STRATEGY, _EXPLORATION)
+    }
+    explored = project.exploration_assigned
+    assigned = project.strategy_assigned + explored
+    picked: list[Pair] = []
+    promised = Decimal(0)
+    while len(picked) < wanted:
+        is_due = explored + 1 <= project.exploration * (assigned + 1)
+        first, other = (_EXPLORATION, _STRATEGY) if is_due else (_STRATEGY, _EXPLORATION)
+        pair = await queues[first].next(promised) or await queues[other].next(promised)
+        if pair is None:
+            break
+        picked.append(pair)
+        promised += ledger.expected_cost(project, pair.expected_seconds)
+        assigned += 1
+        explored += pair.arm == _EXPLORATION
+    return picked
+
+
+class _Queue:
+    """The open pairs of one arm in the order of the plan, read when the first is wanted."""
+
+    def __init__(
+        self, session: AsyncSession, project: Project, principal: Principal, arm: str, limit: int
+    ) -> None:
+        self._session = session
+        self._project = project
+        self._first_open = _first_open(project, principal, arm)
+        self._limit = limit
+        self._pairs: deque[Pair] = deque()
+        self._given: list[int] = []
+        self._is_read_to_the_end = False
+
+    async def next(self, promised: Decimal) -> Pair | None:
+        """The next pair that fits what remains of the budget less what is promised already."""
+        while True:
+            while self._pairs:
+                pair = self._pairs.popleft()
+                cost = ledger.expected_cost(self._project, pair.expected_seconds)
+                if ledger.fits(self._project, promised + cost):
+                    self._given.append(pair.id)
+                    return pair
+            if self._is_read_to_the_end:
+                return None
+            await self._read(ledger.longest_that_fits(self._project, promised))
+
+    async def _read(self, longest: float | None) -> None:
+        statement = self._first_open.limit(self._limit)
+        if longest is not None:
+            statement = statement.where(Pair.expected_seconds <= longest)
+        if self._given:
+            statement = statement.where(Pair.id.not_in(self._given))
+        self._pairs.extend(await self._session.scalars(statement))
+        # A pair that did not fit may hide a shorter one; where costs are equal, there is none.
+        is_cost_equal = self._project.unit == "labels" or self._project.budget_limit is None
+        self._is_read_to_the_end = is_cost_equal or len(self._pairs) == 0
+
+
+def _first_open(project: Project, principal: Principal, arm: str) -> Select[Pair]:
+    """The open pairs of an arm, in the order of the plan. Served by ``ix_pairs_open``.
+
+    The project's row is locked, so no other claim is under way: ``SKIP LOCKED`` passes over pairs
+    that the planner is taking out.
+    """
+    return (
+        select(Pair)
+        .where(
+            Pair.project_id == project.id,
+            Pair.arm == arm,
+            Pair.open,
+            queries.not_taken_by(principal),
+        )
+        .order_by(Pair.position, Pair.id)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+# The side is drawn once, and kept when the pair comes back to its annotator.
+_HAND_OUT = text(
+    """
+    WITH picked AS (
+        SELECT * FROM unnest(CAST(:pair_ids AS bigint[]), CAST(:costs AS numeric[]))
+        WITH ORDINALITY AS picked (pair_id, cost, place)
+    ), held AS (
+        UPDATE pairs SET held = held + 1, handed_out = true
+        FROM picked WHERE pairs.id = picked.pair_id
+    ), dealt AS (
+        UPDATE projects
+        SET strategy_assigned = strategy_assigned + :strategy,
+            exploration_assigned = exploration_assigned + :exploration
+        WHERE id = :project_id
+    )
+    INSERT INTO assignments (
+        project_id, pair_id, annotator_id, swapped, status, lease_seconds, expires_at, reserved
+    )
+    SELECT
+        :project_id, pair_id, :annotator_id, random() < 0.5, 'held', :lease_seconds,
+        clock_timestamp() + make_interval(secs => :lease_seconds), cost
+    FROM picked
+    ORDER BY place
+    ON CONFLICT (pair_id, annotator_id) DO UPDATE
+    SET status = 'held', lease_seconds = excluded.lease_seconds,
+        expires_at = excluded.expires_at, reserved = excluded.reserved
+    RETURNING id, reserved
+    """
+)
+
+
+async def _hand_out(
+    session: AsyncSession,
+    project: Project,
+    pairs: Sequence[Pair],
+    annotator_id: int,
+    lease_seconds: int | None,
+) -> None:
+    explored = sum(pair.arm == _EXPLORATION for pair in pairs)
+    handed = await session.execute(
+        _HAND_OUT,
+        {
+            "project_id": project.id,
+            "annotator_id": annotator_id,
+            "lease_seconds": lease_seconds or project.lease_seconds,
+            "pair_ids": [pair.id for pair in pairs],
+            "strategy": len(pairs) - explored,
+            "exploration": explored,
+            "costs": [ledger.expected_cost(project, pair.expected_seconds) for pair in pairs],
+        },
+    )
+    changes = [Change("reserve", reserved=row.reserved, assignment_id=row.id) for row in handed]
+    await ledger.record(session, project, changes)
+
+
+def _is_time_to_plan(project: Project, just_assigned: int) -> bool:
+    before = project.strategy_assigned + project.exploration_assigned
+    after = before + just_assigned
+    return before // _CLAIMS_BETWEEN_PLANS != after // _CLAIMS_BETWEEN_PLANS
+
+
+async def _why_nothing(
+    session: AsyncSession, project: Project, principal: Principal, *, is_intake_under_way: bool
+) -> tuple[Status, int | None]:
+    outlook = await queries.outlook(session, project, principal)
+    lapse = outlook.seconds_to_next_lapse
+    until_lapse = (
+        _RETRY_SECONDS_LONGEST
+        if lapse is None
+        else max(1, min(_RETRY_SECONDS_LONGEST, round(lapse + 0.5)))
+    )
+    longest = ledger.longest_that_fits(project)
+    nothing_left = longest is not None and longest <= 0
+    if nothing_left or (outlook.open_for_annotator and longest is not None):
+        # Pairs are open, or would be, but none fits what remains.
+        if project.reserved:
+            return Status.WAITING, until_lapse
+        return Status.EXHAUSTED, None
+    if is_intake_under_way or outlook.more_to_plan or outlook.open_for_annotator:
+        return Status.WAITING, _RETRY_SECONDS_PENDING
+    if lapse is not None:
+        return Status.WAITING, until_lapse
+    return Status.COMPLETE, None

@@ -1,0 +1,357 @@
+"""All SQL of the annotation room, the claim's own apart (``claim.py``)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.accounts.service import Principal
+from app.storage.tables import Assignment, Label, Pair, Project, Prompt, Response
+from app.storage.tables import ProjectIntake as _Intake
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPair:
+    """A held assignment with all that its annotator is shown."""
+
+    assignment: Assignment
+    pair: Pair
+    content: Any
+    first_text: str
+    second_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Why there may be nothing to hand out now, and whether there will be."""
+
+    more_to_plan: bool
+    open_for_annotator: bool
+    seconds_to_next_lapse: float | None
+    """Until the next pair that somebody else holds, and this annotator could get, is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredAssignment:
+    """An assignment, its pair, and the label that answers it, if one does."""
+
+    assignment: Assignment
+    pair: Pair
+    label: Label | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an annotator and a project stand before a claim."""
+
+    held: int
+    is_any_expired: bool
+    pending_prompts: int
+    unplanned_prompts: int
+
+
+async def standing(session: AsyncSession, project_id: int, annotator_id: int) -> Standing:
+    """What an annotator holds, whether any lease is over, and what is still to arrive.
+
+    Served by ``ix_assignments_held`` and ``ix_assignments_lease``.
+    """
+    held = select(func.count()).where(_held_by(project_id, annotator_id)).scalar_subquery()
+    row = await session.execute(
+        select(
+            held, exists().where(_expired(project_id)), _Intake.pending, _Intake.unplanned
+        ).where(_Intake.project_id == project_id)
+    )
+    return Standing(*row.one())
+
+
+def _expired(project_id: int) -> ColumnElement[bool]:
+    # Served by ix_assignments_lease.
+    return and_(
+        Assignment.project_id == project_id,
+        Assignment.status == "held",
+        Assignment.expires_at < func.clock_timestamp(),
+    )
+
+
+async def lapse_expired(
+    session: AsyncSession, project_id: int, *, but: Sequence[int]
+) -> list[Assignment]:
+    """Let the held assignments whose lease is over lapse, ``but`` these."""
+    lapsed = await session.scalars(
+        update(Assignment)
+        .where(_expired(project_id), Assignment.id.not_in(but))
+        .values(status="lapsed")
+        .returning(Assignment)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    )
+    return sorted(lapsed, key=lambda assignment: assignment.id)
+
+
+async def pairs_by_id(session: AsyncSession, pair_ids: Sequence[int]) -> dict[int, Pair]:
+    """Pairs as they are now; the project's row lock keeps them so."""
+    pairs = await session.scalars(
+        select(Pair).where(Pair.id.in_(pair_ids)).execution_options(populate_existing=True)
+    )
+    return {pair.id: pair for pair in pairs}
+
+
+async def oldest_surplus_label(session: AsyncSession, pair_id: int) -> Label | None:
+    """The first surplus label of a pair. Served by ``ix_labels_surplus``."""
+    return await session.scalar(
+        select(Label)
+        .where(Label.pair_id == pair_id, Label.status == "surplus")
+        .order_by(Label.id)
+        .limit(1)
+    )
+
+
+def _held_by(project_id: int, annotator_id: int) -> ColumnElement[bool]:
+    # Served by ix_assignments_held.
+    return and_(
+        Assignment.annotator_id == annotator_id,
+        Assignment.project_id == project_id,
+        Assignment.status == "held",
+    )
+
+
+async def held_pairs(
+    session: AsyncSession, project_id: int, annotator_id: int, *, limit: int
+) -> list[HeldPair]:
+    """What an annotator holds, in the order in which it was first handed out."""
+    first, second = aliased(Response), aliased(Response)
+    rows = await session.execute(
+        select(Assignment, Pair, Prompt.content, first.text, second.text)
+        .join(Pair, Pair.id == Assignment.pair_id)
+        .join(Prompt, Prompt.id == Pair.prompt_id)
+        .join(first, first.id == Pair.first_response_id)
+        .join(second, second.id == Pair.second_response_id)
+        .where(_held_by(project_id, annotator_id))
+        .order_by(Assignment.id)
+        .limit(limit)
+        .execution_options(populate_existing=True)
+    )
+    return [HeldPair(*row) for row in rows]
+
+
+def not_taken_by(principal: Principal) -> ColumnElement[bool]:
+    """Pairs that the annotator neither holds nor has judged, here or elsewhere.
+
+    Served by the unique indexes on pair and annotator of assignments and live labels.
+    """
+    own = aliased(Assignment)
+    holds_or_answered = exists().where(
+        own.pair_id == Pair.id,
+        own.annotator_id == principal.id,
+        own.status.in_(("held", "answered")),
+    )
+    has_judged = exists().where(
+        Label.pair_id == Pair.id,
+        Label.annotator == principal.name,
+        Label.status != "withdrawn",
+    )
+    return ~holds_or_answered & ~has_judged
+
+
+async def outlook(session: AsyncSession, project: Project, principal: Principal) -> Outlook:
+    """What an annotator for whom there is nothing now may hope for.
+
+    Served by ``ix_prompts_plannable``, ``ix_pairs_open`` and ``ix_assignments_lease``.
+    """
+    more_to_plan = exists().where(
+        Prompt.project_id == project.id,
+        Prompt.status == "ready",
+        Prompt.group_id.is_not(None),
+        Prompt.pairs_planned < Prompt.pairs_total,
+    )
+    if project.pairs_per_prompt is not None:
+        more_to_plan = more_to_plan.where(Prompt.pairs_planned < project.pairs_per_prompt)
+    open_for_annotator = exists().where(
+        Pair.project_id == project.id, Pair.open, not_taken_by(principal)
+    )
+    # The others' assignments whose pairs could come to this annotator.
+    seconds_to_next_lapse = await session.scalar(
+        select(func.extract("epoch", func.min(Assignment.expires_at) - func.clock_timestamp()))
+        .join(Pair, Pair.id == Assignment.pair_id)
+        .where(
+            Assignment.project_id == project.id,
+            Assignment.status == "held",
+            not_taken_by(principal),
+        )
+    )
+    row = (await session.execute(select(more_to_plan, open_for_annotator))).one()
+    return Outlook(
+        more_to_plan=row[0],
+        open_for_annotator=row[1],
+        seconds_to_next_lapse=(
+            None if seconds_to_next_lapse is None else float(seconds_to_next_lapse)
+        ),
+    )
+
+
+async def find_assignment(session: AsyncSession, assignment_id: int) -> Assignment | None:
+    """An assignment, whoever's it is."""
+    return await session.get(Assignment, assignment_id, populate_existing=True)
+
+
+async def find_own_projects(
+    session: AsyncSession, assignment_ids: Sequence[int], annotator_id: int
+) -> dict[int, int]:
+    """The projects of an annotator's assignments; those of others are left out."""
+    rows = await session.execute(
+        select(Assignment.id, Assignment.project_id).where(
+            Assignment.id.in_(assignment_ids), Assignment.annotator_id == annotator_id
+        )
+    )
+    return dict(rows.all())
+
+
+async def answered_assignments(
+    session: AsyncSession, assignment_ids: Sequence[int], annotator: str
+) -> dict[int, AnsweredAssignment]:
+    """An annotator's assignments, their pairs and its live labels, under the project's lock.
+
+    Served by the primary keys and ``uq_labels_live``.
+    """
+    rows = await session.execute(
+        select(Assignment, Pair, Label)
+        .join(Pair, Pair.id == Assignment.pair_id)
+        .outerjoin(
+            Label,
+            and_(
+                Label.pair_id == Assignment.pair_id,
+                Label.annotator == annotator,
+                Label.status != "withdrawn",
+            ),
+        )
+        .where(Assignment.id.in_(assignment_ids))
+        .execution_options(populate_existing=True)
+    )
+    return {row[0].id: AnsweredAssignment(*row) for row in rows}
+
+
+# Each answer is another pair's: a pair has one assignment an annotator.
+_WRITE_ANSWERS = text(
+    """
+    WITH answer AS (
+        SELECT * FROM unnest(
+            CAST(:prompt_id AS bigint[]), CAST(:pair_id AS bigint[]),
+            CAST(:assignment_id AS bigint[]), CAST(:annotator AS text[]),
+            CAST(:choice AS text[]), CAST(:preferred_response_id AS bigint[]),
+            CAST(:rejected_response_id AS bigint[]), CAST(:strength AS smallint[]),
+            CAST(:seconds AS float8[]), CAST(:rationale AS text[]), CAST(:edited AS text[]),
+            CAST(:status AS text[]), CAST(:cost AS numeric[])
+        ) WITH ORDINALITY AS answer (
+            prompt_id, pair_id, assignment_id, annotator, choice, preferred_response_id,
+            rejected_response_id, strength, seconds, rationale, edited, status, cost, place
+        )
+    ), judged AS (
+        UPDATE pairs
+        SET held = pairs.held - (assignments.status = 'held')::int,
+            counted = pairs.counted + (answer.status = 'counted')::int,
+            skips = pairs.skips + (answer.status = 'skipped')::int
+        FROM answer JOIN assignments ON assignments.id = answer.assignment_id
+        WHERE pairs.id = answer.pair_id
+    ), settled AS (
+        UPDATE assignments SET status = 'answered'
+        FROM answer WHERE assignments.id = answer.assignment_id
+    ), totals AS (
+        UPDATE projects
+        SET counted_labels = counted_labels + counted, surplus_labels = surplus_labels + surplus
+        FROM (
+            SELECT count(*) FILTER (WHERE status = 'counted') AS counted,
+                count(*) FILTER (WHERE status = 'surplus') AS surplus
+            FROM answer
+        ) AS new
+        WHERE projects.id = :project_id
+    )
+    INSERT INTO labels (
+        project_id, prompt_id, pair_id, assignment_id, annotator, choice, preferred_response_id,
+        rejected_response_id, strength, seconds, rationale, edited, status, cost
+    )
+    SELECT
+        :project_id, prompt_id, pair_id, assignment_id, annotator, choice, preferred_response_id,
+        rejected_response_id, strength, seconds, rationale, edited, status, cost
+    FROM answer
+    ORDER BY place
+    RETURNING id, assignment_id
+    """
+)
+_ANSWER_COLUMNS = (
+    "prompt_id",
+    "pair_id",
+    "assignment_id",
+    "annotator",
+    "choice",
+    "preferred_response_id",
+    "rejected_response_id",
+    "strength",
+    "seconds",
+    "rationale",
+    "edited",
+    "status",
+    "cost",
+)
+
+
+async def write_answers(session: AsyncSession, project_id: int, answers: Sequence[Label]) -> None:
+    """Write the labels of held or lapsed assignments, and all that follows but the ledger.
+
+    One statement; the labels get their numbers.
+    """
+    columns = {name: [getattr(label, name) for label in answers] for name in _ANSWER_COLUMNS}
+    rows = await session.execute(_WRITE_ANSWERS, {"project_id": project_id, **columns})
+    numbers = {assignment_id: label_id for label_id, assignment_id in rows}
+    for label in answers:
+        assert label.assignment_id is not None
+        label.id = numbers[label.assignment_id]
+
+
+async def find_label(session: AsyncSession, label_id: int) -> Label | None:
+    """A label, whoever's it is."""
+    return await session.get(Label, label_id, populate_existing=True)
+
+
+async def labels_by_id(session: AsyncSession, label_ids: Sequence[int]) -> dict[int, Label]:
+    """Labels by number."""
+    labels = await session.scalars(select(Label).where(Label.id.in_(label_ids)))
+    return {label.id: label for label in labels}
+
+
+async def list_labels(
+    session: AsyncSession, project_id: int, annotator: str | None, *, after_id: int, limit: int
+) -> list[Label]:
+    """A page of labels by number. Served by ``ix_labels_listing`` or ``ix_labels_annotator``."""
+    statement = (
+        select(Label)
+        .where(Label.project_id == project_id, Label.id > after_id)
+        .order_by(Label.id)
+        .limit(limit)
+    )
+    if annotator is not None:
+        statement = statement.where(Label.annotator == annotator)
+    return list(await session.scalars(statement))
+
+
+async def mark_withdrawn(session: AsyncSession, label_id: int) -> None:
+    """Make a label history, at the database's time."""
+    await session.execute(
+        update(Label)
+        .where(Label.id == label_id)
+        .values(status="withdrawn", withdrawn_at=func.clock_timestamp())
+    )
+
+
+async def hold_from_now(session: AsyncSession, assignment_id: int, seconds: int) -> None:
+    """Hold an assignment from now on, by the database's clock."""
+    await session.execute(
+        update(Assignment)
+        .where(Assignment.id == assignment_id)
+        .values(
+            status="held",
+            lease_seconds=seconds,
+            expires_at=func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
+        )
+    )

@@ -1,0 +1,71 @@
+"""Give pairs back: what lapsed, and what an annotator let go of.
+
+A pair that gets room again takes its oldest surplus label first: no human work is lost.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.annotation import ledger, queries
+from app.annotation.ledger import Change
+from app.settings import SKIPS_UNTIL_RETIRED
+from app.storage.tables import Assignment, Pair, Project
+
+
+def has_room(pair: Pair) -> bool:
+    """Whether one more label of the pair would count."""
+    return (
+        pair.held + pair.counted + pair.imported < pair.labels_wanted
+        and pair.skips < SKIPS_UNTIL_RETIRED
+    )
+
+
+async def lapse_expired(
+    session: AsyncSession, project: Project, *, but: Sequence[int] = ()
+) -> None:
+    """Free what absent annotators hold, ``but`` these assignments; ``project`` is locked."""
+    lapsed = await queries.lapse_expired(session, project.id, but=but)
+    if lapsed:
+        await _free(session, project, lapsed)
+
+
+async def release(session: AsyncSession, project: Project, assignment: Assignment) -> None:
+    """Free a held assignment; ``project`` is locked."""
+    assignment.status = "released"
+    await _free(session, project, [assignment])
+
+
+async def _free(session: AsyncSession, project: Project, freed: Sequence[Assignment]) -> None:
+    pairs = await queries.pairs_by_id(session, [assignment.pair_id for assignment in freed])
+    for assignment in freed:
+        pairs[assignment.pair_id].held -= 1
+    releases = [
+        Change("release", reserved=-assignment.reserved, assignment_id=assignment.id)
+        for assignment in freed
+    ]
+    await ledger.record(session, project, releases)
+    if project.surplus_labels:
+        for assignment in freed:
+            await _promote_surplus(session, project, pairs[assignment.pair_id])
+
+
+async def _promote_surplus(session: AsyncSession, project: Project, pair: Pair) -> None:
+    """Count the pair's oldest surplus label, if pair and budget have room for it."""
+    label = await queries.oldest_surplus_label(session, pair.id) if has_room(pair) else None
+    if label is None:
+        return
+    cost = ledger.cost_of_label(
+        project,
+        seconds=label.seconds,
+        expected_seconds=pair.expected_seconds,
+        lease_seconds=project.lease_seconds,
+    )
+    if not ledger.fits(project, cost):
+        return
+    label.status, label.cost = "counted", cost
+    pair.counted += 1
+    project.surplus_labels -= 1
+    project.counted_labels += 1
+    change = Change("settle", spent=cost, assignment_id=label.assignment_id, label_id=label.id)
+    await ledger.record(session, project, [change])

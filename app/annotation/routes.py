@@ -1,0 +1,186 @@
+"""The annotators' calls over HTTP."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.accounts.dependencies import AnyKey
+from app.accounts.service import require_admin
+from app.annotation import service, views
+from app.annotation.announce import ChangeAnnouncer
+from app.annotation.claim import Claim, ClaimRequest, Status, claim_pairs
+from app.annotation.elsewhere import take_labels_made_elsewhere
+from app.annotation.schemas import (
+    LabelList,
+    LabelsBody,
+    LabelView,
+    NewLabel,
+    NewLabels,
+    NextPairs,
+    StoredLabels,
+)
+from app.annotation.settle import settle_labels
+from app.annotation.undo import withdraw_label
+from app.errors import FieldError, InvalidInput
+from app.json_route import JsonRoute
+from app.paging import PageQuery
+from app.problems import problems
+from app.projects.dependencies import ProjectQuery
+from app.projects.ledger_view import ledger_view
+from app.settings import (
+    DEFAULT_PROJECT,
+    MAX_LEASE_SECONDS,
+    MAX_PAIRS_PER_CLAIM,
+    MAX_WAIT_SECONDS,
+    MIN_LEASE_SECONDS,
+)
+from app.storage.ids import Kind, decode
+from app.storage.notifications import Channel, Listener
+from app.storage.sessions import Session, Sessions
+from app.storage.tables import Project
+
+router = APIRouter(route_class=JsonRoute, tags=["annotation"])
+
+_POLL_SECONDS = 1.0
+
+
+@router.get(
+    "/next-pairs",
+    summary="The most informative pairs to annotate",
+    responses=problems(401, 404, 422),
+    response_model_exclude_unset=True,
+)
+async def next_pairs(
+    request: Request,
+    response: Response,
+    principal: AnyKey,
+    project: ProjectQuery = DEFAULT_PROJECT,
+    budget: Annotated[
+        int, Query(ge=1, le=MAX_PAIRS_PER_CLAIM, description="At most this many pairs")
+    ] = 1,
+    wait: Annotated[
+        float,
+        Query(ge=0, le=MAX_WAIT_SECONDS, description="If there is nothing, wait so many seconds"),
+    ] = 0,
+    lease_seconds: Annotated[int | None, Query(ge=MIN_LEASE_SECONDS, le=MAX_LEASE_SECONDS)] = None,
+) -> NextPairs:
+    """What the annotator holds already comes first; new pairs are reserved against the budget."""
+    response.headers["Cache-Control"] = "no-store"
+    wanted = ClaimRequest(principal, project, budget, lease_seconds)
+    claim = await _claim_or_wait(request, wanted, wait_seconds=wait)
+    request.state.claim_status = claim.status.value  # for the metrics
+    _note_change(request, claim.project)
+    return views.next_pairs(claim, is_admin=principal.is_admin)
+
+
+async def _claim_or_wait(request: Request, wanted: ClaimRequest, *, wait_seconds: float) -> Claim:
+    """Claim; while there is nothing yet, wait for the plan to change, holding no connection."""
+    sessions: Sessions = request.app.state.sessions
+    listener: Listener = request.app.state.listener
+    deadline = time.monotonic() + wait_seconds
+    with listener.subscribe(Channel.PLAN_CHANGED) as plan_changed:
+        while True:
+            async with sessions.begin() as session:
+                claim = await claim_pairs(session, wanted)
+            left = deadline - time.monotonic()
+            if claim.status is not Status.WAITING or left <= 0:
+                return claim
+            if request.app.state.stopping.is_set() or await request.is_disconnected():
+                return claim
+            await plan_changed.get(min(left, _POLL_SECONDS))
+
+
+def _note_change(request: Request, project: Project) -> None:
+    announcer: ChangeAnnouncer = request.app.state.announcer
+    announcer.note(project.id)
+
+
+@router.delete(
+    "/assignments/{assignment_id}",
+    status_code=204,
+    summary="Give a held pair back",
+    responses=problems(401, 404, 409, 422),
+)
+async def give_back(assignment_id: str, session: Session, principal: AnyKey) -> Response:
+    """Somebody else may take the pair; its reservation is freed."""
+    await service.give_back(session, principal, decode(Kind.ASSIGNMENT, assignment_id))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/labels",
+    status_code=201,
+    summary="Answer assignments",
+    responses={
+        200: {"model": StoredLabels, "description": "The same labels were there already"},
+        **problems(401, 403, 404, 409, 413, 415, 422),
+    },
+)
+async def post_labels(
+    body: LabelsBody,
+    request: Request,
+    response: Response,
+    session: Session,
+    principal: AnyKey,
+    project: ProjectQuery = DEFAULT_PROJECT,
+) -> StoredLabels:
+    """One label, or up to 1000 of one project; all or nothing. Safe to repeat.
+
+    Labels made elsewhere, and rankings, are the admins'; `project` is where their prompts are.
+    """
+    sent = body.labels if isinstance(body, NewLabels) else [body]
+    answers = [label for label in sent if isinstance(label, NewLabel)]
+    elsewhere = [label for label in sent if not isinstance(label, NewLabel)]
+    if answers and elsewhere:
+        error = FieldError(("body", "labels"), "answers and labels made elsewhere go apart")
+        raise InvalidInput(error.msg, errors=(error,))
+    if elsewhere:
+        require_admin(principal)
+        settlement = await take_labels_made_elsewhere(session, project, elsewhere)
+    else:
+        settlement = await settle_labels(session, principal, answers)
+    if not settlement.created:
+        response.status_code = 200
+    _note_change(request, settlement.project)
+    return StoredLabels(
+        labels=[views.stored_label(label) for label in settlement.labels],
+        ledger=ledger_view(settlement.project),
+    )
+
+
+@router.get("/labels", summary="List labels", responses=problems(401, 404, 422))
+async def list_labels(
+    session: Session,
+    principal: AnyKey,
+    page: PageQuery,
+    project: ProjectQuery = DEFAULT_PROJECT,
+    annotator: Annotated[str | None, Query(max_length=256)] = None,
+) -> LabelList:
+    """Labels, oldest first: an annotator's own; all of them, or one annotator's, for an admin."""
+    labels = await service.list_labels(
+        session, principal, project, annotator, after_id=page.after_id, limit=page.limit
+    )
+    return LabelList(
+        labels=[views.label_view(label) for label in labels],
+        next_cursor=page.next_cursor([label.id for label in labels]),
+    )
+
+
+@router.get("/labels/{label_id}", summary="Look at a label", responses=problems(401, 404, 422))
+async def get_label(label_id: str, session: Session, principal: AnyKey) -> LabelView:
+    """A label, its annotator's or anybody's for an admin."""
+    number = decode(Kind.LABEL, label_id)
+    return views.label_view(await service.get_label(session, principal, number))
+
+
+@router.delete(
+    "/labels/{label_id}",
+    status_code=204,
+    summary="Undo a label",
+    responses=problems(401, 404, 422),
+)
+async def delete_label(label_id: str, session: Session, principal: AnyKey) -> Response:
+    """The ledger is refunded and the pair is open again; the withdrawn label stays as history."""
+    await withdraw_label(session, principal, decode(Kind.LABEL, label_id))
+    return Response(status_code=204)

@@ -1,0 +1,225 @@
+"""What the annotators' calls take and give."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictInt,
+    Tag,
+    model_validator,
+)
+
+from app.projects.schemas import LedgerView
+from app.prompts.imported_labels import IMPORT_ANNOTATOR
+from app.settings import (
+    MAX_LABELS_PER_REQUEST,
+    MAX_LEASE_SECONDS,
+    MAX_RESPONSES,
+    MAX_TEXT_CHARACTERS,
+    MIN_RESPONSES,
+)
+
+Choice = Literal["left", "right", "tie", "both_bad", "skip"]
+LabelStatus = Literal["counted", "surplus", "skipped", "withdrawn"]
+ChatMessages = list[dict[str, str]]
+_MAX_ID_CHARACTERS = 256
+
+
+class ShownResponse(BaseModel):
+    """One side of a pair."""
+
+    response_id: str
+    text: str
+
+
+class HandedPair(BaseModel):
+    """A pair to annotate. What could bias a judgement is only in an admin's answer."""
+
+    assignment_id: str
+    pair_id: str
+    prompt_id: str
+    prompt: str | ChatMessages
+    left: ShownResponse
+    right: ShownResponse
+    similarity: float | None = None
+    arm: Literal["strategy", "exploration"] | None = None
+    strategy: str | None = None
+    propensity: float | None = None
+    expected_cost: float | int
+    expires_at: datetime
+
+
+class NextPairs(BaseModel):
+    """The pairs an annotator holds now, and how the project stands."""
+
+    pairs: list[HandedPair]
+    ledger: LedgerView
+    pending_prompts: int
+    status: Literal["ok", "waiting", "exhausted", "complete"]
+    retry_after: int | None
+
+
+class NewLabel(BaseModel):
+    """An annotator's answer to an assignment."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "assignment_id": "asg_0000000000001",
+                    "choice": "left",
+                    "strength": 2,
+                    "seconds": 21.5,
+                    "rationale": "right one invents a citation",
+                    "edited": None,
+                }
+            ]
+        },
+    )
+
+    assignment_id: Annotated[str, Field(max_length=_MAX_ID_CHARACTERS)]
+    choice: Choice
+    strength: Annotated[StrictInt, Field(ge=1, le=3)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=MAX_LEASE_SECONDS, strict=True)] | None = None
+    rationale: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)] | None = None
+    edited: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS)] | None = None
+
+    @property
+    def is_preference(self) -> bool:
+        """Whether one response is preferred."""
+        return self.choice in ("left", "right")
+
+    @model_validator(mode="after")
+    def _only_a_preference_has_strength_and_edit(self) -> Self:
+        if not self.is_preference and (self.strength is not None or self.edited is not None):
+            raise ValueError("strength and edited go only with left or right")
+        return self
+
+
+AnyId = Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARACTERS)]
+AnnotatorElsewhere = Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARACTERS)]
+
+
+class PreferenceElsewhere(BaseModel):
+    """A preference made elsewhere; prompt and responses by either of their ids."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt_id: AnyId
+    annotator: AnnotatorElsewhere = IMPORT_ANNOTATOR
+    preferred: AnyId
+    rejected: AnyId
+    strength: Annotated[StrictInt, Field(ge=1, le=3)] | None = None
+
+    @model_validator(mode="after")
+    def _of_two_responses(self) -> Self:
+        if self.preferred == self.rejected:
+            raise ValueError("preferred and rejected are the same response")
+        return self
+
+
+class RankingElsewhere(BaseModel):
+    """A ranking made elsewhere, best first; responses that share a list are tied."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt_id: AnyId
+    annotator: AnnotatorElsewhere = IMPORT_ANNOTATOR
+    ranking: Annotated[
+        list[Annotated[list[AnyId], Field(min_length=1, max_length=MAX_RESPONSES)]],
+        Field(min_length=1, max_length=MAX_RESPONSES),
+    ]
+
+    @model_validator(mode="after")
+    def _of_different_responses(self) -> Self:
+        ranked = [response for tier in self.ranking for response in tier]
+        if len(ranked) != len(set(ranked)):
+            raise ValueError("a response stands in the ranking twice")
+        if len(ranked) < MIN_RESPONSES:
+            raise ValueError("a ranking needs two responses")
+        return self
+
+
+MadeElsewhere = PreferenceElsewhere | RankingElsewhere
+
+
+def _kind_of_label(sent: Any) -> str:
+    if isinstance(sent, PreferenceElsewhere):
+        return "preference"
+    if isinstance(sent, RankingElsewhere):
+        return "ranking"
+    if not isinstance(sent, dict) or "prompt_id" not in sent:
+        return "answer"
+    return "ranking" if "ranking" in sent else "preference"
+
+
+AnyLabel = Annotated[
+    Annotated[NewLabel, Tag("answer")]
+    | Annotated[PreferenceElsewhere, Tag("preference")]
+    | Annotated[RankingElsewhere, Tag("ranking")],
+    Discriminator(_kind_of_label),
+]
+
+
+class NewLabels(BaseModel):
+    """Several labels at once, all of one project and of one kind; all or nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    labels: Annotated[list[AnyLabel], Field(min_length=1, max_length=MAX_LABELS_PER_REQUEST)]
+
+
+def _one_or_many(sent: Any) -> str:
+    is_many = isinstance(sent, NewLabels) or (isinstance(sent, dict) and "labels" in sent)
+    return "many" if is_many else _kind_of_label(sent)
+
+
+LabelsBody = Annotated[
+    Annotated[NewLabel, Tag("answer")]
+    | Annotated[PreferenceElsewhere, Tag("preference")]
+    | Annotated[RankingElsewhere, Tag("ranking")]
+    | Annotated[NewLabels, Tag("many")],
+    Discriminator(_one_or_many),
+]
+
+
+class StoredLabel(BaseModel):
+    """A label as it was recorded, and whether it counts."""
+
+    id: str
+    pair_id: str
+    prompt_id: str
+    choice: Choice
+    preferred_response_id: str | None
+    rejected_response_id: str | None
+    status: LabelStatus
+
+
+class StoredLabels(BaseModel):
+    """The labels recorded, in the order sent, and the ledger after them."""
+
+    labels: list[StoredLabel]
+    ledger: LedgerView
+
+
+class LabelView(StoredLabel):
+    """A label with all that its annotator said."""
+
+    annotator: str
+    strength: int | None
+    seconds: float | None
+    rationale: str | None
+    edited: str | None
+    created_at: datetime
+
+
+class LabelList(BaseModel):
+    """A page of labels."""
+
+    labels: list[LabelView]
+    next_cursor: str | None = None

@@ -1,0 +1,161 @@
+"""Take labels: record them, settle the ledger and close the pairs, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.service import Principal
+from app.annotation import ledger, queries
+from app.annotation.ledger import Change
+from app.annotation.queries import AnsweredAssignment
+from app.annotation.release import has_room, lapse_expired
+from app.annotation.schemas import NewLabel
+from app.errors import FieldError, InvalidInput, LabelDiffers, UnknownAssignment
+from app.projects import service as projects
+from app.storage.ids import Kind, decode
+from app.storage.tables import Assignment, Label, Pair, Project
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The labels of a request as they stand, in its order."""
+
+    project: Project
+    labels: Sequence[Label]
+    created: int
+
+
+async def settle_labels(
+    session: AsyncSession, principal: Principal, new_labels: Sequence[NewLabel]
+) -> Settlement:
+    """Record an annotator's answers to assignments of one project; all or nothing.
+
+    A late label, whose assignment has lapsed, counts if pair and budget have room for it, and is
+    kept as surplus otherwise. The same label again changes nothing.
+
+    Raises:
+        UnknownAssignment: one is unknown, or somebody else's.
+        InvalidInput: the assignments are of several projects.
+        LabelDiffers: one has a different answer already.
+    """
+    numbers = [decode(Kind.ASSIGNMENT, new.assignment_id) or 0 for new in new_labels]
+    project = await _lock_their_project(session, principal, numbers)
+    answered = await queries.answered_assignments(session, numbers, principal.name)
+    if any(found.assignment.status != "held" for found in answered.values()):
+        # A late label may find room that others are only seen to have left when they lapse.
+        await lapse_expired(session, project, but=numbers)
+    labels: list[Label] = []
+    created: list[Label] = []
+    changes: list[Change] = []
+    promised = Decimal(0)
+    live = {number: found.label for number, found in answered.items()}
+    for position, (number, new) in enumerate(zip(numbers, new_labels, strict=True)):
+        label = live[number]
+        if label is None:
+            label = live[number] = _answer(project, principal, answered[number], new, promised)
+            reserved = _reserved(answered[number].assignment)
+            promised += label.cost - reserved
+            created.append(label)
+            changes.append(
+                Change("settle", spent=label.cost, reserved=-reserved, assignment_id=number)
+            )
+        elif not _is_same(label, new):
+            raise LabelDiffers(
+                f"labels.{position}: this assignment has a different answer; undo that first"
+            )
+        labels.append(label)
+    if created:
+        await queries.write_answers(session, project.id, created)
+        await ledger.record(
+            session,
+            project,
+            [
+                replace(change, label_id=label.id)
+                for change, label in zip(changes, created, strict=True)
+            ],
+        )
+    return Settlement(project, labels, len(created))
+
+
+async def _lock_their_project(
+    session: AsyncSession, principal: Principal, numbers: Sequence[int]
+) -> Project:
+    owned = await queries.find_own_projects(session, numbers, principal.id)
+    for position, number in enumerate(numbers):
+        if number not in owned:
+            raise UnknownAssignment(f"labels.{position}: no assignment of yours has that id")
+    project_ids = set(owned.values())
+    if len(project_ids) > 1:
+        error = FieldError(("body", "labels"), "the assignments are of several projects")
+        raise InvalidInput(error.msg, errors=(error,))
+    return await projects.lock_project(session, project_ids.pop())
+
+
+def _reserved(assignment: Assignment) -> Decimal:
+    return assignment.reserved if assignment.status == "held" else Decimal(0)
+
+
+def _is_same(label: Label, new: NewLabel) -> bool:
+    return (label.choice, label.strength, label.edited) == (new.choice, new.strength, new.edited)
+
+
+def _answer(
+    project: Project,
+    principal: Principal,
+    found: AnsweredAssignment,
+    new: NewLabel,
+    promised: Decimal,
+) -> Label:
+    """The label for an assignment, not yet written.
+
+    ``promised`` is what the labels before it in the request add to the ledger.
+    """
+    assignment, pair = found.assignment, found.pair
+    status, cost = _status_and_cost(project, found, new, promised)
+    preferred, rejected = _preference(assignment, pair, new)
+    return Label(
+        project_id=project.id,
+        prompt_id=pair.prompt_id,
+        pair_id=pair.id,
+        assignment_id=assignment.id,
+        annotator=principal.name,
+        choice=new.choice,
+        preferred_response_id=preferred,
+        rejected_response_id=rejected,
+        strength=new.strength,
+        seconds=new.seconds,
+        rationale=new.rationale,
+        edited=new.edited,
+        status=status,
+        cost=cost,
+    )
+
+
+def _status_and_cost(
+    project: Project, found: AnsweredAssignment, new: NewLabel, promised: Decimal
+) -> tuple[str, Decimal]:
+    was_held = found.assignment.status == "held"
+    cost_of = ledger.cost_of_skip if new.choice == "skip" else ledger.cost_of_label
+    cost = cost_of(
+        project,
+        seconds=new.seconds,
+        expected_seconds=found.pair.expected_seconds,
+        lease_seconds=found.assignment.lease_seconds,
+    )
+    if new.choice == "skip":
+        return "skipped", cost if was_held else Decimal(0)
+    if was_held or (has_room(found.pair) and ledger.fits(project, promised + cost)):
+        return "counted", cost
+    return "surplus", Decimal(0)
+
+
+def _preference(assignment: Assignment, pair: Pair, new: NewLabel) -> tuple[int | None, int | None]:
+    """The preferred and the rejected response: about responses, whatever side each stood on."""
+    if not new.is_preference:
+        return None, None
+    left, right = pair.first_response_id, pair.second_response_id
+    if assignment.swapped:
+        left, right = right, left
+    return (left, right) if new.choice == "left" else (right, left)

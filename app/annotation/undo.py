@@ -1,0 +1,70 @@
+"""Take a label back: the ledger is refunded, and the pair is open again."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.service import Principal
+from app.annotation import ledger, queries
+from app.annotation.ledger import Change
+from app.annotation.release import has_room, lapse_expired
+from app.errors import UnknownLabel
+from app.projects import service as projects
+from app.storage.notifications import Channel, notify
+from app.storage.tables import Assignment, Label, Pair, Project
+
+
+async def withdraw_label(session: AsyncSession, principal: Principal, label_id: int | None) -> None:
+    """Withdraw a label; it stays as history. Withdrawing it again changes nothing.
+
+    An annotator who undoes an own label holds the pair again, if its cost still fits.
+
+    Raises:
+        UnknownLabel: no label has that id, or it is somebody else's.
+    """
+    found = await queries.find_label(session, label_id) if label_id else None
+    if found is None or not (principal.is_admin or found.annotator == principal.name):
+        raise UnknownLabel("no label of yours has that id")
+    project = await projects.lock_project(session, found.project_id)
+    label = await queries.find_label(session, found.id)
+    if label is None or label.status == "withdrawn":
+        return
+    pair = (await queries.pairs_by_id(session, [label.pair_id]))[label.pair_id]
+    await _take_back(session, project, pair, label)
+    await queries.mark_withdrawn(session, label.id)
+    if label.assignment_id is not None:
+        assignment = await queries.find_assignment(session, label.assignment_id)
+        assert assignment is not None
+        await _reopen(session, project, pair, assignment, is_own=label.annotator == principal.name)
+    await lapse_expired(session, project)
+    await notify(session, Channel.PLAN_CHANGED, str(project.id))
+
+
+async def _take_back(session: AsyncSession, project: Project, pair: Pair, label: Label) -> None:
+    if label.status == "surplus":
+        project.surplus_labels -= 1
+    elif label.status == "skipped":
+        pair.skips -= 1
+    else:
+        project.counted_labels -= 1
+        if label.assignment_id is None:
+            pair.imported -= 1
+        else:
+            pair.counted -= 1
+    await ledger.record(
+        session,
+        project,
+        [Change("refund", spent=-label.cost, assignment_id=label.assignment_id, label_id=label.id)],
+    )
+
+
+async def _reopen(
+    session: AsyncSession, project: Project, pair: Pair, assignment: Assignment, *, is_own: bool
+) -> None:
+    cost = ledger.expected_cost(project, pair.expected_seconds)
+    if not (is_own and has_room(pair) and ledger.fits(project, cost)):
+        assignment.status = "released"
+        return
+    pair.held += 1
+    assignment.reserved = cost
+    await queries.hold_from_now(session, assignment.id, project.lease_seconds)
+    change = Change("reserve", reserved=cost, assignment_id=assignment.id)
+    await ledger.record(session, project, [change])

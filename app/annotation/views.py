@@ -1,0 +1,89 @@
+"""Rows as answers show them."""
+
+from typing import Any
+
+from app.annotation.claim import Claim
+from app.annotation.queries import HeldPair
+from app.annotation.schemas import (
+    HandedPair,
+    LabelView,
+    NextPairs,
+    ShownResponse,
+    StoredLabel,
+)
+from app.projects.ledger_view import ledger_view, number
+from app.storage.ids import Kind, encode
+from app.storage.tables import Label
+
+
+def next_pairs(claim: Claim, *, is_admin: bool) -> NextPairs:
+    """A claim; what could bias a judgement is for admins."""
+    return NextPairs(
+        pairs=[_handed_pair(held, is_admin=is_admin) for held in claim.pairs],
+        ledger=ledger_view(claim.project),
+        pending_prompts=claim.pending_prompts,
+        status=claim.status.value,
+        retry_after=claim.retry_after,
+    )
+
+
+def _handed_pair(held: HeldPair, *, is_admin: bool) -> HandedPair:
+    pair, assignment = held.pair, held.assignment
+    first = _shown(pair.first_response_id, held.first_text)
+    second = _shown(pair.second_response_id, held.second_text)
+    left, right = (second, first) if assignment.swapped else (first, second)
+    provenance: dict[str, Any] = {
+        "similarity": pair.similarity,
+        "arm": pair.arm,
+        "strategy": pair.strategy,
+        "propensity": pair.propensity,
+    }
+    return HandedPair(
+        assignment_id=encode(Kind.ASSIGNMENT, assignment.id),
+        pair_id=encode(Kind.PAIR, pair.id),
+        prompt_id=encode(Kind.PROMPT, pair.prompt_id),
+        prompt=held.content,
+        left=left,
+        right=right,
+        expected_cost=number(assignment.reserved),
+        expires_at=assignment.expires_at,
+        **(provenance if is_admin else {}),
+    )
+
+
+def _shown(response_id: int, text: str) -> ShownResponse:
+    return ShownResponse(response_id=encode(Kind.RESPONSE, response_id), text=text)
+
+
+def stored_label(label: Label) -> StoredLabel:
+    """A label as the answer to its request."""
+    return StoredLabel(**_stored(label))
+
+
+def label_view(label: Label) -> LabelView:
+    """A label as it is listed."""
+    return LabelView(
+        **_stored(label),
+        annotator=label.annotator,
+        strength=label.strength,
+        seconds=label.seconds,
+        rationale=label.rationale,
+        edited=label.edited,
+        created_at=label.created_at,
+    )
+
+
+def _stored(label: Label) -> dict[str, Any]:
+    return {
+        "id": encode(Kind.LABEL, label.id),
+        "pair_id": encode(Kind.PAIR, label.pair_id),
+        "prompt_id": encode(Kind.PROMPT, label.prompt_id),
+        "choice": label.choice,
+        "preferred_response_id": _response_id(label.preferred_response_id),
+        "rejected_response_id": _response_id(label.rejected_response_id),
+        "status": label.status,
+    }
+
+
+def _response_id(response_id: int | None) -> str | None:
+    return None if response_id is None else encode(Kind.RESPONSE, response_id)

@@ -1,0 +1,61 @@
+"""What the command `api` does: the HTTP API in a process of its own."""
+
+import asyncio
+import math
+import signal
+import socket
+
+import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.cli_errors import CommandFailed
+from app.cli_service import begin_part, database_reason
+from app.main import create_app
+from app.pipeline.admin_key import settle_admin_key
+from app.pipeline.listening import listen
+from app.server import Server
+from app.settings import Settings
+from app.storage.engine import create_engine
+from app.storage.migrate import pending_migration
+
+
+def serve_api(settings: Settings, *, supervised: bool, descriptor: int | None) -> None:
+    """Run the API alone, on a socket of its own or on the supervisor's."""
+    url = begin_part(settings)
+    if not supervised:
+        asyncio.run(_ready_database(settings, url))
+    listener = (
+        listen(settings.host, settings.port)
+        if descriptor is None
+        else socket.socket(fileno=descriptor)
+    )
+    application = create_app(settings)
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds / 2),
+    )
+    server = Server(config, application.state.stopping)
+    # Uvicorn sends itself the signal it was stopped by, to die of it; stopping is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise CommandFailed("The API did not start; the log above says why.")
+
+
+async def _ready_database(settings: Settings, url: str) -> None:
+    """See that the database has our schema, and an admin with a known key."""
+    engine = create_engine(url, pool_size=1)
+    try:
+        lack = await pending_migration(engine)
+        if lack is not None:
+            raise CommandFailed(f"{lack}: run `annotation-budget migrate` first.")
+        if settings.admin_key is not None:
+            await settle_admin_key(settings, url)
+    except SQLAlchemyError as error:
+        raise CommandFailed(database_reason(error)) from error
+    finally:
+        await engine.dispose()

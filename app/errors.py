@@ -1,0 +1,221 @@
+"""Every error of the service, and how each becomes a problem+json answer (RFC 9457).
+
+AppError                      500, never raised itself
+├── Unauthenticated           401
+├── Forbidden                 403
+├── NotFound                  404
+│   ├── UnknownProject
+│   ├── UnknownPrompt
+│   ├── UnknownAnnotator
+│   ├── UnknownAssignment
+│   ├── UnknownLabel
+│   └── UnknownRecipe
+├── Conflict                  409
+│   ├── NameTaken
+│   ├── PromptDiffers
+│   ├── EmbeddingsDiffer
+│   ├── LabelDiffers
+│   ├── AssignmentAnswered
+│   ├── BudgetBelowSpent
+│   ├── UnitInUse
+│   ├── TooFewLabelsPerPair
+│   ├── LastAdmin
+│   ├── DefaultProject
+│   └── RecipeUnfilled
+├── TooLarge                  413
+├── UnsupportedMedia          415
+├── InvalidInput              422
+├── TooManyRequests           429
+└── Unavailable               503
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+PROBLEM_TYPE_PREFIX = "/problems/"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field at fault: where it stands, and what is wrong with it (never the input itself)."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+
+
+class AppError(Exception):
+    """Something went wrong; ``detail`` says what, for the person who reads the answer."""
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+    slug: ClassVar[str] = "internal-error"
+
+    def __init_subclass__(cls) -> None:
+        """A class's slug is its name in kebab case, stable for clients to match."""
+        super().__init_subclass__()
+        cls.slug = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
+
+    def problem(self) -> dict[str, object]:
+        """The body of the answer."""
+        body: dict[str, object] = {
+            "type": PROBLEM_TYPE_PREFIX + self.slug,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            body["errors"] = [{"loc": list(error.loc), "msg": error.msg} for error in self.errors]
+        return body
+
+
+class Unauthenticated(AppError):
+    """No key, or a key that nobody has."""
+
+    status = 401
+    title = "Not authenticated"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(AppError):
+    """The key's role may not do this."""
+
+    status = 403
+    title = "Forbidden"
+
+
+class NotFound(AppError):
+    """Nothing of that name, or not yours."""
+
+    status = 404
+    title = "Not found"
+
+
+class UnknownProject(NotFound):
+    """No project has that name, or it is not one of yours."""
+
+
+class UnknownPrompt(NotFound):
+    """No prompt has that id."""
+
+
+class UnknownAnnotator(NotFound):
+    """No annotator has that name."""
+
+
+class UnknownAssignment(NotFound):
+    """No assignment of yours has that id."""
+
+
+class UnknownLabel(NotFound):
+    """No label of yours has that id."""
+
+
+class UnknownRecipe(NotFound):
+    """No recipe has that name."""
+
+
+class Conflict(AppError):
+    """The request contradicts what is stored."""
+
+    status = 409
+    title = "Conflict"
+
+
+class NameTaken(Conflict):
+    """That name is in use."""
+
+
+class PromptDiffers(Conflict):
+    """A prompt or response with that id is stored with other texts."""
+
+
+class EmbeddingsDiffer(Conflict):
+    """The project's embeddings come from another source or have another length."""
+
+
+class LabelDiffers(Conflict):
+    """A different answer stands already; undo it first."""
+
+
+class AssignmentAnswered(Conflict):
+    """The assignment has been answered and cannot be given back."""
+
+
+class BudgetBelowSpent(Conflict):
+    """The limit would be below what is spent and reserved."""
+
+
+class UnitInUse(Conflict):
+    """The budget's unit cannot change once something is spent."""
+
+
+class TooFewLabelsPerPair(Conflict):
+    """A pair already has more labels than that."""
+
+
+class LastAdmin(Conflict):
+    """The last active admin stays."""
+
+
+class DefaultProject(Conflict):
+    """The project `default` always exists."""
+
+
+class RecipeUnfilled(Conflict):
+    """The project lacks what the recipe needs."""
+
+
+class TooLarge(AppError):
+    """The body is over the limit."""
+
+    status = 413
+    title = "Content too large"
+
+
+class UnsupportedMedia(AppError):
+    """The body's content type is not the one this call takes."""
+
+    status = 415
+    title = "Unsupported media type"
+
+
+class InvalidInput(AppError):
+    """A body or parameter of the wrong form."""
+
+    status = 422
+    title = "Invalid input"
+
+
+class TooManyRequests(AppError):
+    """Too many requests; come back after ``Retry-After`` seconds."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+class Unavailable(AppError):
+    """A part of the service is not there now; come back after ``Retry-After`` seconds."""
+
+    status = 503
+    title = "Unavailable"
+
+    def __init__(self, detail: str, *, retry_after: int = 5) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})

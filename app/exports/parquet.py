@@ -1,0 +1,93 @@
+"""Parquet, a row group at a time."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from app.exports.recipe import Column, Kind, Layout, Row
+
+_ROWS_PER_GROUP: Final = 4096
+_CHARACTERS_PER_GROUP: Final = 8 * 1024 * 1024
+_MESSAGES: Final = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+_TYPES: Final = {
+    Kind.TEXT: pa.string(),
+    Kind.NUMBER: pa.float64(),
+    Kind.COUNT: pa.int64(),
+    Kind.FLAG: pa.bool_(),
+}
+
+
+def parquet_schema(columns: Sequence[Column], layout: Layout) -> pa.Schema:
+    """The schema of a file: the same with rows and without."""
+    turns = pa.string() if layout is Layout.STANDARD else _MESSAGES
+    types = {**_TYPES, Kind.TURNS: turns}
+    return pa.schema([(column.name, types[column.kind]) for column in columns])
+
+
+class ParquetRowGroups:
+    """Writes rows as Parquet; a piece is ready when a row group is full.
+
+    Where a row group ends depends on the rows alone, so that the same rows give the same bytes.
+    """
+
+    def __init__(self, columns: Sequence[Column], layout: Layout) -> None:
+        self._schema = parquet_schema(columns, layout)
+        self._sink = _Sink()
+        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
+        self._rows: list[Row] = []
+        self._characters = 0
+
+    def encode(self, rows: Iterable[Row]) -> bytes:
+        """Keep the rows, and write each row group that they fill."""
+        for row in rows:
+            self._rows.append(row)
+            self._characters += sum(_characters(value) for value in row.values())
+            if len(self._rows) >= _ROWS_PER_GROUP or self._characters >= _CHARACTERS_PER_GROUP:
+                self._write_row_group()
+        return self._sink.take()
+
+    def finish(self) -> bytes:
+        """Write the rows that are left, and the footer."""
+        if self._rows:
+            self._write_row_group()
+        self._writer.close()
+        return self._sink.take()
+
+    def _write_row_group(self) -> None:
+        self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows.clear()
+        self._characters = 0
+
+
+class _Sink:
+    """A file to write to, whose bytes are taken away as they come."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> int:
+        self._pieces.append(bytes(piece))
+        return len(piece)
+
+    def flush(self) -> None:
+        """Nothing to do: what is written is here."""
+
+    def close(self) -> None:
+        self.closed = True
+
+    def take(self) -> bytes:
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+
+def _characters(value: object) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(len(turn["content"]) for turn in value)
+    return 0

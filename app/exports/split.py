@@ -1,0 +1,37 @@
+"""Which side of train and test a group of prompts stands on: for ever the same."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+_HASH_BYTES = 8
+_HASH_VALUES = 256.0**_HASH_BYTES
+
+
+class Split(StrEnum):
+    """The part of the data that a file holds."""
+
+    ALL = "all"
+    TRAIN = "train"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRule:
+    """A draw per group: test if the hash of seed and group, as a share, is below the fraction.
+
+    It depends on nothing else, so no group ever changes sides; and a larger fraction only moves
+    groups from train to test.
+    """
+
+    test_fraction: float
+    seed: int
+
+    def is_test(self, group_id: int) -> bool:
+        """Whether the group stands in the test split."""
+        digest = hashlib.blake2b(f"{self.seed}:{group_id}".encode(), digest_size=_HASH_BYTES)
+        return int.from_bytes(digest.digest()) < self.test_fraction * _HASH_VALUES
+
+    def takes(self, split: Split, group_id: int) -> bool:
+        """Whether a file of that split holds the group."""
+        return split is Split.ALL or self.is_test(group_id) is (split is Split.TEST)

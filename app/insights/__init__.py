@@ -1,0 +1,1 @@
+"""Figures: progress, agreement, live events, and what an operator's Prometheus scrapes."""

@@ -1,0 +1,192 @@
+"""The figures of the projects that somebody watches: read once for all of their streams.
+
+A stream keeps no queue: it looks at the newest figures when it can send. So a client that reads
+nothing costs its socket's buffer, and a hundred clients cost the database what one does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import ExitStack, asynccontextmanager, suppress
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.errors import UnknownProject
+from app.insights.figures import Figures, figures_of
+from app.projects import service as projects
+from app.storage.notifications import Channel, Listener, Subscription
+from app.storage.sessions import Sessions
+
+_CHANNELS: Final = (
+    Channel.TEXTS_PENDING,
+    Channel.PROMPTS_READY,
+    Channel.PLAN_CHANGED,
+    Channel.LEDGER_CHANGED,
+)
+_PACE_SECONDS: Final = 1.0
+"""Between two looks at a project's figures: at most one event of a kind in that time."""
+
+log = structlog.get_logger()
+
+
+class Feed:
+    """The newest figures of one project, and a wait for newer ones."""
+
+    def __init__(self, figures: Figures, subscription: ExitStack) -> None:
+        self.figures = figures
+        self.has_ended = False
+        self.watchers = 0
+        self.task: asyncio.Task[None] | None = None
+        self.subscription = subscription
+        self._turn = asyncio.Event()
+
+    def publish(self, figures: Figures) -> None:
+        """Replace the figures, and wake whoever waits if they differ."""
+        differ = figures.marks != self.figures.marks
+        self.figures = figures
+        if differ:
+            self._wake()
+
+    def end(self) -> None:
+        """Nothing newer will come."""
+        self.has_ended = True
+        self._wake()
+
+    async def newer(self) -> None:
+        """Wait until the figures differ from what they are now, or the feed ends."""
+        if not self.has_ended:
+            await self._turn.wait()
+
+    def _wake(self) -> None:
+        self._turn.set()
+        self._turn = asyncio.Event()
+
+
+class LiveFigures:
+    """The feeds of this process, one a watched project; all end when ``stopping`` is set."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        listener: Listener,
+        stopping: asyncio.Event,
+        *,
+        poll_seconds: float,
+    ) -> None:
+        self._sessions = sessions
+        self._listener = listener
+        self._stopping = stopping
+        self._poll_seconds = poll_seconds
+        self._feeds: dict[int, Feed] = {}
+        self._joining = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._start(self._end_when_stopping())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def watchers(self) -> int:
+        """How many streams are open in this process."""
+        return sum(feed.watchers for feed in self._feeds.values())
+
+    @asynccontextmanager
+    async def watch(self, project_id: int, project_name: str) -> AsyncIterator[Feed]:
+        """The feed of a project; what changes from here on is published in it.
+
+        Raises:
+            UnknownProject: it has been deleted.
+        """
+        feed = await self._join(project_id, project_name)
+        try:
+            yield feed
+        finally:
+            self._leave(project_id, feed)
+
+    async def _join(self, project_id: int, project_name: str) -> Feed:
+        async with self._joining:
+            feed = self._feeds.get(project_id)
+            if feed is None:
+                feed = self._feeds[project_id] = await self._open(project_id, project_name)
+            feed.watchers += 1
+            return feed
+
+    async def _open(self, project_id: int, project_name: str) -> Feed:
+        with ExitStack() as stack:
+            # First listen, then look: what changes in between is heard.
+            told = stack.enter_context(self._listener.subscribe(*_CHANNELS))
+            figures = await self._read(project_id, project_name)
+            feed = Feed(figures, stack.pop_all())
+        if self._stopping.is_set():
+            feed.end()
+        feed.task = self._start(self._follow(feed, told, project_id, project_name))
+        return feed
+
+    def _leave(self, project_id: int, feed: Feed) -> None:
+        feed.watchers -= 1
+        if feed.watchers == 0:
+            if self._feeds.get(project_id) is feed:
+                del self._feeds[project_id]
+            assert feed.task is not None
+            feed.task.cancel()
+            feed.subscription.close()
+
+    async def _follow(
+        self, feed: Feed, told: Subscription, project_id: int, project_name: str
+    ) -> None:
+        try:
+            while not feed.has_ended:
+                await self._word(told, str(project_id))
+                with suppress(OperationalError, PoolTimeout):  # the next look may do better
+                    feed.publish(await self._read(project_id, project_name))
+                await asyncio.sleep(_PACE_SECONDS)
+        except UnknownProject:
+            log.info("watched project deleted", project=project_name)
+        finally:
+            # Whatever ended it: nobody waits here for ever, and who comes next has a fresh one.
+            feed.end()
+            if self._feeds.get(project_id) is feed:
+                del self._feeds[project_id]
+
+    async def _word(self, told: Subscription, payload: str) -> None:
+        """Wait for a word about the project, but no longer than the poll; hear all of them."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._poll_seconds
+        while True:
+            notification = await told.get(max(0.0, deadline - loop.time()))
+            if notification is None:
+                return
+            if notification.payload == payload:
+                deadline = loop.time()
+
+    async def _read(self, project_id: int, project_name: str) -> Figures:
+        async with self._sessions() as session:
+            figures = figures_of(await projects.get_project(session, project_name))
+        if figures.project_id != project_id:
+            raise UnknownProject("another project has that name now")
+        return figures
+
+    async def _end_when_stopping(self) -> None:
+        await self._stopping.wait()
+        for feed in self._feeds.values():
+            feed.end()
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,179 @@
+"""The SQL of the figures.
+
+What has no index made for it reads all of a project's labels or pairs: ``service.py`` keeps those
+figures in proportion to what they cost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.storage.tables import Assignment, Label, Pair
+
+ANSWERS: Final = ("first", "second", "tie", "both_bad")
+"""The answers that annotators may agree on: about responses, whatever side each stood on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorRow:
+    """An annotator's labels that count; ``left`` and ``right`` are those with a side."""
+
+    name: str
+    labels: int
+    median_seconds: float | None
+    left: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPattern:
+    """How many pairs have so many of each of ``ANSWERS``."""
+
+    answers: tuple[int, ...]
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarityBin:
+    """The pairs of one bin of the histogram, numbered from 0."""
+
+    number: int
+    open: int
+    labelled: int
+
+
+def _counted(project_id: int, annotator: str | None) -> ColumnElement[bool]:
+    """A project's labels that count, or one annotator's of them.
+
+    Served by ``ix_labels_listing`` (the order in which the labels lie) or ``ix_labels_annotator``.
+    """
+    counted = and_(Label.project_id == project_id, Label.status == "counted")
+    return counted if annotator is None else and_(counted, Label.annotator == annotator)
+
+
+async def labels_per_day(
+    session: AsyncSession, project_id: int, annotator: str | None = None
+) -> Sequence[tuple[date, int]]:
+    """How many labels were given each day, in UTC; days without any are left out."""
+    day = func.date(func.timezone("UTC", Label.created_at)).label("day")
+    rows = await session.execute(
+        select(day, func.count()).where(_counted(project_id, annotator)).group_by(day).order_by(day)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def annotators(
+    session: AsyncSession, project_id: int, annotator: str | None = None
+) -> list[AnnotatorRow]:
+    """Who has labels, by name: how many, how fast, and on which side."""
+    # What was made elsewhere has no assignment, and so no side.
+    has_side = Label.assignment_id.is_not(None)
+    rows = await session.execute(
+        select(
+            Label.annotator,
+            func.count(),
+            func.percentile_cont(0.5).within_group(Label.seconds),
+            func.count().filter(has_side, Label.choice == "left"),
+            func.count().filter(has_side, Label.choice == "right"),
+        )
+        .where(_counted(project_id, annotator))
+        .group_by(Label.annotator)
+        .order_by(Label.annotator)
+    )
+    return [AnnotatorRow(*row) for row in rows]
+
+
+def _answers() -> Any:
+    """The answers to pairs that have several, in order of nothing.
+
+    The pairs by a scan, their labels by ``ix_labels_pair``.
+    """
+    answer = case(
+        (Label.preferred_response_id == Pair.first_response_id, "first"),
+        (Label.preferred_response_id == Pair.second_response_id, "second"),
+        else_=Label.choice,
+    )
+    return (
+        select(Label.pair_id, Label.annotator, answer.label("answer"))
+        .join(Pair, Pair.id == Label.pair_id)
+        .where(Pair.counted + Pair.imported >= 2, Label.status == "counted")
+    )
+
+
+async def answer_patterns(session: AsyncSession, project_id: int) -> list[AnswerPattern]:
+    """The pairs with several labels, by how many of each answer they have."""
+    given = _answers().where(Pair.project_id == project_id).subquery()
+    per_pair = (
+        select(*(func.count().filter(given.c.answer == answer).label(answer) for answer in ANSWERS))
+        .group_by(given.c.pair_id)
+        .having(func.count() >= 2)
+        .subquery()
+    )
+    columns = [per_pair.c[answer] for answer in ANSWERS]
+    rows = await session.execute(select(func.count(), *columns).group_by(*columns))
+    return [AnswerPattern(answers=tuple(row[1:]), pairs=row[0]) for row in rows]
+
+
+async def agreement(session: AsyncSession, project_id: int) -> dict[str, float]:
+    """For each annotator who shares pairs: how many of the others' answers to them are the same."""
+    given = _answers().where(Pair.project_id == project_id).subquery()
+    beside = select(
+        given.c.annotator,
+        (func.count().over(partition_by=(given.c.pair_id, given.c.answer)) - 1).label("same"),
+        (func.count().over(partition_by=given.c.pair_id) - 1).label("others"),
+    ).subquery()
+    others = func.sum(beside.c.others)
+    rows = await session.execute(
+        select(beside.c.annotator, func.sum(beside.c.same) / others)
+        .group_by(beside.c.annotator)
+        .having(others > 0)
+    )
+    return {name: float(share) for name, share in rows}
+
+
+async def similarities(session: AsyncSession, project_id: int, bins: int) -> list[SimilarityBin]:
+    """Pairs by similarity, in ``bins`` bins from -1 to 1; empty ones are left out. A scan."""
+    bucket = func.width_bucket(Pair.similarity, -1, 1, literal_column(str(bins)))
+    # Cosines of half-precision vectors leave [-1, 1] by a little; 1 itself is in the last bin.
+    number = (func.least(func.greatest(bucket, 1), bins) - 1).label("number")
+    labelled = Pair.counted + Pair.imported > 0
+    rows = await session.execute(
+        select(number, func.count().filter(Pair.open), func.count().filter(labelled))
+        .where(Pair.project_id == project_id, Pair.similarity.is_not(None))
+        .where(Pair.open | labelled)
+        .group_by(number)
+    )
+    return [SimilarityBin(*row) for row in rows]
+
+
+async def held_by(session: AsyncSession, project_id: int, annotator_id: int) -> int:
+    """How many pairs an annotator holds. Served by ``ix_assignments_held``."""
+    return (
+        await session.scalar(
+            select(func.count()).where(
+                Assignment.annotator_id == annotator_id,
+                Assignment.project_id == project_id,
+                Assignment.status == "held",
+                Assignment.expires_at >= func.clock_timestamp(),
+            )
+        )
+        or 0
+    )
+
+
+async def surplus_of(session: AsyncSession, project_id: int, annotator: str) -> int:
+    """How many surplus labels an annotator has. Served by ``ix_labels_annotator``."""
+    return (
+        await session.scalar(
+            select(func.count()).where(
+                Label.project_id == project_id,
+                Label.annotator == annotator,
+                Label.status == "surplus",
+            )
+        )
+        or 0
+    )

@@ -1,0 +1,130 @@
+"""The figures over HTTP: statistics, live events, and what Prometheus scrapes."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.accounts import service as accounts
+from app.accounts.dependencies import AdminKey, AnyKey
+from app.accounts.service import Principal
+from app.errors import Unauthenticated, UnknownProject
+from app.insights import metrics, service
+from app.insights.events import EventStream
+from app.insights.live import LiveFigures
+from app.insights.schemas import OwnStats, Stats
+from app.json_route import JsonRoute
+from app.problems import problems
+from app.projects.dependencies import ProjectQuery
+from app.projects.service import find_project
+from app.settings import DEFAULT_PROJECT
+from app.storage.sessions import Sessions
+
+router = APIRouter(route_class=JsonRoute, tags=["figures"])
+
+_EVENT_EXAMPLE: Final = (
+    "event: ledger\n"
+    'data: {"counts":{"prompts":900,"pending_prompts":0,"open_pairs":780,"held_assignments":3,'
+    '"labels":120,"surplus_labels":0},"ledger":{"unit":"labels","limit":5000,"spent":120,'
+    '"reserved":3,"remaining":4877}}\n'
+    "id: 5e0c1f4a9b27.6f1d2c3b4a59.0a1b2c3d4e5f.9f8e7d6c5b4a\n\n"
+)
+_EVENTS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Server-sent events, until the client goes or the service stops.",
+        "content": {"text/event-stream": {"example": _EVENT_EXAMPLE}},
+    }
+}
+_METRICS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Prometheus' text format.",
+        "content": {
+            "text/plain": {
+                "schema": {"type": "string"},
+                "example": 'annotation_budget_pending_prompts{project="default"} 0.0\n',
+            }
+        },
+    }
+}
+
+
+@router.get("/stats", summary="A project's figures", responses=problems(401, 404, 422))
+async def get_stats(
+    request: Request, principal: AnyKey, project: ProjectQuery = DEFAULT_PROJECT
+) -> Stats | OwnStats:
+    """Progress, annotators, agreement and similarities for an admin; an annotator's own for it.
+
+    Only labels that count are taken. In a large project all but ledger and counts may be kept for
+    twenty times as long as they took to compute.
+    """
+    sessions: Sessions = request.app.state.sessions
+    if principal.is_admin:
+        return await service.project_stats(sessions, request.app.state.kept_figures, project)
+    return await service.own_stats(sessions, principal, project)
+
+
+async def _event_stream(
+    request: Request,
+    principal: AnyKey,
+    project: ProjectQuery = DEFAULT_PROJECT,
+    last_event_id: Annotated[
+        str | None, Header(description="Of the last event had: what changed since is told first")
+    ] = None,
+) -> AsyncIterator[EventStream]:
+    sessions: Sessions = request.app.state.sessions
+    live: LiveFigures = request.app.state.live_figures
+    async with sessions() as session:
+        found = await find_project(session, project, principal)
+
+    async def may_still() -> bool:
+        return await _may_still(request, principal, project)
+
+    async with live.watch(found.id, found.name) as feed:
+        yield EventStream(feed, principal, may_still, last_event_id)
+
+
+async def _may_still(request: Request, principal: Principal, project: str) -> bool:
+    """Whether the key of a stream is what it was when the stream began."""
+    sessions: Sessions = request.app.state.sessions
+    try:
+        async with sessions() as session:
+            now = await accounts.authenticate(session, request.headers.get("authorization"))
+            await find_project(session, project, now)
+    except (Unauthenticated, UnknownProject, OperationalError, PoolTimeout):
+        return False
+    return now == principal
+
+
+@router.get(
+    "/events",
+    summary="A project's changes as they happen",
+    response_class=EventSourceResponse,
+    responses=_EVENTS | problems(401, 404, 422),
+)
+async def get_events(
+    stream: Annotated[EventStream, Depends(_event_stream)],
+) -> AsyncIterator[ServerSentEvent]:
+    """Server-sent events `label`, `prompts`, `plan` and `ledger`.
+
+    Each has the counts and the ledger as they are after the change; at most one of a kind a second,
+    always with the newest figures. An annotator gets `plan` and `ledger`, and of the counts
+    `pending_prompts`. A comment every 15 seconds keeps a quiet connection open.
+    """
+    async for event in stream.events():
+        yield event
+
+
+@router.get(
+    "/metrics",
+    summary="The service's figures for Prometheus",
+    response_class=Response,
+    responses=_METRICS | problems(401, 403),
+)
+async def get_metrics(request: Request, _: AdminKey) -> Response:
+    """Counters of this process, and of the database what it knows. Names projects: an admin's."""
+    state = request.app.state
+    body = await metrics.scrape(state.sessions, state.request_metrics, state.live_figures.watchers)
+    return Response(body, media_type=metrics.MEDIA_TYPE)

@@ -1,0 +1,157 @@
+"""What the figures' calls give."""
+
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.projects.schemas import Counts, LedgerView
+
+_LEDGER: Any = {"unit": "labels", "limit": 5000, "spent": 120, "reserved": 3, "remaining": 4877}
+_ROW: Any = {
+    "name": "ana",
+    "labels": 120,
+    "median_seconds": 19.5,
+    "left_rate": 0.52,
+    "left_rate_interval": {"low": 0.43, "high": 0.61},
+}
+
+
+class LabelsOfDay(BaseModel):
+    """How many of the labels that count now were given on a day (UTC); empty days are left out."""
+
+    day: date
+    labels: int
+
+
+class Interval(BaseModel):
+    """A 95% interval."""
+
+    low: float
+    high: float
+
+
+class OwnFigures(BaseModel):
+    """What one annotator has done; rates and medians are null where there is nothing to take."""
+
+    name: str
+    labels: int = Field(description="Labels that count.")
+    median_seconds: float | None
+    left_rate: float | None = Field(
+        description="Share of its left/right answers that chose the left side. "
+        "Labels made elsewhere have no sides."
+    )
+    left_rate_interval: Interval | None = Field(
+        description="The rate's 95% interval (Wilson); a habit shows where it leaves out 0.5."
+    )
+
+
+class AnnotatorFigures(OwnFigures):
+    """What one annotator has done, and how it compares."""
+
+    agreement: float | None = Field(
+        description="Share of the other annotators' answers to the same pairs that are the same."
+    )
+
+
+class Agreement(BaseModel):
+    """How much annotators agree, over the pairs with two or more labels that count."""
+
+    krippendorff_alpha: float | None = Field(
+        description="Nominal: this response, the other, tie, both bad; null where undefined."
+    )
+    pairs: int
+
+
+class SimilarityHistogram(BaseModel):
+    """How many pairs have which similarity; bin i is from ``edges[i]`` to ``edges[i + 1]``."""
+
+    edges: list[float]
+    open: list[int] = Field(description="Pairs that the plan holds now.")
+    labelled: list[int] = Field(description="Pairs with a label that counts.")
+
+
+class Stats(BaseModel):
+    """A project's figures."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "ledger": _LEDGER,
+                    "counts": {
+                        "prompts": 900,
+                        "pending_prompts": 0,
+                        "open_pairs": 780,
+                        "held_assignments": 3,
+                        "labels": 120,
+                        "surplus_labels": 0,
+                    },
+                    "labels_per_day": [{"day": "2026-01-01", "labels": 120}],
+                    "annotators": [{**_ROW, "agreement": 0.81}],
+                    "agreement": {"krippendorff_alpha": 0.58, "pairs": 12},
+                    "similarity_histogram": {
+                        "edges": [0.0, 0.5, 1.0],
+                        "open": [500, 280],
+                        "labelled": [110, 10],
+                    },
+                }
+            ]
+        }
+    )
+
+    ledger: LedgerView
+    counts: Counts
+    labels_per_day: list[LabelsOfDay]
+    annotators: list[AnnotatorFigures]
+    agreement: Agreement
+    similarity_histogram: SimilarityHistogram
+
+
+class OwnCounts(BaseModel):
+    """What an annotator holds and has given; ``pending_prompts`` is the project's."""
+
+    pending_prompts: int
+    held_assignments: int
+    labels: int
+    surplus_labels: int
+
+
+class OwnStats(BaseModel):
+    """An annotator's own figures: nothing of others, and nothing that could bias a judgement."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "ledger": _LEDGER,
+                    "counts": {
+                        "pending_prompts": 0,
+                        "held_assignments": 1,
+                        "labels": 120,
+                        "surplus_labels": 0,
+                    },
+                    "labels_per_day": [{"day": "2026-01-01", "labels": 120}],
+                    "annotators": [_ROW],
+                }
+            ]
+        }
+    )
+
+    ledger: LedgerView
+    counts: OwnCounts
+    labels_per_day: list[LabelsOfDay]
+    annotators: list[OwnFigures]
+
+
+class PendingCounts(BaseModel):
+    """Of a project's counts, what its annotators are told."""
+
+    pending_prompts: int
+
+
+class Change(BaseModel):
+    """What an event tells: the counts and the ledger as they are after it."""
+
+    counts: Counts | PendingCounts
+    ledger: LedgerView

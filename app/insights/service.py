@@ -1,0 +1,149 @@
+"""A project's figures, and an annotator's own.
+
+What they cost at ten million labels: ledger and counts are read fresh, from counters and partial
+indexes of few rows. The days and the annotators read the project's labels once each, in the order
+in which they lie (``ix_labels_listing``); agreement and histogram read its pairs. Those seconds
+are spent by one connection at a time, and then not again for twenty times as long
+(``kept.KeptFigures``: in each process, a project). Measured on two busy cores: 1.9 s at 440,000
+labels, and it grows with their number. An annotator's own figures read that annotator's labels
+alone (``ix_labels_annotator``): 0.05 s for a fiftieth of them.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from app.accounts.service import Principal
+from app.insights import queries
+from app.insights.agreement import krippendorff_alpha
+from app.insights.kept import KeptFigures
+from app.insights.schemas import (
+    Agreement,
+    AnnotatorFigures,
+    Interval,
+    LabelsOfDay,
+    OwnCounts,
+    OwnFigures,
+    OwnStats,
+    SimilarityHistogram,
+    Stats,
+)
+from app.insights.wilson import wilson_interval
+from app.projects import service as projects
+from app.projects.ledger_view import counts_view, ledger_view
+from app.storage.sessions import Sessions
+
+_BINS: Final = 40
+_EDGES: Final = [round(-1 + number * 2 / _BINS, 4) for number in range(_BINS + 1)]
+assert all(low < high for low, high in pairwise(_EDGES))
+
+
+@dataclass(frozen=True, slots=True)
+class _Dear:
+    """The figures of a project that are kept."""
+
+    labels_per_day: list[LabelsOfDay]
+    annotators: list[AnnotatorFigures]
+    agreement: Agreement
+    similarity_histogram: SimilarityHistogram
+
+
+async def project_stats(sessions: Sessions, kept: KeptFigures, project_name: str) -> Stats:
+    """All figures of a project, for an admin.
+
+    Raises:
+        UnknownProject: no project has that name.
+    """
+    async with sessions() as session:
+        row = await projects.get_project(session, project_name)
+    # Between the two no connection is held: many may wait for one that computes.
+    project_id = row.project.id
+    dear = await kept.get(project_id, lambda: _compute(sessions, project_id))
+    return Stats(
+        ledger=ledger_view(row.project, row.lapsed_reserved),
+        counts=counts_view(row),
+        labels_per_day=dear.labels_per_day,
+        annotators=dear.annotators,
+        agreement=dear.agreement,
+        similarity_histogram=dear.similarity_histogram,
+    )
+
+
+async def own_stats(sessions: Sessions, principal: Principal, project_name: str) -> OwnStats:
+    """An annotator's own figures in a project.
+
+    Left out beside the others' figures: the histogram, and the own agreement. Who could watch it
+    while changing a label would learn what the others answered.
+
+    Raises:
+        UnknownProject: no project has that name, or it is not one of the annotator's.
+    """
+    async with sessions() as session:
+        project = await projects.find_project(session, project_name, principal)
+        row = await projects.get_project(session, project_name)
+        days = await queries.labels_per_day(session, project.id, principal.name)
+        own = await queries.annotators(session, project.id, principal.name)
+        counts = OwnCounts(
+            pending_prompts=row.pending,
+            held_assignments=await queries.held_by(session, project.id, principal.id),
+            labels=sum(found.labels for found in own),
+            surplus_labels=await queries.surplus_of(session, project.id, principal.name),
+        )
+    return OwnStats(
+        ledger=ledger_view(row.project, row.lapsed_reserved),
+        counts=counts,
+        labels_per_day=[LabelsOfDay(day=day, labels=labels) for day, labels in days],
+        annotators=[_own_figures(found) for found in own],
+    )
+
+
+async def _compute(sessions: Sessions, project_id: int) -> _Dear:
+    async with sessions() as session:
+        days = await queries.labels_per_day(session, project_id)
+        found = await queries.annotators(session, project_id)
+        agreement = await queries.agreement(session, project_id)
+        patterns = await queries.answer_patterns(session, project_id)
+        bins = await queries.similarities(session, project_id, _BINS)
+    return _Dear(
+        labels_per_day=[LabelsOfDay(day=day, labels=labels) for day, labels in days],
+        annotators=[
+            AnnotatorFigures(**dict(_own_figures(row)), agreement=agreement.get(row.name))
+            for row in found
+        ],
+        agreement=_agreement(patterns),
+        similarity_histogram=_histogram(bins),
+    )
+
+
+def _own_figures(row: queries.AnnotatorRow) -> OwnFigures:
+    sided = row.left + row.right
+    rate = interval = None
+    if sided:
+        low, high = wilson_interval(row.left, sided)
+        rate, interval = row.left / sided, Interval(low=low, high=high)
+    return OwnFigures(
+        name=row.name,
+        labels=row.labels,
+        median_seconds=row.median_seconds,
+        left_rate=rate,
+        left_rate_interval=interval,
+    )
+
+
+def _agreement(patterns: list[queries.AnswerPattern]) -> Agreement:
+    answers = np.array([pattern.answers for pattern in patterns], dtype=np.int64)
+    pairs = np.array([pattern.pairs for pattern in patterns], dtype=np.int64)
+    return Agreement(
+        krippendorff_alpha=krippendorff_alpha(answers.reshape(-1, len(queries.ANSWERS)), pairs),
+        pairs=int(pairs.sum()),
+    )
+
+
+def _histogram(bins: list[queries.SimilarityBin]) -> SimilarityHistogram:
+    histogram = SimilarityHistogram(edges=_EDGES, open=[0] * _BINS, labelled=[0] * _BINS)
+    for found in bins:
+        histogram.open[found.number] = found.open
+        histogram.labelled[found.number] = found.labelled
+    return histogram

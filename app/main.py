@@ -1,0 +1,73 @@
+"""The application: the one place where the parts of an API process are wired together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from app import __version__, health, problems
+from app.accounts import routes as accounts
+from app.annotation import routes as annotation
+from app.annotation.announce import ChangeAnnouncer
+from app.exports import routes as exports
+from app.insights import routes as insights
+from app.insights.kept import KeptFigures
+from app.insights.live import LiveFigures
+from app.insights.requests import CountRequests, RequestMetrics
+from app.middleware import RefuseNulCharacters, RequestLog
+from app.projects import routes as projects
+from app.prompts import routes as prompts
+from app.settings import Settings
+from app.storage.engine import create_engine, session_factory
+from app.storage.notifications import Listener
+
+_DESCRIPTION = """Decides which pairs of LLM responses are worth a human's label, hands them out
+under a budget, keeps every label, and gives back a dataset that a trainer loads as it is."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The API over the database of ``settings.database_url``, which must be set."""
+    url = str(settings.database_url)
+
+    @asynccontextmanager
+    async def connected(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            engine = create_engine(url, pool_size=settings.database_pool_size)
+            stack.push_async_callback(engine.dispose)
+            app.state.engine = engine
+            app.state.autocommit_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+            app.state.sessions = session_factory(engine)
+            app.state.listener = await stack.enter_async_context(Listener(url))
+            app.state.announcer = await stack.enter_async_context(
+                ChangeAnnouncer(app.state.sessions)
+            )
+            app.state.live_figures = await stack.enter_async_context(
+                LiveFigures(
+                    app.state.sessions,
+                    app.state.listener,
+                    app.state.stopping,
+                    poll_seconds=settings.poll_seconds,
+                )
+            )
+            yield
+
+    app = FastAPI(
+        title="annotation-budget",
+        version=__version__,
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=connected,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.stopping = asyncio.Event()
+    app.state.kept_figures = KeptFigures()
+    app.state.request_metrics = RequestMetrics()
+    problems.install(app)
+    for room in (accounts, projects, prompts, annotation, exports, insights, health):
+        app.include_router(room.router)
+    app.add_middleware(RefuseNulCharacters)
+    app.add_middleware(RequestLog)
+    app.add_middleware(CountRequests, metrics=app.state.request_metrics)
+    return app

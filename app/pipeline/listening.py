@@ -1,0 +1,61 @@
+"""The TCP socket of the API, opened before the API runs, and kept while it is restarted."""
+
+import errno
+import socket
+import time
+
+_BACKLOG = 2048
+_RETRY_SECONDS = 0.1
+
+
+class AddressUnusable(Exception):
+    """The API cannot listen there: the port is in use, or the address is not this machine's."""
+
+
+def listen(host: str, port: int, *, patience_seconds: float = 0.0) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Clients that connect before the API runs wait in its queue. A port in use is tried again for
+    ``patience_seconds``.
+
+    Raises:
+        AddressUnusable: somebody else listens there, or the address is not ours.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise AddressUnusable(f"{host} is not an address: {error.strerror}.") from error
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            listener.close()
+            in_use = error.errno == errno.EADDRINUSE
+            if not in_use or time.monotonic() >= deadline:
+                raise AddressUnusable(_complaint(host, port, error)) from error
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The ``http://`` address of a listening socket, as one opens it on this machine."""
+    host, port = listener.getsockname()[:2]
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not listened on
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104 - the same
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _complaint(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} of {host} is in use: stop what listens there, or choose another --port "
+            "(0 takes a free one)."
+        )
+    return f"Cannot listen on {host}, port {port}: {error.strerror}."

@@ -1,0 +1,249 @@
+"""SQL of the planner over pairs, and over the prompts that they are chosen from."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.embedding.unit import from_bytes
+from app.selection.candidates import PromptCandidate
+
+_ANY_NUMBER = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlannablePrompt:
+    """A prompt with pairs that are not in the plan."""
+
+    id: int
+    exploration: bool
+    pairs_planned: int
+    near_duplicate: bool
+    order_key: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewPair:
+    """A pair that enters the plan."""
+
+    prompt_id: int
+    first_response_id: int
+    second_response_id: int
+    similarity: float | None
+    arm: str
+    strategy: str
+    propensity: float | None
+    position: float
+    expected_seconds: float
+    labels_wanted: int
+    overlap_draw: float
+
+
+_PLANNABLE = """
+    SELECT id, exploration, pairs_planned, near_duplicate, order_key FROM prompts
+    WHERE project_id = :project_id AND exploration = :exploration
+      AND status = 'ready' AND group_id IS NOT NULL
+      AND pairs_planned < pairs_total AND pairs_planned < :most
+"""
+_NEXT_BY_ROUND = text(
+    _PLANNABLE + "ORDER BY exploration, pairs_planned, near_duplicate, order_key, id LIMIT :limit"
+)
+_NEXT_BY_ROUND_UNIFORMLY = text(
+    _PLANNABLE + "ORDER BY exploration, pairs_planned, order_key, id LIMIT :limit"
+)
+_NEXT_BY_ID = text(_PLANNABLE + "AND id > :after ORDER BY id LIMIT :limit")
+_OF_IDS = text(_PLANNABLE + "AND id = ANY(CAST(:ids AS bigint[])) ORDER BY id")
+
+_VECTORS = text("""
+    SELECT responses.prompt_id, responses.id, response_embeddings.vector
+    FROM responses JOIN response_embeddings ON response_embeddings.response_id = responses.id
+    WHERE responses.prompt_id = ANY(CAST(:ids AS bigint[]))
+    ORDER BY responses.prompt_id, responses.id
+""")
+_TAKEN = text("""
+    SELECT prompt_id, first_response_id, second_response_id FROM pairs
+    WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
+""")
+_WORDS = text("""
+    SELECT id, regexp_count(text, '\\S+') AS words FROM responses
+    WHERE id = ANY(CAST(:ids AS bigint[]))
+""")
+_COUNT_UNTOUCHED = text("""
+    SELECT count(*) FROM (
+        SELECT FROM pairs
+        WHERE project_id = :project_id AND arm = 'strategy' AND open AND NOT handed_out
+        LIMIT :limit
+    ) AS untouched
+""")
+_INSERT = text("""
+    INSERT INTO pairs (
+        project_id, prompt_id, first_response_id, second_response_id, similarity, arm, strategy,
+        propensity, position, expected_seconds, labels_wanted, overlap_draw
+    )
+    SELECT :project_id, new.* FROM unnest(
+        CAST(:prompt_id AS bigint[]), CAST(:first_response_id AS bigint[]),
+        CAST(:second_response_id AS bigint[]), CAST(:similarity AS float8[]),
+        CAST(:arm AS text[]), CAST(:strategy AS text[]), CAST(:propensity AS float8[]),
+        CAST(:position AS float8[]), CAST(:expected_seconds AS float8[]),
+        CAST(:labels_wanted AS smallint[]), CAST(:overlap_draw AS float8[])
+    ) AS new
+    ON CONFLICT DO NOTHING
+    RETURNING prompt_id
+""")
+_LOCK_PROMPTS = text("""
+    SELECT id FROM prompts WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id
+    FOR NO KEY UPDATE
+""")
+_COUNT_PAIRS = text("""
+    UPDATE prompts SET pairs_planned = pairs_planned + new.pairs
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:pairs AS integer[])) AS new (id, pairs)
+    WHERE prompts.id = new.id
+""")
+_RECOUNT = text("""
+    UPDATE prompts
+    SET pairs_planned = (SELECT count(*) FROM pairs WHERE pairs.prompt_id = prompts.id)
+    WHERE id = ANY(CAST(:ids AS bigint[]))
+""")
+
+
+async def next_by_round(
+    session: AsyncSession,
+    project_id: int,
+    most: int | None,
+    *,
+    near_duplicates_last: bool,
+    limit: int,
+) -> list[PlannablePrompt]:
+    """The prompts whose next pairs come next; exploration prompts when there is no other.
+
+    Served by ``ix_prompts_plannable``.
+    """
+    statement = _NEXT_BY_ROUND if near_duplicates_last else _NEXT_BY_ROUND_UNIFORMLY
+    for exploration in (False, True):
+        parameters = {
+            "project_id": project_id,
+            "exploration": exploration,
+            "most": _ANY_NUMBER if most is None else most,
+            "limit": limit,
+        }
+        rows = (await session.execute(statement, parameters)).all()
+        if rows:
+            return [PlannablePrompt(*row) for row in rows]
+    return []
+
+
+async def next_by_id(
+    session: AsyncSession,
+    project_id: int,
+    most: int | None,
+    *,
+    exploration: bool,
+    after: int,
+    limit: int,
+) -> list[PlannablePrompt]:
+    """Prompts with pairs that are not in the plan, a page at a time. Served by the primary key."""
+    parameters = {
+        "project_id": project_id,
+        "exploration": exploration,
+        "most": _ANY_NUMBER if most is None else most,
+        "after": after,
+        "limit": limit,
+    }
+    return [PlannablePrompt(*row) for row in await session.execute(_NEXT_BY_ID, parameters)]
+
+
+async def plannable_among(
+    session: AsyncSession, project_id: int, most: int | None, prompt_ids: Collection[int]
+) -> list[PlannablePrompt]:
+    """Those of the prompts that have pairs which are not in the plan; no exploration prompts."""
+    parameters = {
+        "project_id": project_id,
+        "exploration": False,
+        "most": _ANY_NUMBER if most is None else most,
+        "ids": list(prompt_ids),
+    }
+    return [PlannablePrompt(*row) for row in await session.execute(_OF_IDS, parameters)]
+
+
+async def read_candidates(
+    session: AsyncSession, prompts: Sequence[PlannablePrompt], dimensions: int
+) -> list[PromptCandidate]:
+    """The prompts with their responses' vectors and the pairs that are taken."""
+    ids = [prompt.id for prompt in prompts]
+    rows = (await session.execute(_VECTORS, {"ids": ids})).all()
+    vectors = from_bytes([row.vector for row in rows], dimensions)
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        places[row.prompt_id].append(place)
+    taken: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for prompt_id, first, second in await session.execute(_TAKEN, {"ids": ids}):
+        taken[prompt_id].append((first, second))
+    return [
+        PromptCandidate(
+            prompt_id=prompt.id,
+            response_ids=[rows[place].id for place in places[prompt.id]],
+            embeddings=vectors[places[prompt.id]],
+            taken=taken[prompt.id],
+            round=prompt.pairs_planned,
+            near_duplicate=prompt.near_duplicate,
+            order_key=prompt.order_key,
+        )
+        for prompt in prompts
+        if len(places[prompt.id]) > 1
+    ]
+
+
+async def read_vectors_of(session: AsyncSession, prompt_ids: Collection[int]) -> dict[int, bytes]:
+    """The stored vectors of the prompts' responses, by response."""
+    rows = await session.execute(_VECTORS, {"ids": list(prompt_ids)})
+    return {row.id: row.vector for row in rows}
+
+
+async def count_words(session: AsyncSession, response_ids: Collection[int]) -> dict[int, int]:
+    """How many words each response has."""
+    rows = await session.execute(_WORDS, {"ids": list(response_ids)})
+    return {row.id: row.words for row in rows}
+
+
+async def count_untouched(session: AsyncSession, project_id: int, limit: int) -> int:
+    """How many open pairs of the strategy nobody has seen, ``limit`` at most."""
+    parameters = {"project_id": project_id, "limit": limit}
+    return int((await session.execute(_COUNT_UNTOUCHED, parameters)).scalar_one())
+
+
+async def insert_pairs(session: AsyncSession, project_id: int, pairs: Sequence[NewPair]) -> int:
+    """Put pairs into the plan; those that are there already stay as they are.
+
+    Pairs before prompts, both in the order of their numbers, as whoever else adds pairs does it.
+    """
+    if not pairs:
+        return 0
+    ordered = sorted(
+        pairs, key=lambda pair: (pair.prompt_id, pair.first_response_id, pair.second_response_id)
+    )
+    columns = {name: [getattr(pair, name) for pair in ordered] for name in NewPair.__slots__}
+    inserted = await session.scalars(_INSERT, {"project_id": project_id, **columns})
+    return await count_pairs(session, Counter(inserted), sign=1)
+
+
+async def count_pairs(session: AsyncSession, pairs: Counter[int], *, sign: int) -> int:
+    """Note at their prompts that pairs have entered (1) or left (-1) the plan; gives how many."""
+    if pairs:
+        await lock_prompts(session, list(pairs))
+        counts = [sign * count for count in pairs.values()]
+        await session.execute(_COUNT_PAIRS, {"ids": list(pairs), "pairs": counts})
+    return pairs.total()
+
+
+async def lock_prompts(session: AsyncSession, prompt_ids: Collection[int]) -> None:
+    """Lock prompts that are about to change, by number: no two of these deadlock."""
+    await session.execute(_LOCK_PROMPTS, {"ids": list(prompt_ids)})
+
+
+async def recount_pairs(session: AsyncSession, prompt_ids: Collection[int]) -> None:
+    """Count anew the pairs of prompts that turned out to have none left to plan."""
+    if prompt_ids:
+        await lock_prompts(session, prompt_ids)
+        await session.execute(_RECOUNT, {"ids": list(prompt_ids)})

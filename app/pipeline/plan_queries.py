@@ -1,0 +1,182 @@
+"""SQL of the planner over projects: what is to be done, and who may do it."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.selection.ordering import earliest_position
+from app.settings import PLAN_AHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """Those settings of a project that pairs already in the plan depend on."""
+
+    strategy: str
+    labels_per_pair: int
+    overlap_share: float
+    overlap_labels: int
+    pairs_per_prompt: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A project, and what there is to plan."""
+
+    project_id: int
+    seed: int
+    settings: PlanSettings
+    exploration: float
+    cost_seconds_base: float
+    cost_words_per_minute: float
+    dimensions: int | None
+    arriving: bool
+    """Prompts are ready whose group is not fixed."""
+    outgrown: bool
+    """Prompts have got responses since their pairs were chosen."""
+    foreign: bool
+    """Untouched pairs were chosen by another strategy than the project's."""
+    last_erased: tuple[int, int]
+    """The last row of ``erased_prompts``, as ``(written_by, prompt_id)``."""
+    plannable: bool
+    """A prompt has pairs that are not in the plan."""
+    earliest_position: float | None
+    """Where the next of them would stand, if the strategy goes round by round."""
+    horizon: float | None
+    """The position of the last pair of the nearer half of the plan; None: the plan is shorter."""
+
+    @property
+    def is_low(self) -> bool:
+        """Whether pairs are missing in the nearer half of the plan (for strategies by rounds)."""
+        if self.earliest_position is None:
+            return False
+        return self.horizon is None or self.earliest_position < self.horizon
+
+
+_PLANNABLE = """
+    SELECT exploration, pairs_planned, near_duplicate, order_key
+    FROM prompts
+    WHERE project_id = project.id AND exploration = {exploration}
+      AND status = 'ready' AND group_id IS NOT NULL AND pairs_planned < pairs_total
+      AND pairs_planned < coalesce(project.pairs_per_prompt, 2147483647)
+    ORDER BY exploration, pairs_planned, near_duplicate, order_key, id
+    LIMIT 1
+"""
+
+# What the planner may take out again. "arm <> 'imported'" is said for ``ix_pairs_untouched``.
+UNTOUCHED: Final = """
+    NOT handed_out AND arm = 'strategy' AND arm <> 'imported'
+    AND held = 0 AND counted = 0 AND imported = 0 AND skips = 0
+"""
+_OTHERS = f"SELECT FROM pairs WHERE project_id = project.id AND {UNTOUCHED}"
+
+_OUTLOOK = text(f"""
+    SELECT project.id, project.seed, project.strategy, project.labels_per_pair,
+        project.overlap_share, project.overlap_labels, project.pairs_per_prompt,
+        project.exploration, project.cost_seconds_base, project.cost_words_per_minute,
+        project.embedding_dimensions,
+        EXISTS (
+            SELECT FROM prompts
+            WHERE project_id = project.id AND status = 'ready' AND group_id IS NULL
+        ) AS arriving,
+        EXISTS (
+            SELECT FROM prompts
+            WHERE project_id = project.id AND status = 'ready' AND pairs_considered < pairs_total
+        ) AS outgrown,
+        EXISTS ({_OTHERS} AND strategy < project.strategy)
+        OR EXISTS ({_OTHERS} AND strategy > project.strategy) AS foreign_pairs,
+        erased.written_by AS erased_by, erased.prompt_id AS erased_id,
+        next.exploration AS next_exploration, next.pairs_planned AS next_pairs_planned,
+        next.near_duplicate AS next_near_duplicate, next.order_key AS next_order_key,
+        horizon.position AS horizon
+    FROM projects AS project
+    LEFT JOIN LATERAL (
+        SELECT written_by::text::bigint, prompt_id FROM erased_prompts
+        WHERE project_id = project.id
+        ORDER BY erased_prompts.written_by DESC, prompt_id DESC
+        LIMIT 1
+    ) AS erased ON true
+    LEFT JOIN LATERAL (
+        ({_PLANNABLE.format(exploration="false")})
+        UNION ALL
+        ({_PLANNABLE.format(exploration="true")})
+        ORDER BY exploration
+        LIMIT 1
+    ) AS next ON true
+    LEFT JOIN LATERAL (
+        SELECT position FROM pairs
+        WHERE project_id = project.id AND arm = 'strategy' AND open AND NOT handed_out
+        ORDER BY position, id
+        OFFSET {PLAN_AHEAD // 2 - 1} LIMIT 1
+    ) AS horizon ON next.order_key IS NOT NULL
+    WHERE project.id = ANY(CAST(:ids AS bigint[]))
+    ORDER BY project.id
+""")  # noqa: S608 - put together from the constants above
+
+_HOLD_PROJECT = text("SELECT id FROM projects WHERE id = :id FOR KEY SHARE")
+_ONE_WRITER = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended('plan of project ' || CAST(:id AS bigint), 0))"
+)
+_EXISTING = text("SELECT id FROM projects WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+
+async def read_outlooks(session: AsyncSession, project_ids: Collection[int]) -> list[Outlook]:
+    """What there is to do in each of these projects; a deleted one is left out.
+
+    Served by ``ix_prompts_unplanned``, ``ix_prompts_outgrown``, ``ix_prompts_plannable``,
+    ``ix_pairs_untouched``, ``ix_pairs_open`` and ``ix_erased_prompts_catch_up``.
+    """
+    rows = await session.execute(_OUTLOOK, {"ids": list(project_ids)})
+    return [
+        Outlook(
+            project_id=row.id,
+            seed=row.seed,
+            settings=PlanSettings(
+                strategy=row.strategy,
+                labels_per_pair=row.labels_per_pair,
+                overlap_share=row.overlap_share,
+                overlap_labels=row.overlap_labels,
+                pairs_per_prompt=row.pairs_per_prompt,
+            ),
+            exploration=row.exploration,
+            cost_seconds_base=row.cost_seconds_base,
+            cost_words_per_minute=row.cost_words_per_minute,
+            dimensions=row.embedding_dimensions,
+            arriving=row.arriving,
+            outgrown=row.outgrown,
+            foreign=row.foreign_pairs,
+            last_erased=(row.erased_by or 0, row.erased_id or 0),
+            plannable=row.next_order_key is not None,
+            earliest_position=None
+            if row.next_order_key is None
+            else earliest_position(
+                pairs_planned=row.next_pairs_planned,
+                near_duplicate=row.next_near_duplicate,
+                order_key=row.next_order_key,
+                last=row.next_exploration,
+            ),
+            horizon=row.horizon,
+        )
+        for row in rows
+    ]
+
+
+async def begin_planning(session: AsyncSession, project_id: int) -> Outlook | None:
+    """Become the one transaction that changes the project's plan; None: it has been deleted.
+
+    A planner that has lost its connection, and its projects, without knowing waits here for the one
+    that took them over. The project's row is held against deletion alone: claims do not wait.
+    """
+    await session.execute(_ONE_WRITER, {"id": project_id})
+    if await session.scalar(_HOLD_PROJECT, {"id": project_id}) is None:
+        return None
+    [outlook] = await read_outlooks(session, [project_id])
+    return outlook
+
+
+async def find_existing(session: AsyncSession, project_ids: Collection[int]) -> set[int]:
+    """Those of the projects that exist."""
+    return set(await session.scalars(_EXISTING, {"ids": list(project_ids)}))

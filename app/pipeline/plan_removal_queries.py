@@ -1,0 +1,96 @@
+"""SQL that takes pairs out of the plan which nobody has seen."""
+
+from collections import Counter
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.pipeline.plan_pair_queries import count_pairs, lock_prompts
+from app.pipeline.plan_queries import UNTOUCHED, PlanSettings
+
+_FOREIGN = text(f"""
+    SELECT DISTINCT prompt_id FROM pairs
+    WHERE project_id = :project_id AND strategy <> :strategy AND {UNTOUCHED}
+""")  # noqa: S608 - put together from the constants above
+_DELETE_FOREIGN = text(f"""
+    DELETE FROM pairs
+    WHERE project_id = :project_id AND strategy <> :strategy AND {UNTOUCHED}
+    RETURNING prompt_id
+""")  # noqa: S608 - as above
+_OUTGROWN = text("""
+    SELECT id FROM prompts
+    WHERE project_id = :project_id AND status = 'ready' AND pairs_considered < pairs_total
+    ORDER BY id LIMIT :limit FOR NO KEY UPDATE
+""")
+_DELETE_OF_PROMPTS = text(f"""
+    DELETE FROM pairs WHERE prompt_id = ANY(CAST(:ids AS bigint[])) AND {UNTOUCHED}
+    RETURNING prompt_id
+""")  # noqa: S608 - as above
+_CONSIDERED = text("""
+    UPDATE prompts SET pairs_considered = pairs_total WHERE id = ANY(CAST(:ids AS bigint[]))
+""")
+_OVER_BOUND = text(f"""
+    SELECT DISTINCT pairs.prompt_id
+    FROM pairs JOIN prompts ON prompts.id = pairs.prompt_id
+    WHERE pairs.project_id = :project_id AND prompts.pairs_planned > :most AND {UNTOUCHED}
+""")  # noqa: S608 - as above
+_DELETE_OVER_BOUND = text(f"""
+    DELETE FROM pairs USING (
+        SELECT id, row_number() OVER (
+            PARTITION BY prompt_id ORDER BY ({UNTOUCHED}), position, id
+        ) AS place
+        FROM pairs WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
+    ) AS placed
+    WHERE pairs.id = placed.id AND placed.place > :most AND {UNTOUCHED}
+    RETURNING prompt_id
+""")  # noqa: S608 - as above
+_RENEW_LABELS_WANTED = text("""
+    UPDATE pairs SET labels_wanted = wanted.labels
+    FROM (
+        SELECT id, CASE WHEN overlap_draw < :overlap_share
+            THEN greatest(:labels_per_pair, :overlap_labels) ELSE :labels_per_pair END AS labels
+        FROM pairs WHERE project_id = :project_id AND NOT handed_out AND arm <> 'imported'
+    ) AS wanted
+    WHERE pairs.id = wanted.id AND labels_wanted <> wanted.labels AND NOT handed_out
+""")
+
+
+async def take_out_foreign(session: AsyncSession, project_id: int, strategy: str) -> int:
+    """Take untouched pairs of other strategies out of the plan."""
+    parameters = {"project_id": project_id, "strategy": strategy}
+    await lock_prompts(session, (await session.scalars(_FOREIGN, parameters)).all())
+    deleted = await session.scalars(_DELETE_FOREIGN, parameters)
+    return await count_pairs(session, Counter(deleted), sign=-1)
+
+
+async def take_out_outgrown(session: AsyncSession, project_id: int, limit: int) -> list[int]:
+    """Take out the untouched pairs of prompts that got responses since; gives the prompts."""
+    outgrown = await session.scalars(_OUTGROWN, {"project_id": project_id, "limit": limit})
+    ids = list(outgrown)
+    if ids:
+        deleted = await session.scalars(_DELETE_OF_PROMPTS, {"ids": ids})
+        await count_pairs(session, Counter(deleted), sign=-1)
+        await session.execute(_CONSIDERED, {"ids": ids})
+    return ids
+
+
+async def apply_settings(session: AsyncSession, project_id: int, settings: PlanSettings) -> int:
+    """Make untouched pairs fit the project's settings; gives how many had to leave the plan."""
+    await session.execute(
+        _RENEW_LABELS_WANTED,
+        {
+            "project_id": project_id,
+            "overlap_share": settings.overlap_share,
+            "labels_per_pair": settings.labels_per_pair,
+            "overlap_labels": settings.overlap_labels,
+        },
+    )
+    if settings.pairs_per_prompt is None:
+        return 0
+    parameters = {"project_id": project_id, "most": settings.pairs_per_prompt}
+    ids = (await session.scalars(_OVER_BOUND, parameters)).all()
+    await lock_prompts(session, ids)
+    deleted = await session.scalars(
+        _DELETE_OVER_BOUND, {"ids": ids, "most": settings.pairs_per_prompt}
+    )
+    return await count_pairs(session, Counter(deleted), sign=-1)

@@ -1,0 +1,136 @@
+"""How every error becomes an answer, and how each operation documents its errors."""
+
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from app import errors
+from app.errors import AppError, FieldError
+
+log = structlog.get_logger()
+
+MEDIA_TYPE: Final = "application/problem+json"
+_MAX_FIELD_ERRORS: Final = 100
+_HIDDEN_ERROR: Final = "the service failed on this request; its log has the reason"
+
+_DATABASE_AWAY: Final = "the database did not answer; the same request is safe to repeat"
+
+_BY_STATUS: Final[dict[int, type[AppError]]] = {
+    401: errors.Unauthenticated,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    413: errors.TooLarge,
+    415: errors.UnsupportedMedia,
+    422: errors.InvalidInput,
+    429: errors.TooManyRequests,
+    503: errors.Unavailable,
+}
+
+
+class FieldProblem(BaseModel):
+    """One field at fault."""
+
+    loc: list[str | int]
+    msg: str
+
+
+class Problem(BaseModel):
+    """RFC 9457: what went wrong. ``type`` ends in a stable slug."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] | None = None
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses=`` of an operation that can answer these errors."""
+    return {
+        status: {
+            "description": _BY_STATUS[status].title,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": Problem.model_json_schema(),
+                    "example": _example(_BY_STATUS[status]).problem(),
+                }
+            },
+        }
+        for status in statuses
+    }
+
+
+def _example(kind: type[AppError]) -> AppError:
+    detail = (kind.__doc__ or kind.title).splitlines()[0]
+    example = kind.__new__(kind)
+    AppError.__init__(example, detail)
+    return example
+
+
+def answer(error: AppError) -> Response:
+    """The answer for an error of ours."""
+    return JSONResponse(
+        error.problem(), status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem+json answer."""
+    app.add_exception_handler(AppError, _answer_app_error)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(OperationalError, _answer_database_away)
+    app.add_exception_handler(PoolTimeout, _answer_database_away)
+    app.add_exception_handler(Exception, _answer_unexpected_error)
+
+
+async def _answer_app_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError)
+    return answer(error)
+
+
+async def _answer_validation_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fields = tuple(
+        FieldError(loc=tuple(_printable(part) for part in item["loc"]), msg=item["msg"])
+        for item in error.errors()[:_MAX_FIELD_ERRORS]
+    )
+    where = ".".join(str(part) for part in fields[0].loc)
+    return answer(errors.InvalidInput(f"{where}: {fields[0].msg}", errors=fields))
+
+
+def _printable(part: str | int) -> str | int:
+    """A place in the input; keys are the caller's own and may be anything, so they are cut."""
+    return part if isinstance(part, int) else part[:100]
+
+
+async def _answer_http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = _BY_STATUS.get(error.status_code)
+    headers = dict(error.headers or {})
+    body: dict[str, object] = {
+        "type": errors.PROBLEM_TYPE_PREFIX + (kind.slug if kind else "http-error"),
+        "title": kind.title if kind else error.detail,
+        "status": error.status_code,
+        "detail": error.detail,
+    }
+    return JSONResponse(body, status_code=error.status_code, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _answer_database_away(request: Request, error: Exception) -> Response:
+    """Postgres restarts, has no connection free, or chose this transaction to end a deadlock."""
+    log.warning("database away", path=request.url.path, error=str(error).splitlines()[0])
+    return answer(errors.Unavailable(_DATABASE_AWAY, retry_after=1))
+
+
+async def _answer_unexpected_error(request: Request, error: Exception) -> Response:
+    log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    return answer(AppError(_HIDDEN_ERROR))

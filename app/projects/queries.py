@@ -1,0 +1,135 @@
+"""All SQL of the projects."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Select, case, delete, func, literal, select, true, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.storage.tables import Assignment, Pair, Project, ProjectIntake
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    """A project, and what is counted of it elsewhere."""
+
+    project: Project
+    prompts: int
+    pending: int
+    open_pairs: int
+    held: int
+    lapsed_reserved: Decimal
+
+
+async def find(session: AsyncSession, name: str) -> Project | None:
+    """The project of that name. Served by the unique index on ``name``."""
+    return await session.scalar(select(Project).where(Project.name == name))
+
+
+async def lock(session: AsyncSession, project_id: int) -> Project | None:
+    """The project's row, locked: the first lock of every change to ledger or assignments."""
+    return await session.scalar(_locked().where(Project.id == project_id))
+
+
+async def lock_by_name(session: AsyncSession, name: str) -> Project | None:
+    """The row of the project of that name, locked."""
+    return await session.scalar(_locked().where(Project.name == name))
+
+
+def _locked() -> Select[Project]:
+    # FOR NO KEY UPDATE lets rows that refer to the project be inserted meanwhile.
+    return select(Project).with_for_update(key_share=True).execution_options(populate_existing=True)
+
+
+async def insert_project(session: AsyncSession, values: dict[str, Any]) -> Project | None:
+    """Add a project; None if the name is taken."""
+    project = await session.scalar(
+        insert(Project)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=[Project.name])
+        .returning(Project)
+    )
+    if project is not None:
+        await session.execute(insert(ProjectIntake).values(project_id=project.id))
+    return project
+
+
+def _rows() -> Select[Any]:
+    # Each count is served by a partial index of few rows: the plan, the held, the lapsed.
+    open_pairs = (
+        select(func.count()).where(Pair.project_id == Project.id, Pair.open).scalar_subquery()
+    )
+    lapsed = Assignment.expires_at < func.clock_timestamp()
+    held = (
+        select(
+            func.count().filter(~lapsed).label("held"),
+            func.coalesce(func.sum(Assignment.reserved).filter(lapsed), 0).label("lapsed"),
+        )
+        .where(Assignment.project_id == Project.id, Assignment.status == "held")
+        .lateral()
+    )
+    return (
+        select(
+            Project,
+            ProjectIntake.prompts,
+            ProjectIntake.pending,
+            open_pairs,
+            held.c.held,
+            held.c.lapsed,
+        )
+        .join(ProjectIntake, ProjectIntake.project_id == Project.id)
+        .join(held, true())
+        .execution_options(populate_existing=True)
+    )
+
+
+async def list_projects(session: AsyncSession, *, after_id: int, limit: int) -> list[ProjectRow]:
+    """A page of projects by number."""
+    rows = await session.execute(
+        _rows().where(Project.id > after_id).order_by(Project.id).limit(limit)
+    )
+    return [ProjectRow(*row) for row in rows]
+
+
+async def get_row(session: AsyncSession, project_id: int) -> ProjectRow:
+    """A project with its counts."""
+    return ProjectRow(*(await session.execute(_rows().where(Project.id == project_id))).one())
+
+
+async def most_labels_of_a_pair(session: AsyncSession, project_id: int) -> int:
+    """The most labels that a pair of the project has or is about to get."""
+    return (
+        await session.scalar(
+            select(func.max(Pair.held + Pair.counted)).where(
+                Pair.project_id == project_id, Pair.handed_out
+            )
+        )
+        or 0
+    )
+
+
+async def set_labels_wanted(
+    session: AsyncSession,
+    project_id: int,
+    *,
+    labels_per_pair: int,
+    overlap_share: float,
+    overlap_labels: int,
+) -> None:
+    """Make the project's pairs want as many labels as its settings now say."""
+    wanted = case(
+        (Pair.overlap_draw < overlap_share, literal(max(labels_per_pair, overlap_labels))),
+        else_=labels_per_pair,
+    )
+    await session.execute(
+        update(Pair)
+        .where(Pair.project_id == project_id, Pair.labels_wanted != wanted)
+        .values(labels_wanted=wanted)
+    )
+
+
+async def delete_project(session: AsyncSession, project_id: int) -> None:
+    """Erase a project and everything of it."""
+    await session.execute(delete(Project).where(Project.id == project_id))

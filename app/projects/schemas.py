@@ -1,0 +1,133 @@
+"""What the projects' calls take and give."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator, model_validator
+
+from app.settings import (
+    MAX_LABELS_PER_PAIR,
+    MAX_LEASE_SECONDS,
+    MAX_TEXT_CHARACTERS,
+    MIN_LEASE_SECONDS,
+)
+
+Unit = Literal["labels", "minutes", "money"]
+ProjectName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+LabelsPerPair = Annotated[StrictInt, Field(ge=1, le=MAX_LABELS_PER_PAIR)]
+_MAX_LIMIT = 10**12
+
+
+class Budget(BaseModel):
+    """The most that may be spent; ``limit`` null: no limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unit: Unit = "labels"
+    limit: Annotated[float, Field(ge=0, le=_MAX_LIMIT, strict=True)] | None = None
+
+    @field_validator("limit", mode="before")
+    @classmethod
+    def _number(cls, limit: Any) -> Any:
+        if isinstance(limit, bool) or not isinstance(limit, int | float | None):
+            raise ValueError("must be a number or null")
+        return limit
+
+    @model_validator(mode="after")
+    def _whole_labels(self) -> Self:
+        if self.unit == "labels" and self.limit is not None and self.limit % 1:
+            raise ValueError("a limit in labels is a whole number")
+        return self
+
+
+class Overlap(BaseModel):
+    """That share of the pairs, drawn at random, gets that many labels."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    labels: LabelsPerPair = 2
+
+
+class Cost(BaseModel):
+    """What a pair is expected to take: a base, and the reading time of both responses."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds_base: Annotated[float, Field(ge=0, le=3600)] = 8
+    words_per_minute: Annotated[float, Field(ge=1, le=10_000)] = 238
+    hourly_rate: Annotated[Decimal, Field(gt=0, le=100_000)] | None = None
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    guidelines: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)] = ""
+    strategy: Annotated[str, Field(max_length=64)] = "dissimilar"
+    budget: Budget = Budget()
+    labels_per_pair: LabelsPerPair = 1
+    overlap: Overlap = Overlap()
+    pairs_per_prompt: Annotated[StrictInt, Field(ge=1, le=10_000)] | None = None
+    exploration: Annotated[float, Field(ge=0, le=1)] = 0.1
+    lease_seconds: Annotated[StrictInt, Field(ge=MIN_LEASE_SECONDS, le=MAX_LEASE_SECONDS)] = 1800
+    cost: Cost = Cost()
+
+
+_EXAMPLE: Any = {
+    "name": "helpful-v1",
+    "guidelines": "Choose the response that helps more.",
+    "budget": {"unit": "labels", "limit": 5000},
+}
+
+
+class NewProject(_Settings):
+    """A project to make; what is left out has its default."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
+
+    name: ProjectName
+
+
+class ProjectChange(_Settings):
+    """What to change of a project; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"budget": {"unit": "labels", "limit": 6000}}]},
+    )
+
+
+class LedgerView(BaseModel):
+    """The budget now: what is spent, what is reserved for held assignments, what is left."""
+
+    unit: Unit
+    limit: float | int | None
+    spent: float | int
+    reserved: float | int
+    remaining: float | int | None
+
+
+class Counts(BaseModel):
+    """How much a project holds. ``open_pairs`` counts what the plan holds now."""
+
+    prompts: int
+    pending_prompts: int
+    open_pairs: int
+    held_assignments: int
+    labels: int
+    surplus_labels: int
+
+
+class ProjectView(_Settings):
+    """A project, its ledger and its counts."""
+
+    name: str
+    ledger: LedgerView
+    counts: Counts
+
+
+class ProjectList(BaseModel):
+    """A page of projects."""
+
+    projects: list[ProjectView]
+    next_cursor: str | None = None

@@ -1,0 +1,220 @@
+"""The rules of projects."""
+
+import secrets
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts import service as accounts
+from app.accounts.service import Principal
+from app.errors import (
+    BudgetBelowSpent,
+    DefaultProject,
+    FieldError,
+    InvalidInput,
+    NameTaken,
+    TooFewLabelsPerPair,
+    UnitInUse,
+    UnknownProject,
+)
+from app.projects import queries
+from app.projects.queries import ProjectRow
+from app.projects.schemas import NewProject, ProjectChange
+from app.selection.registry import STRATEGIES
+from app.settings import DEFAULT_PROJECT
+from app.storage.notifications import Channel, notify
+from app.storage.tables import Project
+
+
+async def find_project(
+    session: AsyncSession, name: str, principal: Principal | None = None
+) -> Project:
+    """The project of that name, if it is one of the principal's (None: the service itself asks).
+
+    Raises:
+        UnknownProject: there is none, or it is not theirs.
+    """
+    project = await queries.find(session, name)
+    if project is None or not (
+        principal is None or await accounts.may_see_project(session, principal, project.id)
+    ):
+        raise UnknownProject("no project has that name")
+    return project
+
+
+async def lock_project_by_name(session: AsyncSession, name: str, principal: Principal) -> Project:
+    """``find_project`` and ``lock_project`` in one statement, for the claim.
+
+    Raises:
+        UnknownProject: there is none, or it is not one of the principal's.
+    """
+    project = await queries.lock_by_name(session, name)
+    if project is None or not await accounts.may_see_project(session, principal, project.id):
+        raise UnknownProject("no project has that name")
+    return project
+
+
+async def lock_project(session: AsyncSession, project_id: int) -> Project:
+    """The project, its row locked until the transaction ends.
+
+    Raises:
+        UnknownProject: it has been deleted.
+    """
+    project = await queries.lock(session, project_id)
+    if project is None:
+        raise UnknownProject("the project has been deleted")
+    return project
+
+
+async def create_project(session: AsyncSession, new: NewProject) -> ProjectRow:
+    """Make a project.
+
+    Raises:
+        NameTaken: a project of that name exists.
+        InvalidInput: an unknown strategy, or a budget in money without an hourly rate.
+    """
+    columns = _columns(new)
+    _check(columns)
+    project = await queries.insert_project(session, columns)
+    if project is None:
+        raise NameTaken("a project of that name exists")
+    return await queries.get_row(session, project.id)
+
+
+async def get_project(session: AsyncSession, name: str) -> ProjectRow:
+    """A project with its counts.
+
+    Raises:
+        UnknownProject: no project has that name.
+    """
+    return await queries.get_row(session, (await find_project(session, name)).id)
+
+
+async def list_projects(session: AsyncSession, *, after_id: int, limit: int) -> list[ProjectRow]:
+    """A page of projects, oldest first."""
+    return await queries.list_projects(session, after_id=after_id, limit=limit)
+
+
+async def change_project(session: AsyncSession, name: str, change: ProjectChange) -> ProjectRow:
+    """Change what is set in ``change``; the rest stays, held assignments too.
+
+    Raises:
+        UnknownProject: no project has that name.
+        BudgetBelowSpent, UnitInUse, TooFewLabelsPerPair: what is stored forbids it.
+        InvalidInput: an unknown strategy, or a budget in money without an hourly rate.
+    """
+    project = await lock_project(session, (await find_project(session, name)).id)
+    columns = _columns(change, only_set=True)
+    _check({**_current(project), **columns})
+    _check_budget(project, columns)
+    for column, value in columns.items():
+        setattr(project, column, value)
+    await session.flush()
+    if columns.keys() & {"labels_per_pair", "overlap_share", "overlap_labels"}:
+        await _change_labels_wanted(session, project)
+    await notify(session, Channel.PROMPTS_READY, str(project.id))
+    await notify(session, Channel.PLAN_CHANGED, str(project.id))
+    return await queries.get_row(session, project.id)
+
+
+async def delete_project(session: AsyncSession, name: str, *, confirm: str | None) -> None:
+    """Erase a project and everything of it.
+
+    Raises:
+        UnknownProject: no project has that name.
+        DefaultProject: it is ``default``.
+        InvalidInput: ``confirm`` does not repeat the name.
+    """
+    project = await find_project(session, name)
+    if project.name == DEFAULT_PROJECT:
+        raise DefaultProject("the project `default` always exists")
+    if confirm != name:
+        error = FieldError(("query", "confirm"), "must repeat the project's name")
+        raise InvalidInput(f"confirm: {error.msg}", errors=(error,))
+    await lock_project(session, project.id)
+    await queries.delete_project(session, project.id)
+
+
+_PLAIN = (
+    "guidelines",
+    "strategy",
+    "labels_per_pair",
+    "pairs_per_prompt",
+    "exploration",
+    "lease_seconds",
+)
+_NESTED = {
+    "budget": {"unit": "unit", "limit": "budget_limit"},
+    "overlap": {"share": "overlap_share", "labels": "overlap_labels"},
+    "cost": {
+        "seconds_base": "cost_seconds_base",
+        "words_per_minute": "cost_words_per_minute",
+        "hourly_rate": "cost_hourly_rate",
+    },
+}
+
+
+def _columns(sent: NewProject | ProjectChange, *, only_set: bool = False) -> dict[str, Any]:
+    """The columns that a request sets: all of them for a new project."""
+
+    def wanted(model: BaseModel, field: str) -> bool:
+        return not only_set or field in model.model_fields_set
+
+    columns: dict[str, Any] = {
+        field: getattr(sent, field) for field in _PLAIN if wanted(sent, field)
+    }
+    for field, names in _NESTED.items():
+        if wanted(sent, field):
+            nested: BaseModel = getattr(sent, field)
+            columns |= {
+                column: getattr(nested, name)
+                for name, column in names.items()
+                if wanted(nested, name)
+            }
+    if columns.get("budget_limit") is not None:
+        columns["budget_limit"] = Decimal(str(columns["budget_limit"]))
+    if isinstance(sent, NewProject):
+        columns |= {"name": sent.name, "seed": secrets.randbits(63)}
+    return columns
+
+
+def _current(project: Project) -> dict[str, Any]:
+    return {
+        column: getattr(project, column)
+        for column in ("strategy", "unit", "budget_limit", "cost_hourly_rate")
+    }
+
+
+def _check(columns: dict[str, Any]) -> None:
+    if columns["strategy"] not in STRATEGIES:
+        error = FieldError(("body", "strategy"), f"must be one of {', '.join(STRATEGIES)}")
+    elif columns["unit"] == "money" and columns["cost_hourly_rate"] is None:
+        error = FieldError(("body", "cost", "hourly_rate"), "a budget in money needs it")
+    elif columns["unit"] == "labels" and (columns["budget_limit"] or 0) % 1:
+        error = FieldError(("body", "budget", "limit"), "a limit in labels is a whole number")
+    else:
+        return
+    raise InvalidInput(f"{error.loc[-1]}: {error.msg}", errors=(error,))
+
+
+def _check_budget(project: Project, columns: dict[str, Any]) -> None:
+    used = project.spent + project.reserved
+    if columns.get("unit", project.unit) != project.unit and used:
+        raise UnitInUse("the budget's unit cannot change once something is spent or reserved")
+    limit = columns.get("budget_limit", project.budget_limit)
+    if "budget_limit" in columns and limit is not None and limit < used:
+        raise BudgetBelowSpent(f"{project.spent} is spent and {project.reserved} reserved already")
+
+
+async def _change_labels_wanted(session: AsyncSession, project: Project) -> None:
+    if await queries.most_labels_of_a_pair(session, project.id) > project.labels_per_pair:
+        raise TooFewLabelsPerPair("a pair already has, or is about to get, more labels than that")
+    await queries.set_labels_wanted(
+        session,
+        project.id,
+        labels_per_pair=project.labels_per_pair,
+        overlap_share=project.overlap_share,
+        overlap_labels=project.overlap_labels,
+    )

@@ -1,0 +1,1 @@
+"""Prompts: intake one by one and in bulk, listing, similar ones, and deletion."""

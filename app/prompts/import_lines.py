@@ -1,0 +1,94 @@
+"""Lines of an import, read as prompts on their way in. Pure, and slow: for a thread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.errors import InvalidInput
+from app.json_route import parse_json
+from app.prompts.import_formats import Preference, ReadLine, read_line
+from app.prompts.incoming import IncomingPrompt, incoming_prompt
+from app.prompts.lines import Line
+from app.prompts.places import Place, dotted
+from app.prompts.schemas import NewPrompt
+from app.settings import MAX_LINE_BYTES
+
+_MAX_ERRORS_TOLD = 3
+_MAX_KEY_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class GoodLine:
+    """A line that holds a prompt. The preferences are between responses that are kept."""
+
+    number: int
+    prompt: IncomingPrompt
+    preferences: Sequence[Preference]
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that cannot be read, and why."""
+
+    number: int
+    detail: str
+
+
+def read_lines(lines: Sequence[Line]) -> tuple[list[GoodLine], list[BadLine]]:
+    """Read lines of any known format."""
+    good, bad = [], []
+    for line in lines:
+        try:
+            good.append(_read(line))
+        except InvalidInput as error:
+            # Errors of JSON name places in a body, which a line is not.
+            bad.append(BadLine(line.number, error.detail.removeprefix("body.")))
+    return good, bad
+
+
+def _read(line: Line) -> GoodLine:
+    if line.content is None:
+        raise InvalidInput(f"the line is over {MAX_LINE_BYTES} bytes")
+    read = read_line(parse_json(line.content))
+    try:
+        sent = NewPrompt.model_validate(read.prompt)
+    except ValidationError as error:
+        raise InvalidInput(_told(error, read)) from None
+    prompt = incoming_prompt(sent)
+    return GoodLine(line.number, prompt, _between_kept(read.preferences, prompt))
+
+
+def _between_kept(preferences: Sequence[Preference], prompt: IncomingPrompt) -> list[Preference]:
+    """The preferences by places among the responses kept; a repeated text stands for its first.
+
+    One that concerns an empty response, or says a text is better than itself, is left out.
+    """
+    kept_as = prompt.kept.kept_as
+    moved = []
+    for each in preferences:
+        first, second = (kept_as.get(place) for place in each.responses)
+        if first is None or second is None or first == second:
+            continue
+        preferred = None if each.preferred is None else kept_as[each.preferred]
+        moved.append(Preference((first, second), preferred, each.annotator))
+    return moved
+
+
+def _told(error: ValidationError, read: ReadLine) -> str:
+    errors: list[Any] = error.errors(include_input=False, include_url=False, include_context=False)
+    told = [f"{_named(each['loc'], read)}: {each['msg']}" for each in errors[:_MAX_ERRORS_TOLD]]
+    if len(errors) > _MAX_ERRORS_TOLD:
+        told.append(f"and {len(errors) - _MAX_ERRORS_TOLD} more")
+    return "; ".join(told)
+
+
+def _named(place: Place, read: ReadLine) -> str:
+    """A place by the line's own names. Keys are the caller's, and may be anything: they are cut."""
+    place = tuple(part[:_MAX_KEY_CHARACTERS] if isinstance(part, str) else part for part in place)
+    for end in range(len(place), 0, -1):
+        name = read.names.get(place[:end])
+        if name is not None:
+            return dotted((name, *place[end:]))
+    return dotted(place)

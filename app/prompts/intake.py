@@ -1,0 +1,246 @@
+"""Take prompts in: new ones are added, those sent again are recognised.
+
+All of it happens in the caller's transaction. Locks are taken in one order: keys of new prompts,
+then (by the caller, if it stores labels) the project's row, then prompts that are there already,
+then the project's counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import AppError, Conflict
+from app.prompts import intake_queries, queries
+from app.prompts.incoming import IncomingPrompt, IncomingResponse, Key
+from app.prompts.stored import EmbeddingSpace, StoredPrompt, StoredResponse, check_space, match
+from app.storage.notifications import Channel, notify
+
+_ROUNDS = 3
+Details = tuple[float | None, dict[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenResponse:
+    """A response that is stored: its number, and its caller's id."""
+
+    id: int
+    external_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A prompt that is stored; its responses stand in the order they were sent."""
+
+    id: int
+    external_id: str | None
+    status: str
+    created: bool
+    responses: Sequence[TakenResponse]
+
+
+@dataclass(slots=True)
+class Intake:
+    """What became of prompts that were sent, in their order, and what is still to be written."""
+
+    project_id: int
+    outcomes: list[Taken | AppError] = field(default_factory=list)
+    prompt_metadata: dict[int, dict[str, Any]] = field(default_factory=dict)
+    response_details: dict[int, Details] = field(default_factory=dict)
+    changed: set[int] = field(default_factory=set)
+
+    @property
+    def taken(self) -> list[Taken]:
+        """The prompts that are stored."""
+        return [each for each in self.outcomes if isinstance(each, Taken)]
+
+    @property
+    def created(self) -> int:
+        """How many of them are new."""
+        return sum(each.created for each in self.taken)
+
+
+async def take_in(
+    session: AsyncSession, project_id: int, prompts: Sequence[IncomingPrompt]
+) -> Intake:
+    """Add the prompts that are new and recognise the others; ``finish`` must follow.
+
+    A prompt that cannot be stored has its error as its outcome, and the others are not touched by
+    it: PromptDiffers (its id stands for other texts), EmbeddingsDiffer (its embeddings do not go
+    with the project's).
+    """
+    keys = {prompt.key for prompt in prompts}
+    stored = await queries.find_stored(session, project_id, keys) if keys else {}
+    refused = await _refuse_embeddings(session, project_id, prompts, stored)
+    new: dict[Key, IncomingPrompt] = {}
+    for prompt in prompts:
+        if prompt.key not in stored and id(prompt) not in refused:
+            new.setdefault(prompt.key, prompt)
+    created = await _add(session, project_id, list(new.values()), stored)
+    intake = Intake(project_id)
+    for prompt in prompts:
+        is_new = prompt.key in created and new[prompt.key] is prompt
+        refusal = refused.get(id(prompt))
+        intake.outcomes.append(refusal or _outcome(intake, prompt, stored[prompt.key], is_new))
+    return intake
+
+
+async def finish(session: AsyncSession, intake: Intake) -> None:
+    """Bring what was sent again up to date, announce what is new, and count it."""
+    if intake.changed:
+        await intake_queries.lock_prompts(session, intake.changed)
+        if intake.prompt_metadata:
+            await intake_queries.set_prompt_metadata(session, intake.prompt_metadata)
+        if intake.response_details:
+            await intake_queries.set_response_details(session, intake.response_details)
+    created = [each for each in intake.taken if each.created]
+    if created:
+        pending = sum(each.status == "pending" for each in created)
+        await announce(session, intake.project_id, is_pending=pending > 0)
+        await intake_queries.count_intake(
+            session,
+            intake.project_id,
+            prompts=len(created),
+            pending=pending,
+            unplanned=len(created),
+        )
+
+
+async def announce(session: AsyncSession, project_id: int, *, is_pending: bool) -> None:
+    """Wake whoever has work now: the embedder, or the planner."""
+    channel = Channel.TEXTS_PENDING if is_pending else Channel.PROMPTS_READY
+    await notify(session, channel, str(project_id))
+
+
+async def _refuse_embeddings(
+    session: AsyncSession,
+    project_id: int,
+    prompts: Sequence[IncomingPrompt],
+    stored: Mapping[Key, StoredPrompt],
+) -> dict[int, AppError]:
+    """The prompts, by identity, whose embeddings do not go with the project's.
+
+    The first prompt of a project settles what its embeddings are. A prompt that is there already
+    may be sent again without its embeddings.
+    """
+    refused: dict[int, AppError] = {}
+    space: EmbeddingSpace | None = None
+    for prompt in prompts:
+        if prompt.dimensions is None and prompt.key in stored:
+            continue
+        space = space or await _settled_space(session, project_id, prompt.dimensions)
+        try:
+            check_space(space, prompt.dimensions)
+        except AppError as error:
+            refused[id(prompt)] = error
+    return refused
+
+
+async def _settled_space(
+    session: AsyncSession, project_id: int, dimensions: int | None
+) -> EmbeddingSpace:
+    space = await intake_queries.embedding_space(session, project_id)
+    if space is None:
+        wanted = EmbeddingSpace("service" if dimensions is None else "caller", dimensions)
+        if await intake_queries.settle_embedding_space(session, project_id, wanted):
+            return wanted
+        space = await intake_queries.embedding_space(session, project_id)
+        assert space is not None
+    return space
+
+
+async def _add(
+    session: AsyncSession,
+    project_id: int,
+    new: Sequence[IncomingPrompt],
+    stored: dict[Key, StoredPrompt],
+) -> set[Key]:
+    """Add prompts; the keys of those that were added. ``stored`` grows by all of ``new``.
+
+    What somebody else adds at the same moment is read once they have committed.
+    """
+    created: set[Key] = set()
+    missing = list(new)
+    for _ in range(_ROUNDS):
+        if not missing:
+            return created
+        inserted = await intake_queries.insert_prompts(session, project_id, missing)
+        for prompt in missing:
+            if prompt.key in inserted:
+                stored[prompt.key] = _as_stored(prompt, *inserted[prompt.key])
+        created |= inserted.keys()
+        left = {prompt.key for prompt in missing} - inserted.keys()
+        if left:
+            stored |= await queries.find_stored(session, project_id, left)
+        missing = [prompt for prompt in missing if prompt.key not in stored]
+    if missing:
+        raise Conflict("somebody adds and deletes these prompts at this moment; send them again")
+    return created
+
+
+def _as_stored(prompt: IncomingPrompt, prompt_id: int, response_ids: Sequence[int]) -> StoredPrompt:
+    return StoredPrompt(
+        id=prompt_id,
+        external_id=prompt.external_id,
+        content=prompt.content,
+        fingerprint=prompt.fingerprint,
+        metadata=prompt.metadata,
+        status="pending" if prompt.dimensions is None else "ready",
+        responses=[
+            StoredResponse(response_id, each.external_id, each.text, each.score, each.metadata)
+            for response_id, each in zip(response_ids, prompt.responses, strict=True)
+        ],
+    )
+
+
+def _outcome(
+    intake: Intake, prompt: IncomingPrompt, stored: StoredPrompt, is_new: bool
+) -> Taken | AppError:
+    if is_new:
+        return _taken(stored, stored.responses, created=True)
+    try:
+        matched = match(prompt, stored)
+    except AppError as error:
+        return error
+    if prompt.metadata not in (None, stored.metadata):
+        stored.metadata = prompt.metadata
+        intake.prompt_metadata[stored.id] = prompt.metadata
+        intake.changed.add(stored.id)
+    if note_details(prompt.responses, matched, intake.response_details):
+        intake.changed.add(stored.id)
+    return _taken(stored, matched, created=False)
+
+
+def note_details(
+    sent: Sequence[IncomingResponse],
+    stored: Sequence[StoredResponse],
+    details: dict[int, Details],
+) -> bool:
+    """Note the scores and metadata that were sent and are not stored; what is left out stays.
+
+    Whether there were any.
+    """
+    is_changed = False
+    for new, old in zip(sent, stored, strict=True):
+        if new.score in (None, old.score) and new.metadata in (None, old.metadata):
+            continue
+        score, metadata = details.get(old.id, (None, None))
+        details[old.id] = (
+            score if new.score is None else new.score,
+            metadata if new.metadata is None else new.metadata,
+        )
+        old.score = old.score if new.score is None else new.score
+        old.metadata = old.metadata if new.metadata is None else new.metadata
+        is_changed = True
+    return is_changed
+
+
+def _taken(stored: StoredPrompt, responses: Sequence[StoredResponse], *, created: bool) -> Taken:
+    return Taken(
+        id=stored.id,
+        external_id=stored.external_id,
+        status=stored.status,
+        created=created,
+        responses=[TakenResponse(each.id, each.external_id) for each in responses],
+    )

@@ -1,0 +1,58 @@
+"""A stream of bytes, cut into lines with bounded memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that is not blank; ``content`` is None where it was longer than allowed."""
+
+    number: int
+    content: bytes | None
+
+
+class LineSplitter:
+    """Feed it chunks, take lines. No more than one line of ``max_bytes`` is ever kept."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._number = 1
+        self._pieces: list[bytes] = []
+        self._kept_bytes = 0
+        self._is_too_long = False
+
+    def feed(self, chunk: bytes) -> Iterator[Line]:
+        """The lines that end in this chunk, which must all be taken."""
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            self._keep(piece)
+            yield from self._end()
+        self._keep(rest)
+
+    def finish(self) -> Iterator[Line]:
+        """The last line, where it has no line feed."""
+        yield from self._end()
+
+    def _keep(self, piece: bytes) -> None:
+        self._kept_bytes += len(piece)
+        if self._kept_bytes > self._max_bytes:
+            self._is_too_long = True
+            self._pieces.clear()
+        elif piece and not self._is_too_long:
+            self._pieces.append(piece)
+
+    def _end(self) -> Iterator[Line]:
+        content = b"".join(self._pieces)
+        if self._number == 1:
+            content = content.removeprefix(_BYTE_ORDER_MARK)
+        if self._is_too_long:
+            yield Line(self._number, None)
+        elif content and not content.isspace():
+            yield Line(self._number, content)
+        self._number += 1
+        self._pieces.clear()
+        self._kept_bytes = 0
+        self._is_too_long = False

@@ -1,0 +1,158 @@
+"""The prompts over HTTP; all of it is the admins'."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.requests import ClientDisconnect
+
+from app.accounts.dependencies import AdminKey
+from app.errors import InvalidInput
+from app.json_route import JsonRoute, require_media_type
+from app.paging import PageQuery
+from app.problems import problems
+from app.projects.dependencies import ProjectQuery
+from app.prompts import service
+from app.prompts.addition import add_responses
+from app.prompts.imports import import_prompts
+from app.prompts.present import (
+    prompt_summary,
+    prompt_view,
+    similar_prompts,
+    taken_prompts,
+    taken_responses,
+)
+from app.prompts.schemas import NewPrompt, NewResponses, PromptsBody
+from app.prompts.similar import find_similar
+from app.prompts.views import (
+    ImportReport,
+    PromptList,
+    PromptView,
+    SimilarPrompts,
+    TakenPrompts,
+    TakenResponses,
+)
+from app.settings import DEFAULT_PROJECT, MAX_SIMILAR
+from app.storage.notifications import Listener
+from app.storage.sessions import Session, Sessions
+
+router = APIRouter(prefix="/prompts", route_class=JsonRoute, tags=["prompts"])
+
+_LINES: Final = "application/x-ndjson"
+_ANY_LENGTH: Final = 2**63 - 1
+_EXAMPLE_LINE: Final = '{"prompt": "Explain DPO.", "chosen": "It trains …", "rejected": "Oil."}\n'
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Store prompts and their responses",
+    responses=problems(401, 403, 404, 409, 413, 415, 422),
+)
+async def post_prompts(
+    body: PromptsBody, session: Session, _: AdminKey, project: ProjectQuery = DEFAULT_PROJECT
+) -> TakenPrompts:
+    """One prompt, or up to 1000; all or nothing. Safe to repeat: the same prompt is unchanged."""
+    if isinstance(body, NewPrompt):
+        sent, places = [body], [("body",)]
+        return taken_prompts(await service.take_prompts(session, project, sent, places))
+    numbered = [("body", "prompts", number) for number in range(len(body.prompts))]
+    return taken_prompts(await service.take_prompts(session, project, body.prompts, numbered))
+
+
+@router.post(
+    "/import",
+    summary="Import prompts, one a line",
+    max_body_size=_ANY_LENGTH,
+    responses=problems(401, 403, 404, 415, 422),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {_LINES: {"schema": {"type": "string"}, "example": _EXAMPLE_LINE}},
+        }
+    },
+)
+async def post_import(
+    request: Request,
+    _: AdminKey,
+    project: ProjectQuery = DEFAULT_PROJECT,
+    labels: Annotated[
+        Literal["ignore", "keep"],
+        Query(description="`keep`: store the preferences that lines carry as imported labels"),
+    ] = "ignore",
+) -> ImportReport:
+    """Any number of lines, each a prompt: this service's own form, Anthropic HH, TRL preference, or
+    UltraFeedback-like. Good lines are kept, bad ones are told. Safe to repeat."""
+    require_media_type(request.headers, _LINES)
+    sessions: Sessions = request.app.state.sessions
+    keep_labels = labels == "keep"
+    try:
+        return await import_prompts(sessions, project, request.stream(), keep_labels=keep_labels)
+    except ClientDisconnect:
+        # Nobody is there to read this, but the log has it, and not as a fault of the service.
+        raise InvalidInput("the stream broke off; the batches before are stored") from None
+
+
+@router.post(
+    "/{prompt_id}/responses",
+    status_code=201,
+    summary="Add responses to a prompt",
+    responses=problems(401, 403, 404, 409, 413, 415, 422),
+)
+async def post_responses(
+    prompt_id: str, body: NewResponses, session: Session, _: AdminKey
+) -> TakenResponses:
+    """Responses that were sampled again, say. Safe to repeat."""
+    return taken_responses(await add_responses(session, prompt_id, body.responses))
+
+
+@router.get("", summary="List prompts", responses=problems(401, 403, 404, 422))
+async def list_prompts(
+    session: Session,
+    page: PageQuery,
+    _: AdminKey,
+    project: ProjectQuery = DEFAULT_PROJECT,
+    status: Literal["pending", "ready"] | None = None,
+) -> PromptList:
+    """A project's prompts, newest last."""
+    rows = await service.list_prompts(
+        session, project, status=status, after_id=page.after_id, limit=page.limit
+    )
+    return PromptList(
+        prompts=[prompt_summary(row) for row in rows],
+        next_cursor=page.next_cursor([row.id for row in rows]),
+    )
+
+
+@router.get("/{prompt_id}", summary="Look at a prompt", responses=problems(401, 403, 404, 422))
+async def get_prompt(prompt_id: str, session: Session, _: AdminKey) -> PromptView:
+    """A prompt and its responses, exactly as they were sent."""
+    return prompt_view(await service.get_prompt(session, prompt_id))
+
+
+@router.delete(
+    "/{prompt_id}",
+    status_code=204,
+    summary="Erase a prompt",
+    responses=problems(401, 403, 404, 422),
+)
+async def delete_prompt(prompt_id: str, session: Session, _: AdminKey) -> Response:
+    """Its texts, embeddings and labels are erased everywhere; the ledger keeps its entries."""
+    await service.erase_prompt(session, prompt_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{prompt_id}/similar",
+    summary="Find similar prompts",
+    responses=problems(401, 403, 404, 409, 422, 503),
+)
+async def get_similar(
+    prompt_id: str,
+    request: Request,
+    _: AdminKey,
+    limit: Annotated[int, Query(ge=1, le=MAX_SIMILAR)] = 10,
+) -> SimilarPrompts:
+    """The nearest prompts of the same project by the cosine of their embeddings."""
+    sessions: Sessions = request.app.state.sessions
+    listener: Listener = request.app.state.listener
+    return similar_prompts(await find_similar(sessions, listener, prompt_id, limit))

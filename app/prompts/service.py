@@ -1,0 +1,124 @@
+"""The rules of prompts: taken in whole or not at all, and erased everywhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import AppError, FieldError, InvalidInput, UnknownPrompt
+from app.projects import service as projects
+from app.prompts import erasure_queries, intake_queries, queries
+from app.prompts.incoming import IncomingPrompt, incoming_prompt
+from app.prompts.intake import Taken, finish, take_in
+from app.prompts.places import Place, dotted, place
+from app.prompts.queries import ListedPrompt
+from app.prompts.schemas import NewPrompt
+from app.storage.ids import Kind, decode
+from app.storage.notifications import Channel, notify
+from app.storage.tables import Prompt, Response
+
+
+async def take_prompts(
+    session: AsyncSession, project_name: str, sent: Sequence[NewPrompt], places: Sequence[Place]
+) -> list[tuple[IncomingPrompt, Taken]]:
+    """Store a request's prompts; ``places`` is where each stands in the body, for errors.
+
+    Raises:
+        UnknownProject: no project has that name.
+        InvalidInput: the prompts' embeddings do not go together.
+        PromptDiffers, EmbeddingsDiffer: a prompt contradicts what is stored; nothing is.
+    """
+    project = await projects.find_project(session, project_name)
+    prompts = [incoming_prompt(each) for each in sent]
+    _check_one_space(prompts, places)
+    intake = await take_in(session, project.id, prompts)
+    for outcome, where in zip(intake.outcomes, places, strict=True):
+        if isinstance(outcome, AppError):
+            raise place(outcome, where)
+    await finish(session, intake)
+    return list(zip(prompts, intake.taken, strict=True))
+
+
+def _check_one_space(prompts: Sequence[IncomingPrompt], places: Sequence[Place]) -> None:
+    for prompt, where in zip(prompts, places, strict=True):
+        if prompt.dimensions != prompts[0].dimensions:
+            detail = "the prompts' embeddings differ in length, or only some have any"
+            error = FieldError((*where, "responses"), detail)
+            raise InvalidInput(f"{dotted(error.loc)}: {detail}", errors=(error,))
+
+
+def prompt_number(public_id: str) -> int:
+    """The number behind a prompt's id.
+
+    Raises:
+        UnknownPrompt: it is no id of a prompt.
+    """
+    number = decode(Kind.PROMPT, public_id)
+    if number is None:
+        raise UnknownPrompt("no prompt has that id")
+    return number
+
+
+async def list_prompts(
+    session: AsyncSession, project_name: str, *, status: str | None, after_id: int, limit: int
+) -> list[ListedPrompt]:
+    """A page of a project's prompts, newest last.
+
+    Raises:
+        UnknownProject: no project has that name.
+    """
+    project = await projects.find_project(session, project_name)
+    return await queries.list_prompts(
+        session, project.id, status=status, after_id=after_id, limit=limit
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WholePrompt:
+    """A prompt and its responses by position."""
+
+    prompt: Prompt
+    responses: Sequence[Response]
+
+
+async def get_prompt(session: AsyncSession, public_id: str) -> WholePrompt:
+    """A prompt as it was sent.
+
+    Raises:
+        UnknownPrompt: no prompt has that id.
+    """
+    prompt = await find_prompt(session, public_id)
+    return WholePrompt(prompt, await queries.responses_of(session, prompt.id))
+
+
+async def find_prompt(session: AsyncSession, public_id: str) -> Prompt:
+    """A prompt's row.
+
+    Raises:
+        UnknownPrompt: no prompt has that id.
+    """
+    prompt = await queries.find_prompt(session, prompt_number(public_id))
+    if prompt is None:
+        raise UnknownPrompt("no prompt has that id")
+    return prompt
+
+
+async def erase_prompt(session: AsyncSession, public_id: str) -> None:
+    """Erase a prompt everywhere. The ledger keeps its entries, and what was spent stays spent.
+
+    Raises:
+        UnknownPrompt: no prompt has that id.
+    """
+    found = await find_prompt(session, public_id)
+    project = await projects.lock_project(session, found.project_id)
+    prompt = await erasure_queries.lock_prompt(session, found.id)
+    if prompt is None:
+        raise UnknownPrompt("no prompt has that id")
+    was_pending, was_unplanned = prompt.status == "pending", prompt.group_id is None
+    await erasure_queries.release_assignments(session, project.id, prompt.id)
+    await erasure_queries.erase_labels(session, project.id, prompt.id)
+    await erasure_queries.erase_prompt(session, project.id, prompt.id)
+    await notify(session, Channel.PLAN_CHANGED, str(project.id))
+    await intake_queries.count_intake(
+        session, project.id, prompts=-1, pending=-int(was_pending), unplanned=-int(was_unplanned)
+    )

@@ -1,0 +1,123 @@
+"""Prompts as they are stored, and whether what is sent again is the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import EmbeddingsDiffer, FieldError, PromptDiffers
+from app.prompts.incoming import IncomingPrompt, IncomingResponse, Key, fingerprint
+from app.prompts.schemas import Content
+
+
+@dataclass(slots=True)
+class StoredResponse:
+    """A response's row, without what intake has no use for."""
+
+    id: int
+    external_id: str | None
+    text: str
+    score: float | None
+    metadata: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class StoredPrompt:
+    """A prompt's row, and its responses by position: those first sent, then those added."""
+
+    id: int
+    external_id: str | None
+    content: Content
+    fingerprint: bytes
+    metadata: dict[str, Any] | None
+    status: str
+    responses: Sequence[StoredResponse]
+
+    @property
+    def key(self) -> Key:
+        """What the prompt is known by in its project."""
+        if self.external_id is None:
+            return "", self.fingerprint
+        return "id", self.external_id.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSpace:
+    """Where a project's embeddings come from, and how long they are (None: not known yet)."""
+
+    source: str
+    dimensions: int | None
+
+
+def match(sent: IncomingPrompt, stored: StoredPrompt) -> list[StoredResponse]:
+    """The stored responses, in the order sent, of a prompt that is sent again.
+
+    The same prompt has the same content and the texts that were first sent, in any order. Those
+    that were added since may be among them, in the order they were added, or be left out.
+
+    Raises:
+        PromptDiffers: it is another prompt, or has other texts.
+    """
+    if sent.content != stored.content:
+        raise _differs("the prompt with this id is stored with another text", "prompt")
+    count = len(sent.responses)
+    by_text = {each.text: each for each in stored.responses[:count]}
+    matched = [by_text.get(each.text) for each in sent.responses]
+    found = [each for each in matched if each is not None]
+    if len(found) < count or not _covers_first_sent(stored, count):
+        raise _differs("the prompt with this id is stored with other responses", "responses")
+    check_response_ids(sent.responses, found, stored.responses)
+    return found
+
+
+def check_response_ids(
+    sent: Sequence[IncomingResponse],
+    matched: Sequence[StoredResponse | None],
+    stored: Sequence[StoredResponse],
+) -> None:
+    """Refuse a response's id that the prompt has for another text.
+
+    Raises:
+        PromptDiffers: ``sent[i]`` has the id of a stored response other than ``matched[i]``.
+    """
+    by_id = {each.external_id: each for each in stored if each.external_id is not None}
+    for response, same_text in zip(sent, matched, strict=True):
+        if response.external_id is not None:
+            same_id = by_id.get(response.external_id)
+            if same_id is not None and same_id is not same_text:
+                raise _differs("a response's id is stored with another text", "responses")
+
+
+def check_space(space: EmbeddingSpace, dimensions: int | None) -> None:
+    """Refuse embeddings that do not go with the project's.
+
+    Raises:
+        EmbeddingsDiffer: one has the callers' vectors and the other the service's, or the lengths
+            differ.
+    """
+    source = "service" if dimensions is None else "caller"
+    if source != space.source:
+        detail = (
+            "this project has the service's embeddings: leave `embedding` out"
+            if space.source == "service"
+            else "this project has its callers' embeddings: every response needs an `embedding`"
+        )
+    elif space.source == "caller" and dimensions != space.dimensions:
+        detail = f"this project's embeddings have {space.dimensions} numbers, these {dimensions}"
+    else:
+        return
+    raise EmbeddingsDiffer(detail, errors=(FieldError(("responses",), detail),))
+
+
+def _covers_first_sent(stored: StoredPrompt, count: int) -> bool:
+    """Whether the first ``count`` responses hold all those that were first sent."""
+    if count == len(stored.responses):
+        return True
+    texts = [each.text for each in stored.responses[:count]]
+    return any(
+        fingerprint(stored.content, texts[:first]) == stored.fingerprint
+        for first in range(count, 0, -1)
+    )
+
+
+def _differs(detail: str, field: str) -> PromptDiffers:
+    return PromptDiffers(detail, errors=(FieldError((field,), detail),))

@@ -1,0 +1,1 @@
+"""Choosing pairs: strategies and draws. Arrays in, arrays out; no database, no settings."""

@@ -1,0 +1,8 @@
+"""The array types of this room."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float32] | NDArray[np.float64]

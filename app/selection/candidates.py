@@ -1,0 +1,98 @@
+"""What a strategy chooses from: prompts with their responses' embeddings, in blocks of one size."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.selection.arrays import BoolArray, FloatArray, IntArray
+from app.selection.pair_grid import column_of, pair_count
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCandidate:
+    """One prompt whose next pairs are to be chosen."""
+
+    prompt_id: int
+    response_ids: Sequence[int]
+    embeddings: FloatArray
+    """Unit vectors, ``(responses, dimensions)``, in the order of ``response_ids``."""
+    taken: Sequence[tuple[int, int]] = ()
+    """Pairs of response ids that are in the plan, or were."""
+    round: int = 0
+    near_duplicate: bool = False
+    order_key: float = 0.0
+    """A draw from [0, 1): the prompt's place in a uniform random order."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptBlock:
+    """Prompts with equally many responses, in the order of their ids, so that one product does.
+
+    Built by ``blocks_of``, which puts prompts and responses in the order of their ids: whatever a
+    strategy computes from a block, it cannot depend on the order of its input.
+    """
+
+    prompt_ids: IntArray
+    """``(prompts,)``, rising."""
+    response_ids: IntArray
+    """``(prompts, k)``, rising in each row."""
+    embeddings: FloatArray
+    """Unit vectors, ``(prompts, k, dimensions)``."""
+    taken: BoolArray
+    """Pairs that are in the plan, or were: ``(prompts, pairs)``, columns as in ``pair_grid``."""
+    rounds: IntArray
+    """How many pairs of each prompt came before: ``(prompts,)``."""
+    near_duplicate: BoolArray
+    """``(prompts,)``: the prompt is nearly the same as an earlier one."""
+    order_keys: FloatArray
+    """``(prompts,)``: draws from [0, 1), a uniform random order of the prompts."""
+    expected_seconds: FloatArray | None = None
+    """What each pair is expected to cost: ``(prompts, pairs)``; None: all the same."""
+
+    @property
+    def responses(self) -> int:
+        """The number of responses, k."""
+        return int(self.response_ids.shape[1])
+
+
+def blocks_of(candidates: Iterable[PromptCandidate]) -> list[PromptBlock]:
+    """The candidates in blocks, one for each number of responses, fewest responses first."""
+    by_size: dict[int, list[PromptCandidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_size[len(candidate.response_ids)].append(candidate)
+    return [
+        _block(sorted(by_size[size], key=lambda candidate: candidate.prompt_id))
+        for size in sorted(by_size)
+    ]
+
+
+def _block(prompts: list[PromptCandidate]) -> PromptBlock:
+    unsorted_ids = np.array([prompt.response_ids for prompt in prompts], dtype=np.int64)
+    order = np.argsort(unsorted_ids, axis=1)
+    response_ids = np.take_along_axis(unsorted_ids, order, axis=1)
+    embeddings = np.stack(
+        [prompt.embeddings[row] for prompt, row in zip(prompts, order, strict=True)]
+    )
+    return PromptBlock(
+        prompt_ids=np.array([prompt.prompt_id for prompt in prompts], dtype=np.int64),
+        response_ids=response_ids,
+        embeddings=embeddings,
+        taken=_taken(prompts, response_ids),
+        rounds=np.array([prompt.round for prompt in prompts], dtype=np.int64),
+        near_duplicate=np.array([prompt.near_duplicate for prompt in prompts], dtype=np.bool_),
+        order_keys=np.array([prompt.order_key for prompt in prompts], dtype=np.float64),
+    )
+
+
+def _taken(prompts: list[PromptCandidate], response_ids: IntArray) -> BoolArray:
+    size = response_ids.shape[1]
+    taken = np.zeros((len(prompts), pair_count(size)), dtype=np.bool_)
+    for row, prompt in enumerate(prompts):
+        if prompt.taken:
+            place = {number: column for column, number in enumerate(response_ids[row].tolist())}
+            for pair in prompt.taken:
+                low, high = sorted(place[number] for number in pair)
+                taken[row, column_of(low, high, size)] = True
+    return taken

@@ -1,0 +1,20 @@
+"""``dissimilar``: the pair of a prompt's two most different responses.
+
+REAL (arXiv 2409.17169), "easy": ``argmin cos(i, j)`` over the pairs of a prompt, one pair a prompt
+a round, prompts in a uniform random order.
+"""
+
+import numpy as np
+
+from app.selection.candidates import PromptBlock
+from app.selection.pair_grid import pair_similarities
+from app.selection.strategy import PairOrder, PreferenceModel
+
+
+def order(
+    blocks: list[PromptBlock],
+    _model: PreferenceModel | None,
+    _rng: np.random.Generator,
+) -> list[PairOrder]:
+    """Lowest cosine first."""
+    return [PairOrder(pair_similarities(block.embeddings), block.order_keys) for block in blocks]

@@ -1,0 +1,53 @@
+"""The contract of a strategy.
+
+A strategy is a pure function of the candidates, the model (or none) and a random generator; it
+gives an order. It does not depend on the order of its input (``blocks_of`` sees to it), and equal
+keys are ordered by id (``ordering`` sees to it).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from app.selection.arrays import FloatArray
+from app.selection.candidates import PromptBlock
+
+
+class PreferenceModel(Protocol):
+    """What the labels so far have taught."""
+
+    def mean_rewards(self, block: PromptBlock) -> FloatArray:
+        """The expected reward of every response, ``(prompts, k)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairOrder:
+    """The order a strategy gives to the pairs of one block; low keys come first, ties by id."""
+
+    pair_keys: FloatArray
+    """Within each prompt, or over the whole collection: ``(prompts, pairs)``."""
+    prompt_keys: FloatArray
+    """Across prompts, in [0, 1), within a round: ``(prompts,)``. Unused where the strategy orders
+    the pairs of the whole collection."""
+
+
+OrderPairs = Callable[
+    [list[PromptBlock], PreferenceModel | None, np.random.Generator], list[PairOrder]
+]
+"""From blocks (with the expected cost of each pair), the model, and a generator: one order a block,
+over all of its pairs, taken or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """The rule that says which pairs come first."""
+
+    name: str
+    description: str
+    order: OrderPairs
+    collection_wide: bool = False
+    """All pairs of the collection stand in one order, instead of round after round of prompts."""
+    near_duplicates_last: bool = True
+    """Within a round, prompts that nearly repeat an earlier one come after all others."""

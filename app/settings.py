@@ -1,0 +1,98 @@
+"""Every setting, typed, with its unit and default, and the limits of the contract."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from platformdirs import user_data_path
+from pydantic import Field, PostgresDsn, RedisDsn, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MAX_BODY_BYTES: Final = 32 * 1024 * 1024
+MAX_LINE_BYTES: Final = 32 * 1024 * 1024
+MAX_TEXT_CHARACTERS: Final = 100_000
+MAX_EXTERNAL_ID_CHARACTERS: Final = 256
+MAX_METADATA_BYTES: Final = 16 * 1024
+MAX_PROMPTS_PER_REQUEST: Final = 1000
+MAX_LABELS_PER_REQUEST: Final = 1000
+MIN_RESPONSES: Final = 2
+MAX_RESPONSES: Final = 64
+MAX_PAIRS_PER_CLAIM: Final = 500
+MAX_WAIT_SECONDS: Final = 30
+MAX_PAGE: Final = 1000
+MAX_REJECTED_LINES_TOLD: Final = 1000
+MAX_SIMILAR: Final = 100
+MIN_LEASE_SECONDS: Final = 10
+MAX_LEASE_SECONDS: Final = 2_592_000
+MAX_LABELS_PER_PAIR: Final = 9
+MAX_EMBEDDING_DIMENSIONS: Final = 8192
+
+DEFAULT_PROJECT: Final = "default"
+NEAR_DUPLICATE_SIMILARITY: Final = 0.95
+SKIPS_UNTIL_RETIRED: Final = 3
+
+PLAN_AHEAD: Final = 4000
+"""Pairs of one project that the planner keeps in the plan, waiting to be handed out."""
+
+
+def default_data_dir() -> Path:
+    """The user's own folder; for root, one that the unprivileged database can reach."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/annotation-budget")
+    return user_data_path("annotation-budget", appauthor=False)
+
+
+class Settings(BaseSettings):
+    """What can be set, by environment variable (upper case) or by an option of the command line."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
+
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Folder of the embedded database, the index files and the admin key.",
+    )
+    database_url: PostgresDsn | None = Field(
+        default=None,
+        description="A PostgreSQL of your own; without it an embedded one runs in `DATA_DIR`.",
+    )
+    redis_url: RedisDsn | None = Field(
+        default=None,
+        description="A Redis for what several processes share; without it each keeps its own.",
+    )
+    admin_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="The key of the annotator `admin`; without it one is made on the first start.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address the API listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="TCP port the API listens on.")
+    log_level: str = Field(
+        default="INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="Least severe level that is logged.",
+    )
+    log_format: str = Field(
+        default="auto",
+        pattern="^(auto|console|json)$",
+        description="`json`, `console`, or `auto`: console on a terminal, else JSON.",
+    )
+    database_pool_size: int = Field(
+        default=10, ge=1, le=200, description="Connections an API process keeps to Postgres."
+    )
+    embedding_model: str | None = Field(
+        default=None,
+        description="Hub name or folder of an embedding model; default: all-MiniLM-L6-v2, shipped.",
+    )
+    embedding_device: str | None = Field(
+        default=None,
+        description="Torch device of the embedder (`cpu`, `cuda:0`); default: the best.",
+    )
+    embedding_batch_texts: int = Field(
+        default=256, ge=1, le=10_000, description="Texts one embedder claims at a time, at most."
+    )
+    poll_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="Slow poll of the background behind Postgres NOTIFY."
+    )
+    shutdown_seconds: float = Field(
+        default=10.0, gt=0, le=600, description="How long a stopping part may finish what it began."
+    )

@@ -1,0 +1,1 @@
+"""Postgres: the engine, sessions, tables, notifications, migrations, and the embedded server."""

@@ -1,0 +1,54 @@
+"""Migrations: bring a database to the newest schema, or say what it lacks."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, make_url, pool, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import migrations
+
+_MIGRATIONS = Path(migrations.__file__).parent
+_LOCK = 0x616E6E6F  # "anno": one process migrates at a time
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def upgrade(url: str) -> None:
+    """Apply every migration that the database lacks; several processes may ask at once."""
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool
+    )
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        connection.commit()
+        try:
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        finally:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+            connection.commit()
+
+
+async def pending_migration(engine: AsyncEngine) -> str | None:
+    """What the database lacks to be at the newest schema, in words; None if nothing."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    async with engine.connect() as connection:
+        current = await connection.run_sync(_current_revision)
+    if current == head:
+        return None
+    return f"the database is at migration {current}, this version needs {head}"
+
+
+def _current_revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()

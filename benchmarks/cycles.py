@@ -1,0 +1,341 @@
+"""Whole cycles (claim one pair, label it) a second over HTTP, against the bare statements.
+
+    python -m benchmarks.cycles [--clients 32] [--seconds 10] [--api-processes 2]
+
+Both sides work on one embedded Postgres, one project, one after the other in one run; the bare
+side runs the statements of a cycle on as many psycopg connections. Then: the latency of
+`GET /next-pairs` with a million pairs open over that with ten thousand.
+"""
+
+import argparse
+import asyncio
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+import uvloop
+
+from app.accounts.keys import hash_key
+from app.storage.embedded import EmbeddedPostgres
+from app.storage.engine import raw_dsn
+from app.storage.migrate import upgrade
+
+_FEW_PAIRS = 10_000
+_MANY_PAIRS = 1_000_000
+_KEY = "benchmark-key-of-annotator-{}"
+_LATENCY_CLAIMS = 300
+
+_ADD_PAIRS = """
+WITH project AS (SELECT id FROM projects WHERE name = 'default'),
+made_prompts AS (
+    INSERT INTO prompts (project_id, external_id, content, fingerprint, status, pairs_planned,
+        pairs_total, exploration, near_duplicate, order_key)
+    SELECT project.id, 'p' || n, '"Explain this."', int8send(n), 'ready', 1, 1, false, false, 0
+    FROM project, generate_series(%(first)s::bigint, %(last)s::bigint) AS n
+    RETURNING id, project_id, external_id
+), made_responses AS (
+    INSERT INTO responses (prompt_id, position, text)
+    SELECT id, side, repeat('a word and ', 30) || side FROM made_prompts, generate_series(0, 1) side
+    RETURNING id, prompt_id
+)
+INSERT INTO pairs (project_id, prompt_id, first_response_id, second_response_id, similarity, arm,
+    strategy, position, expected_seconds, labels_wanted)
+SELECT made_prompts.project_id, made_prompts.id, min(made_responses.id), max(made_responses.id),
+    0.5, 'strategy', 'dissimilar', substr(external_id, 2)::float, 60, 1
+FROM made_prompts JOIN made_responses ON made_responses.prompt_id = made_prompts.id
+GROUP BY made_prompts.project_id, made_prompts.id, external_id
+"""
+_SETTLE_STATISTICS = "VACUUM (ANALYZE) pairs, prompts, responses, assignments, labels, projects"
+
+_BARE_CLAIM = (
+    "SELECT * FROM projects WHERE name = 'default' FOR NO KEY UPDATE",
+    """SELECT (SELECT count(*) FROM assignments WHERE annotator_id = %(annotator)s
+            AND project_id = %(project)s AND status = 'held'),
+        EXISTS (SELECT FROM assignments WHERE project_id = %(project)s AND status = 'held'
+            AND expires_at < clock_timestamp()), pending, unplanned
+        FROM project_intake WHERE project_id = %(project)s""",
+    """SELECT * FROM pairs WHERE project_id = %(project)s AND arm = 'strategy' AND open
+        AND NOT EXISTS (SELECT FROM assignments own WHERE own.pair_id = pairs.id
+            AND own.annotator_id = %(annotator)s AND own.status IN ('held', 'answered'))
+        AND NOT EXISTS (SELECT FROM labels WHERE labels.pair_id = pairs.id
+            AND labels.annotator = %(name)s AND labels.status <> 'withdrawn')
+        ORDER BY position, id LIMIT 1 FOR UPDATE SKIP LOCKED""",
+    """WITH held AS (UPDATE pairs SET held = held + 1, handed_out = true WHERE id = %(pair)s)
+        INSERT INTO assignments (project_id, pair_id, annotator_id, swapped, status,
+            lease_seconds, expires_at, reserved)
+        VALUES (%(project)s, %(pair)s, %(annotator)s, random() < 0.5, 'held', 1800,
+            clock_timestamp() + make_interval(secs => 1800), 1)
+        ON CONFLICT (pair_id, annotator_id) DO UPDATE SET status = 'held' RETURNING id""",
+    """WITH entry AS (INSERT INTO ledger_entries (project_id, kind, assignment_id, spent, reserved)
+            VALUES (%(project)s, 'reserve', %(assignment)s, 0, 1))
+        UPDATE projects SET reserved = reserved + 1, strategy_assigned = strategy_assigned + 1
+        WHERE id = %(project)s""",
+    """SELECT * FROM assignments JOIN pairs ON pairs.id = assignments.pair_id
+        JOIN prompts ON prompts.id = pairs.prompt_id
+        JOIN responses first ON first.id = pairs.first_response_id
+        JOIN responses second ON second.id = pairs.second_response_id
+        WHERE assignments.annotator_id = %(annotator)s AND assignments.project_id = %(project)s
+            AND assignments.status = 'held' ORDER BY assignments.id LIMIT 1""",
+)
+_BARE_LABEL = (
+    "SELECT id, project_id FROM assignments WHERE id = %(assignment)s",
+    "SELECT * FROM projects WHERE id = %(project)s FOR NO KEY UPDATE",
+    """SELECT * FROM assignments JOIN pairs ON pairs.id = assignments.pair_id
+        LEFT JOIN labels ON labels.pair_id = pairs.id AND labels.annotator = %(name)s
+            AND labels.status <> 'withdrawn'
+        WHERE assignments.id = %(assignment)s""",
+    """INSERT INTO labels (project_id, prompt_id, pair_id, assignment_id, annotator, choice,
+            status, cost)
+        SELECT project_id, prompt_id, id, %(assignment)s, %(name)s, 'tie', 'counted', 1
+        FROM pairs WHERE id = %(pair)s RETURNING id""",
+    "UPDATE assignments SET status = 'answered' WHERE id = %(assignment)s",
+    "UPDATE pairs SET held = held - 1, counted = counted + 1 WHERE id = %(pair)s",
+    """WITH entry AS (INSERT INTO ledger_entries (project_id, kind, assignment_id, spent, reserved)
+            VALUES (%(project)s, 'settle', %(assignment)s, 1, -1))
+        UPDATE projects SET spent = spent + 1, reserved = reserved - 1,
+            counted_labels = counted_labels + 1 WHERE id = %(project)s""",
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Cycles a second, and the seconds that single requests (or transactions) took."""
+
+    cycles_per_second: float
+    seconds: list[float]
+
+    def quantile(self, share: float) -> float:
+        """The seconds that this share of them did not exceed."""
+        return sorted(self.seconds)[int(share * (len(self.seconds) - 1))]
+
+
+Cycle = Callable[[], Awaitable[list[float]]]
+
+
+async def measure(cycles: list[Cycle], seconds: float) -> Measured:
+    """Run each client's cycle over and over, all at once, for some seconds."""
+    deadline = time.perf_counter() + seconds
+    taken: list[float] = []
+    done = 0
+
+    async def work(cycle: Cycle) -> None:
+        nonlocal done
+        while time.perf_counter() < deadline:
+            taken.extend(await cycle())
+            done += 1
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work(cycle) for cycle in cycles))
+    return Measured(done / (time.perf_counter() - started), taken)
+
+
+async def measure_bare(url: str, clients: int, seconds: float) -> Measured:
+    """The statements of a cycle, on as many connections."""
+    connections = [
+        await psycopg.AsyncConnection.connect(raw_dsn(url), prepare_threshold=0)
+        for _ in range(clients)
+    ]
+    try:
+        return await measure(
+            [_bare_cycle(connection, number) for number, connection in enumerate(connections)],
+            seconds,
+        )
+    finally:
+        for connection in connections:
+            await connection.close()
+
+
+def _bare_cycle(connection: psycopg.AsyncConnection[tuple[object, ...]], number: int) -> Cycle:
+    known: dict[str, object] = {"name": f"annotator-{number}"}
+
+    async def look_up() -> None:
+        row = await (
+            await connection.execute(
+                "SELECT annotators.id, projects.id FROM annotators, projects"
+                " WHERE annotators.name = %(name)s AND projects.name = 'default'",
+                known,
+            )
+        ).fetchone()
+        assert row is not None
+        known["annotator"], known["project"] = row
+
+    async def cycle() -> list[float]:
+        if "project" not in known:
+            await look_up()
+            await connection.commit()
+        started = time.perf_counter()
+        for place, statement in enumerate(_BARE_CLAIM):
+            cursor = await connection.execute(statement, known)
+            row = await cursor.fetchone() if cursor.description else None
+            if place in (2, 3):
+                assert row is not None
+                known["pair" if place == 2 else "assignment"] = row[0]
+        await connection.commit()
+        claimed = time.perf_counter()
+        for statement in _BARE_LABEL:
+            await connection.execute(statement, known)
+        await connection.commit()
+        return [claimed - started, time.perf_counter() - claimed]
+
+    return cycle
+
+
+async def measure_http(addresses: list[str], clients: int, seconds: float) -> Measured:
+    """Whole cycles over HTTP, the clients spread over the API processes."""
+    limits = httpx.Limits(max_connections=None)
+    opened = [
+        httpx.AsyncClient(
+            base_url=addresses[number % len(addresses)],
+            headers={"Authorization": f"Bearer {_KEY.format(number)}"},
+            limits=limits,
+            timeout=60,
+        )
+        for number in range(clients)
+    ]
+    try:
+        return await measure([_http_cycle(client) for client in opened], seconds)
+    finally:
+        for client in opened:
+            await client.aclose()
+
+
+def _http_cycle(client: httpx.AsyncClient) -> Cycle:
+    async def cycle() -> list[float]:
+        started = time.perf_counter()
+        answer = await client.get("/next-pairs")
+        claimed = time.perf_counter()
+        answer.raise_for_status()
+        label = {"assignment_id": answer.json()["pairs"][0]["assignment_id"], "choice": "tie"}
+        sent = time.perf_counter()
+        (await client.post("/labels", json=label)).raise_for_status()
+        return [claimed - started, time.perf_counter() - sent]
+
+    return cycle
+
+
+async def claim_latency(address: str) -> float:
+    """The median seconds of a claim by one client with nobody else there."""
+    headers = {"Authorization": f"Bearer {_KEY.format(0)}"}
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
+        taken = [(await _http_cycle(client)())[0] for _ in range(_LATENCY_CLAIMS)]
+    return statistics.median(taken)
+
+
+@contextmanager
+def api_processes(url: str, count: int) -> Iterator[list[str]]:
+    """API processes on ports of their own; their addresses, once they answer."""
+    environment = os.environ | {
+        "DATABASE_URL": url,
+        "LOG_LEVEL": "WARNING",
+        "RATE_LIMIT_REQUESTS_PER_MINUTE": "0",
+    }
+    ports = [_free_port() for _ in range(count)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "api", "--port", str(port)], env=environment
+        )
+        for port in ports
+    ]
+    addresses = [f"http://127.0.0.1:{port}" for port in ports]
+    try:
+        for address in addresses:
+            _wait_until_ready(address)
+        yield addresses
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(address: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{address}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise TimeoutError(address)
+
+
+def prepare(url: str, clients: int) -> None:
+    """A project with some pairs, and the annotators."""
+    with psycopg.connect(raw_dsn(url), autocommit=True) as connection:
+        for number in range(clients):
+            connection.execute(
+                "INSERT INTO annotators (name, role, key_hash, all_projects, active)"
+                " VALUES (%s, 'annotator', %s, true, true)",
+                (f"annotator-{number}", hash_key(_KEY.format(number))),
+            )
+        connection.execute(_ADD_PAIRS, {"first": 1, "last": _FEW_PAIRS * 4})
+        connection.execute(_SETTLE_STATISTICS)
+
+
+def set_open_pairs(url: str, count: int, first: int) -> None:
+    """Leave so many pairs open, new ones added at the end of the plan."""
+    with psycopg.connect(raw_dsn(url), autocommit=True) as connection:
+        connection.execute("UPDATE pairs SET skips = 3 WHERE open")
+        connection.execute(_ADD_PAIRS, {"first": first, "last": first + count - 1})
+        connection.execute(_SETTLE_STATISTICS)
+
+
+def main() -> None:
+    """Measure, and print ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--api-processes", type=int, default=2)
+    parser.add_argument("--no-latency", action="store_true", help="leave the million pairs out")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        Path(folder).chmod(0o755)
+        url = stack.enter_context(EmbeddedPostgres(Path(folder) / "data")).url
+        upgrade(url)
+        prepare(url, options.clients)
+        run = uvloop.run
+        bare = run(measure_bare(url, options.clients, options.seconds))
+        addresses = stack.enter_context(api_processes(url, options.api_processes))
+        run(measure_http(addresses, options.clients, 1))  # warm
+        over_http = run(measure_http(addresses, options.clients, options.seconds))
+        share = over_http.cycles_per_second / bare.cycles_per_second
+        print(
+            f"{options.clients} clients, {options.api_processes} API processes\n"
+            f"bare statements:  {bare.cycles_per_second:8.1f} cycles/s,"
+            f" p50 {bare.quantile(0.5) * 1000:.1f} ms a transaction\n"
+            f"over HTTP:        {over_http.cycles_per_second:8.1f} cycles/s,"
+            f" p50 {over_http.quantile(0.5) * 1000:.1f} ms,"
+            f" p99 {over_http.quantile(0.99) * 1000:.1f} ms a request\n"
+            f"share of bare:    {share:.2f} (aim 0.30)\n"
+            f"p99 / bare p50:   {over_http.quantile(0.99) / bare.quantile(0.5):.1f} (aim < 10)"
+        )
+        if not options.no_latency:
+            latencies = []
+            for number, count in enumerate((_FEW_PAIRS, _MANY_PAIRS)):
+                set_open_pairs(url, count, first=(number + 1) * 10_000_000)
+                latencies.append(run(claim_latency(addresses[0])))
+            print(
+                f"claim at {_MANY_PAIRS:,} open pairs / at {_FEW_PAIRS:,}:"
+                f" {latencies[1] / latencies[0]:.2f} (aim <= 1.5)"
+            )
+
+
+if __name__ == "__main__":
+    main()

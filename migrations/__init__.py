@@ -1,0 +1,1 @@
+"""Database migrations (Alembic), applied by `annotation-budget migrate` and `serve`."""

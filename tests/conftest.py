@@ -1,0 +1,155 @@
+"""A real Postgres for every test: one server a run, one migrated database, emptied each time."""
+
+import importlib
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from psycopg import sql
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.accounts.service import ensure_admin
+from app.log import configure_logging
+from app.main import create_app
+from app.settings import Settings
+from app.storage.embedded import EmbeddedPostgres
+from app.storage.engine import create_engine, raw_dsn, session_factory
+from app.storage.migrate import upgrade
+from app.storage.tables import Base
+
+first_schema = importlib.import_module("migrations.versions.0001_first_schema")
+
+ADMIN_KEY = "an-admin-key-for-the-tests"
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+configure_logging("WARNING", "console")
+
+Client = httpx.AsyncClient
+ClientFactory = Callable[..., Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """An embedded server (or the one of TEST_POSTGRES_URL, to save its start while developing)."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="ab-tests-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres(Path(folder) / "data") as server:
+            yield server.url
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgres_url: str) -> Iterator[str]:
+    """A migrated database of this run, which the tests share one after the other."""
+    name = f"tests_{secrets.token_hex(4)}"
+    _run_sql(postgres_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    upgrade(url)
+    yield url
+    _run_sql(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database_url(migrated_url: str) -> Iterator[str]:
+    """A database as the migrations leave it: what a test wrote is gone after it."""
+    yield migrated_url
+    with psycopg.connect(raw_dsn(migrated_url), autocommit=True) as connection:
+        # Whatever a test left running loses its connection, and so its locks.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        with connection.transaction():
+            connection.execute("SET LOCAL session_replication_role = replica")
+            for table in Base.metadata.tables:
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            connection.execute(first_schema.DEFAULT_PROJECT)
+
+
+def _run_sql(url: str, statement: sql.SQL | sql.Composed) -> None:
+    with psycopg.connect(raw_dsn(url), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture
+async def sessions(database_url: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+    """Sessions on the fresh database."""
+    engine = create_engine(database_url, pool_size=20)
+    yield session_factory(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def session(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
+    """One open transaction on the fresh database, committed at the end."""
+    async with sessions.begin() as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings that name the fresh database and a data folder of the test's own."""
+    return Settings.model_validate(
+        {"database_url": database_url, "data_dir": tmp_path, "poll_seconds": 0.2}
+    )
+
+
+@pytest.fixture
+async def app(
+    settings: Settings, sessions: async_sessionmaker[AsyncSession]
+) -> AsyncIterator[FastAPI]:
+    """The application, connected to the fresh database, with the admin of ``ADMIN_KEY``."""
+    async with sessions.begin() as session:
+        await ensure_admin(session, ADMIN_KEY)
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@asynccontextmanager
+async def client_of(app: FastAPI, key: str | None) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application with that key (None: without one)."""
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://service", headers=headers, timeout=60
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the admin's key."""
+    async with client_of(app, ADMIN_KEY) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key."""
+    async with client_of(app, None) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def annotator_client(app: FastAPI, client: httpx.AsyncClient) -> AsyncIterator[ClientFactory]:
+    """``await annotator_client("ana", projects=None)``: a client with a new annotator's key."""
+    async with AsyncExitStack() as stack:
+
+        async def make(name: str, projects: list[str] | None = None) -> httpx.AsyncClient:
+            made = await client.post("/annotators", json={"name": name, "projects": projects})
+            assert made.status_code == 201, made.text
+            return await stack.enter_async_context(client_of(app, made.json()["key"]))
+
+        yield make

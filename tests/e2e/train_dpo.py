@@ -1,0 +1,88 @@
+"""Load dataset files with `datasets` and train TRL's DPOTrainer on each for two steps.
+
+A script of its own: trainers warn about much that is not ours. Its last line is a JSON object,
+from the name of each file to what came of it.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from datasets import load_dataset
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from trl import DPOConfig, DPOTrainer
+
+STEPS = 2
+END = "<|end|>"
+CHAT_TEMPLATE = (
+    "{% for turn in messages %}{{ turn['role'] + ': ' + turn['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
+
+
+def save_tiny_model(folder: Path) -> None:
+    """A random Llama of two layers and a tokenizer of bytes, saved as a model folder."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: number for number, token in enumerate([END, *letters])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
+    fast.chat_template = CHAT_TEMPLATE
+    fast.save_pretrained(folder)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=8192,
+        eos_token_id=0,
+        pad_token_id=0,
+        bos_token_id=None,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def train(dataset_file: Path, model: Path, work: Path) -> dict[str, object]:
+    """Two steps on the file, exactly as the service wrote it."""
+    kind = "parquet" if dataset_file.suffix == ".parquet" else "json"
+    rows = load_dataset(kind, data_files=str(dataset_file), split="train", cache_dir=str(work))
+    arguments = DPOConfig(
+        output_dir=str(work / "out"),
+        max_steps=STEPS,
+        per_device_train_batch_size=4,
+        max_length=None,
+        use_cpu=True,
+        report_to="none",
+        save_strategy="no",
+        logging_steps=1,
+    )
+    trainer = DPOTrainer(model=str(model), args=arguments, train_dataset=rows)
+    trainer.train()
+    return {
+        "rows": len(rows),
+        "columns": rows.column_names,
+        "first": rows[0],
+        "trainable": len(trainer.train_dataset),
+        "steps": trainer.state.global_step,
+        "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
+    }
+
+
+def main() -> None:
+    """`train_dpo.py WORK_FOLDER FILE...`"""
+    work = Path(sys.argv[1])
+    save_tiny_model(work / "model")
+    files = [Path(name) for name in sys.argv[2:]]
+    print(
+        json.dumps(
+            {one.name: train(one, work / "model", work / f"{one.name}.work") for one in files}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

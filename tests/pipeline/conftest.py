@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from app.storage.sessions import Sessions
+from app.storage.tables import Project
+from tests.pipeline.planning import DIMENSIONS, PlanWorld
+
+
+@pytest.fixture
+async def world(sessions: Sessions, database_url: str, tmp_path: Path) -> PlanWorld:
+    """The default project with its callers' vectors, a fixed seed and no exploration."""
+    async with sessions.begin() as session:
+        project_id = (await session.scalars(select(Project.id))).one()
+        await session.execute(
+            update(Project).values(
+                seed=7,
+                exploration=0,
+                embedding_source="caller",
+                embedding_dimensions=DIMENSIONS,
+            )
+        )
+    return PlanWorld(sessions, database_url, tmp_path, project_id)
