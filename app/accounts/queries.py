@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, select, true, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,11 +20,17 @@ class AnnotatorRow:
     projects: list[str] | None
 
 
-async def find_by_key_hash(session: AsyncSession, key_hash: bytes) -> Annotator | None:
-    """The active annotator with that key. Served by the unique index on ``key_hash``."""
-    return await session.scalar(
-        select(Annotator).where(Annotator.key_hash == key_hash, Annotator.active)
-    )
+# Served by the unique index on key_hash; built once, for every request.
+_BY_KEY_HASH = select(Annotator.id, Annotator.name, Annotator.role, Annotator.all_projects).where(
+    Annotator.key_hash == bindparam("key_hash"), Annotator.active
+)
+
+
+async def find_by_key_hash(
+    session: AsyncSession, key_hash: bytes
+) -> Row[int, str, str, bool] | None:
+    """Number, name, role and ``all_projects`` of the active annotator with that key."""
+    return (await session.execute(_BY_KEY_HASH, {"key_hash": key_hash})).one_or_none()
 
 
 async def find_by_name(session: AsyncSession, name: str, *, lock: bool = False) -> Annotator | None:

@@ -50,7 +50,7 @@ async def authenticate(session: AsyncSession, authorization: str | None) -> Prin
     annotator = await queries.find_by_key_hash(session, hash_key(key.strip()))
     if annotator is None:
         raise Unauthenticated("no active annotator has this key")
-    return Principal(annotator.id, annotator.name, annotator.role, annotator.all_projects)
+    return Principal(*annotator)
 
 
 def require_admin(principal: Principal) -> Principal:

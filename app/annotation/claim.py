@@ -1,12 +1,13 @@
 """Hand out pairs: one claim, one transaction."""
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
@@ -14,9 +15,10 @@ from app.annotation import ledger, queries
 from app.annotation.ledger import Change
 from app.annotation.queries import HeldPair
 from app.annotation.release import lapse_expired
+from app.errors import Unauthenticated
 from app.projects import service as projects
 from app.storage.notifications import Channel, notify
-from app.storage.tables import Pair, Project
+from app.storage.tables import Project
 
 _STRATEGY = "strategy"
 _EXPLORATION = "exploration"
@@ -55,6 +57,33 @@ class Claim:
     retry_after: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenPair:
+    """A pair of the plan that could be handed out."""
+
+    id: int
+    arm: str
+    expected_seconds: float
+
+
+# The open pairs of an arm that fit what remains, in the order of the plan: ``ix_pairs_open``, and
+# for what the annotator neither holds nor has judged the unique indexes on pair and annotator. The
+# project's row is locked, so no other claim is under way: SKIP LOCKED passes over pairs that the
+# planner is taking out.
+_FIRST_OPEN = text(
+    f"""
+    SELECT id, arm, expected_seconds
+    FROM pairs
+    WHERE project_id = :project_id AND arm = :arm AND open
+        AND expected_seconds <= :longest AND id <> ALL(CAST(:seen AS bigint[]))
+        AND {queries.NOT_TAKEN_BY_ANNOTATOR}
+    ORDER BY position, id
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+    """  # noqa: S608 - put together from constants
+)
+
+
 async def claim_pairs(session: AsyncSession, request: ClaimRequest) -> Claim:
     """Reserve up to ``request.budget`` of the plan's first open pairs for one annotator.
 
@@ -63,10 +92,13 @@ async def claim_pairs(session: AsyncSession, request: ClaimRequest) -> Claim:
 
     Raises:
         UnknownProject: no project has that name, or it is not one of the annotator's.
+        Unauthenticated: the annotator has been deactivated, perhaps while the request waited.
     """
     project = await projects.lock_project_by_name(session, request.project_name, request.principal)
     principal = request.principal
     standing = await queries.standing(session, project.id, principal.id)
+    if not standing.is_active:
+        raise Unauthenticated("no active annotator has this key")
     if standing.is_any_expired:
         await lapse_expired(session, project)
         standing = await queries.standing(session, project.id, principal.id)
@@ -90,7 +122,7 @@ async def claim_pairs(session: AsyncSession, request: ClaimRequest) -> Claim:
 
 async def _pick(
     session: AsyncSession, project: Project, principal: Principal, wanted: int
-) -> list[Pair]:
+) -> list[OpenPair]:
     """The first open pairs whose cost still fits, at most ``wanted``.
 
     The arms are dealt so that exploration has its share of all assignments, evenly.
@@ -100,7 +132,7 @@ async def _pick(
     }
     explored = project.exploration_assigned
     assigned = project.strategy_assigned + explored
-    picked: list[Pair] = []
+    picked: list[OpenPair] = []
     promised = Decimal(0)
     while len(picked) < wanted:
         is_due = explored + 1 <= project.exploration * (assigned + 1)
@@ -123,55 +155,43 @@ class _Queue:
     ) -> None:
         self._session = session
         self._project = project
-        self._first_open = _first_open(project, principal, arm)
+        self._principal = principal
+        self._arm = arm
         self._limit = limit
-        self._pairs: deque[Pair] = deque()
-        self._given: list[int] = []
+        self._pairs: deque[OpenPair] = deque()
+        self._seen: list[int] = []
         self._is_read_to_the_end = False
 
-    async def next(self, promised: Decimal) -> Pair | None:
+    async def next(self, promised: Decimal) -> OpenPair | None:
         """The next pair that fits what remains of the budget less what is promised already."""
         while True:
             while self._pairs:
                 pair = self._pairs.popleft()
+                self._seen.append(pair.id)
                 cost = ledger.expected_cost(self._project, pair.expected_seconds)
                 if ledger.fits(self._project, promised + cost):
-                    self._given.append(pair.id)
                     return pair
             if self._is_read_to_the_end:
                 return None
             await self._read(ledger.longest_that_fits(self._project, promised))
 
     async def _read(self, longest: float | None) -> None:
-        statement = self._first_open.limit(self._limit)
-        if longest is not None:
-            statement = statement.where(Pair.expected_seconds <= longest)
-        if self._given:
-            statement = statement.where(Pair.id.not_in(self._given))
-        self._pairs.extend(await self._session.scalars(statement))
+        rows = await self._session.execute(
+            _FIRST_OPEN,
+            {
+                "project_id": self._project.id,
+                "arm": self._arm,
+                "annotator_id": self._principal.id,
+                "annotator": self._principal.name,
+                "longest": math.inf if longest is None else longest,
+                "seen": self._seen,
+                "limit": self._limit,
+            },
+        )
+        self._pairs.extend(OpenPair(*row) for row in rows)
         # A pair that did not fit may hide a shorter one; where costs are equal, there is none.
         is_cost_equal = self._project.unit == "labels" or self._project.budget_limit is None
         self._is_read_to_the_end = is_cost_equal or len(self._pairs) == 0
-
-
-def _first_open(project: Project, principal: Principal, arm: str) -> Select[Pair]:
-    """The open pairs of an arm, in the order of the plan. Served by ``ix_pairs_open``.
-
-    The project's row is locked, so no other claim is under way: ``SKIP LOCKED`` passes over pairs
-    that the planner is taking out.
-    """
-    return (
-        select(Pair)
-        .where(
-            Pair.project_id == project.id,
-            Pair.arm == arm,
-            Pair.open,
-            queries.not_taken_by(principal),
-        )
-        .order_by(Pair.position, Pair.id)
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
 
 
 # The side is drawn once, and kept when the pair comes back to its annotator.
@@ -208,7 +228,7 @@ _HAND_OUT = text(
 async def _hand_out(
     session: AsyncSession,
     project: Project,
-    pairs: Sequence[Pair],
+    pairs: Sequence[OpenPair],
     annotator_id: int,
     lease_seconds: int | None,
 ) -> None:

@@ -27,6 +27,8 @@ async def take_labels_made_elsewhere(
         LabelDiffers: the same annotator has judged a pair otherwise.
     """
     project = await projects.find_project(session, project_name)
+    # First of all: no prompt that is found from here on is erased before its labels are stored.
+    await projects.lock_project(session, project.id)
     prompts = await find_by_names(session, project.id, {each.prompt_id for each in sent})
     labels: list[ImportedLabel] = []
     for place, each in enumerate(sent):

@@ -62,16 +62,16 @@ def cost_of_skip(
     )
 
 
-def remaining(project: Project) -> Decimal | None:
-    """What neither is spent nor reserved; None where the budget has no limit."""
+def _left(project: Project) -> Decimal | None:
+    # Below zero where labels took longer than they were expected to.
     if project.budget_limit is None:
         return None
-    return max(_ZERO, project.budget_limit - project.spent - project.reserved)
+    return project.budget_limit - project.spent - project.reserved
 
 
 def fits(project: Project, cost: Decimal) -> bool:
-    """Whether a cost is within what remains."""
-    left = remaining(project)
+    """Whether a cost is within what neither is spent nor reserved."""
+    left = _left(project)
     return left is None or cost <= left
 
 
@@ -81,7 +81,7 @@ def longest_that_fits(project: Project, promised: Decimal = _ZERO) -> float | No
     None for no bound. In labels every pair costs the same: no bound while a label is left, else
     a negative one, which no pair is within.
     """
-    left = remaining(project)
+    left = _left(project)
     if left is None:
         return None
     if project.unit == "labels":

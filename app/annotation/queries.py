@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.accounts.service import Principal
 from app.storage.tables import Assignment, Label, Pair, Project, Prompt, Response
-from app.storage.tables import ProjectIntake as _Intake
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +50,44 @@ class Standing:
     is_any_expired: bool
     pending_prompts: int
     unplanned_prompts: int
+    is_active: bool
+
+
+# Served by ix_assignments_held and ix_assignments_lease. The time comes from a subquery, which is
+# asked once: then the index can search for it, and not only filter by it. The annotator's row is
+# locked, so that whoever is deactivated from here on loses what this claim hands out, too.
+_STANDING = text(
+    """
+    SELECT
+        (
+            SELECT count(*) FROM assignments
+            WHERE annotator_id = :annotator_id AND project_id = :project_id AND status = 'held'
+        ),
+        EXISTS (
+            SELECT FROM assignments
+            WHERE project_id = :project_id AND status = 'held'
+                AND expires_at < (SELECT clock_timestamp())
+        ),
+        pending, unplanned, annotators.active
+    FROM project_intake, annotators
+    WHERE project_id = :project_id AND annotators.id = :annotator_id
+    FOR KEY SHARE OF annotators
+    """
+)
 
 
 async def standing(session: AsyncSession, project_id: int, annotator_id: int) -> Standing:
-    """What an annotator holds, whether any lease is over, and what is still to arrive.
-
-    Served by ``ix_assignments_held`` and ``ix_assignments_lease``.
-    """
-    held = select(func.count()).where(_held_by(project_id, annotator_id)).scalar_subquery()
-    row = await session.execute(
-        select(
-            held, exists().where(_expired(project_id)), _Intake.pending, _Intake.unplanned
-        ).where(_Intake.project_id == project_id)
-    )
-    return Standing(*row.one())
+    """What an annotator holds, whether any lease is over, and what is still to arrive."""
+    parameters = {"project_id": project_id, "annotator_id": annotator_id}
+    return Standing(*(await session.execute(_STANDING, parameters)).one())
 
 
 def _expired(project_id: int) -> ColumnElement[bool]:
-    # Served by ix_assignments_lease.
+    # Served by ix_assignments_lease, as above.
     return and_(
         Assignment.project_id == project_id,
         Assignment.status == "held",
-        Assignment.expires_at < func.clock_timestamp(),
+        Assignment.expires_at < select(func.clock_timestamp()).scalar_subquery(),
     )
 
 
@@ -108,51 +123,71 @@ async def oldest_surplus_label(session: AsyncSession, pair_id: int) -> Label | N
     )
 
 
-def _held_by(project_id: int, annotator_id: int) -> ColumnElement[bool]:
-    # Served by ix_assignments_held.
-    return and_(
-        Assignment.annotator_id == annotator_id,
-        Assignment.project_id == project_id,
+_FIRST, _SECOND = aliased(Response), aliased(Response)
+# Served by ix_assignments_held; built once, for the claim.
+_HELD_PAIRS = (
+    select(Assignment, Pair, Prompt.content, _FIRST.text, _SECOND.text)
+    .join(Pair, Pair.id == Assignment.pair_id)
+    .join(Prompt, Prompt.id == Pair.prompt_id)
+    .join(_FIRST, _FIRST.id == Pair.first_response_id)
+    .join(_SECOND, _SECOND.id == Pair.second_response_id)
+    .where(
+        Assignment.annotator_id == bindparam("annotator_id"),
+        Assignment.project_id == bindparam("project_id"),
         Assignment.status == "held",
     )
+    .order_by(Assignment.id)
+    .limit(bindparam("limit"))
+    .execution_options(populate_existing=True)
+)
 
 
 async def held_pairs(
     session: AsyncSession, project_id: int, annotator_id: int, *, limit: int
 ) -> list[HeldPair]:
     """What an annotator holds, in the order in which it was first handed out."""
-    first, second = aliased(Response), aliased(Response)
-    rows = await session.execute(
-        select(Assignment, Pair, Prompt.content, first.text, second.text)
-        .join(Pair, Pair.id == Assignment.pair_id)
-        .join(Prompt, Prompt.id == Pair.prompt_id)
-        .join(first, first.id == Pair.first_response_id)
-        .join(second, second.id == Pair.second_response_id)
-        .where(_held_by(project_id, annotator_id))
-        .order_by(Assignment.id)
-        .limit(limit)
-        .execution_options(populate_existing=True)
-    )
-    return [HeldPair(*row) for row in rows]
+    parameters = {"project_id": project_id, "annotator_id": annotator_id, "limit": limit}
+    return [HeldPair(*row) for row in await session.execute(_HELD_PAIRS, parameters)]
 
 
-def not_taken_by(principal: Principal) -> ColumnElement[bool]:
-    """Pairs that the annotator neither holds nor has judged, here or elsewhere.
+NOT_TAKEN_BY_ANNOTATOR: Final = """
+    NOT EXISTS (
+        SELECT FROM assignments AS own
+        WHERE own.pair_id = pairs.id AND own.annotator_id = :annotator_id
+            AND own.status IN ('held', 'answered')
+    )
+    AND NOT EXISTS (
+        SELECT FROM labels AS judged
+        WHERE judged.pair_id = pairs.id AND judged.annotator = :annotator
+            AND judged.status <> 'withdrawn'
+    )
+"""
+"""Pairs that the annotator neither holds nor has judged, here or elsewhere.
 
-    Served by the unique indexes on pair and annotator of assignments and live labels.
-    """
-    own = aliased(Assignment)
-    holds_or_answered = exists().where(
-        own.pair_id == Pair.id,
-        own.annotator_id == principal.id,
-        own.status.in_(("held", "answered")),
-    )
-    has_judged = exists().where(
-        Label.pair_id == Pair.id,
-        Label.annotator == principal.name,
-        Label.status != "withdrawn",
-    )
-    return ~holds_or_answered & ~has_judged
+Served by the unique indexes on pair and annotator of assignments and of live labels.
+"""
+
+_OUTLOOK = text(
+    f"""
+    SELECT
+        EXISTS (
+            SELECT FROM prompts
+            WHERE project_id = :project_id AND status = 'ready' AND group_id IS NOT NULL
+                AND pairs_planned < pairs_total AND pairs_planned < :pairs_per_prompt
+        ),
+        EXISTS (
+            SELECT FROM pairs
+            WHERE project_id = :project_id AND open AND {NOT_TAKEN_BY_ANNOTATOR}
+        ),
+        (
+            SELECT extract(epoch FROM min(held.expires_at) - clock_timestamp())::float8
+            FROM assignments AS held JOIN pairs ON pairs.id = held.pair_id
+            WHERE held.project_id = :project_id AND held.status = 'held'
+                AND {NOT_TAKEN_BY_ANNOTATOR}
+        )
+    """  # noqa: S608 - put together from constants
+)
+_ANY_NUMBER = 2**31 - 1
 
 
 async def outlook(session: AsyncSession, project: Project, principal: Principal) -> Outlook:
@@ -160,35 +195,13 @@ async def outlook(session: AsyncSession, project: Project, principal: Principal)
 
     Served by ``ix_prompts_plannable``, ``ix_pairs_open`` and ``ix_assignments_lease``.
     """
-    more_to_plan = exists().where(
-        Prompt.project_id == project.id,
-        Prompt.status == "ready",
-        Prompt.group_id.is_not(None),
-        Prompt.pairs_planned < Prompt.pairs_total,
-    )
-    if project.pairs_per_prompt is not None:
-        more_to_plan = more_to_plan.where(Prompt.pairs_planned < project.pairs_per_prompt)
-    open_for_annotator = exists().where(
-        Pair.project_id == project.id, Pair.open, not_taken_by(principal)
-    )
-    # The others' assignments whose pairs could come to this annotator.
-    seconds_to_next_lapse = await session.scalar(
-        select(func.extract("epoch", func.min(Assignment.expires_at) - func.clock_timestamp()))
-        .join(Pair, Pair.id == Assignment.pair_id)
-        .where(
-            Assignment.project_id == project.id,
-            Assignment.status == "held",
-            not_taken_by(principal),
-        )
-    )
-    row = (await session.execute(select(more_to_plan, open_for_annotator))).one()
-    return Outlook(
-        more_to_plan=row[0],
-        open_for_annotator=row[1],
-        seconds_to_next_lapse=(
-            None if seconds_to_next_lapse is None else float(seconds_to_next_lapse)
-        ),
-    )
+    parameters = {
+        "project_id": project.id,
+        "pairs_per_prompt": project.pairs_per_prompt or _ANY_NUMBER,
+        "annotator_id": principal.id,
+        "annotator": principal.name,
+    }
+    return Outlook(*(await session.execute(_OUTLOOK, parameters)).one())
 
 
 async def find_assignment(session: AsyncSession, assignment_id: int) -> Assignment | None:
@@ -196,39 +209,41 @@ async def find_assignment(session: AsyncSession, assignment_id: int) -> Assignme
     return await session.get(Assignment, assignment_id, populate_existing=True)
 
 
+_OWN_PROJECTS = select(Assignment.id, Assignment.project_id).where(
+    Assignment.id.in_(bindparam("assignment_ids", expanding=True)),
+    Assignment.annotator_id == bindparam("annotator_id"),
+)
+# Served by the primary keys and uq_labels_live; built once, for the labels.
+_ANSWERED = (
+    select(Assignment, Pair, Label)
+    .join(Pair, Pair.id == Assignment.pair_id)
+    .outerjoin(
+        Label,
+        and_(
+            Label.pair_id == Assignment.pair_id,
+            Label.annotator == bindparam("annotator"),
+            Label.status != "withdrawn",
+        ),
+    )
+    .where(Assignment.id.in_(bindparam("assignment_ids", expanding=True)))
+    .execution_options(populate_existing=True)
+)
+
+
 async def find_own_projects(
     session: AsyncSession, assignment_ids: Sequence[int], annotator_id: int
 ) -> dict[int, int]:
     """The projects of an annotator's assignments; those of others are left out."""
-    rows = await session.execute(
-        select(Assignment.id, Assignment.project_id).where(
-            Assignment.id.in_(assignment_ids), Assignment.annotator_id == annotator_id
-        )
-    )
-    return dict(rows.all())
+    parameters = {"assignment_ids": assignment_ids, "annotator_id": annotator_id}
+    return dict((await session.execute(_OWN_PROJECTS, parameters)).all())
 
 
 async def answered_assignments(
     session: AsyncSession, assignment_ids: Sequence[int], annotator: str
 ) -> dict[int, AnsweredAssignment]:
-    """An annotator's assignments, their pairs and its live labels, under the project's lock.
-
-    Served by the primary keys and ``uq_labels_live``.
-    """
-    rows = await session.execute(
-        select(Assignment, Pair, Label)
-        .join(Pair, Pair.id == Assignment.pair_id)
-        .outerjoin(
-            Label,
-            and_(
-                Label.pair_id == Assignment.pair_id,
-                Label.annotator == annotator,
-                Label.status != "withdrawn",
-            ),
-        )
-        .where(Assignment.id.in_(assignment_ids))
-        .execution_options(populate_existing=True)
-    )
+    """An annotator's assignments, their pairs and its live labels, under the project's lock."""
+    parameters = {"assignment_ids": assignment_ids, "annotator": annotator}
+    rows = await session.execute(_ANSWERED, parameters)
     return {row[0].id: AnsweredAssignment(*row) for row in rows}
 
 

@@ -47,10 +47,10 @@ async def _free(session: AsyncSession, project: Project, freed: Sequence[Assignm
     await ledger.record(session, project, releases)
     if project.surplus_labels:
         for assignment in freed:
-            await _promote_surplus(session, project, pairs[assignment.pair_id])
+            await promote_surplus(session, project, pairs[assignment.pair_id])
 
 
-async def _promote_surplus(session: AsyncSession, project: Project, pair: Pair) -> None:
+async def promote_surplus(session: AsyncSession, project: Project, pair: Pair) -> None:
     """Count the pair's oldest surplus label, if pair and budget have room for it."""
     label = await queries.oldest_surplus_label(session, pair.id) if has_room(pair) else None
     if label is None:

@@ -1,6 +1,6 @@
 """Take labels: record them, settle the ledger and close the pairs, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from app.accounts.service import Principal
 from app.annotation import ledger, queries
 from app.annotation.ledger import Change
 from app.annotation.queries import AnsweredAssignment
-from app.annotation.release import has_room, lapse_expired
+from app.annotation.release import has_room, lapse_expired, promote_surplus, release
 from app.annotation.schemas import NewLabel
 from app.errors import FieldError, InvalidInput, LabelDiffers, UnknownAssignment
 from app.projects import service as projects
@@ -43,6 +43,7 @@ async def settle_labels(
     numbers = [decode(Kind.ASSIGNMENT, new.assignment_id) or 0 for new in new_labels]
     project = await _lock_their_project(session, principal, numbers)
     answered = await queries.answered_assignments(session, numbers, principal.name)
+    _check_all_are_there(numbers, answered)
     if any(found.assignment.status != "held" for found in answered.values()):
         # A late label may find room that others are only seen to have left when they lapse.
         await lapse_expired(session, project, but=numbers)
@@ -61,7 +62,11 @@ async def settle_labels(
             changes.append(
                 Change("settle", spent=label.cost, reserved=-reserved, assignment_id=number)
             )
-        elif not _is_same(label, new):
+        elif label.assignment_id is None and _says_the_same(label, answered[number], new):
+            # The annotator has judged the pair elsewhere meanwhile, and the same way.
+            if answered[number].assignment.status == "held":
+                await release(session, project, answered[number].assignment)
+        elif label.assignment_id is None or not _is_same(label, new):
             raise LabelDiffers(
                 f"labels.{position}: this assignment has a different answer; undo that first"
             )
@@ -76,6 +81,7 @@ async def settle_labels(
                 for change, label in zip(changes, created, strict=True)
             ],
         )
+        await _fill_what_was_skipped(session, project, created)
     return Settlement(project, labels, len(created))
 
 
@@ -93,8 +99,37 @@ async def _lock_their_project(
     return await projects.lock_project(session, project_ids.pop())
 
 
+async def _fill_what_was_skipped(
+    session: AsyncSession, project: Project, created: Sequence[Label]
+) -> None:
+    """A skipped pair has room again: a late label that waits for it takes it."""
+    skipped = [label.pair_id for label in created if label.status == "skipped"]
+    if skipped and project.surplus_labels:
+        # The counts were written by a statement that the session has not seen.
+        await projects.lock_project(session, project.id)
+        for pair in (await queries.pairs_by_id(session, skipped)).values():
+            await promote_surplus(session, project, pair)
+
+
 def _reserved(assignment: Assignment) -> Decimal:
     return assignment.reserved if assignment.status == "held" else Decimal(0)
+
+
+def _check_all_are_there(numbers: Sequence[int], found: Collection[int]) -> None:
+    for position, number in enumerate(numbers):
+        if number not in found:
+            # Its prompt was erased while this request waited for the project's lock.
+            raise UnknownAssignment(f"labels.{position}: no assignment of yours has that id")
+
+
+def _says_the_same(label: Label, found: AnsweredAssignment, new: NewLabel) -> bool:
+    preferred, rejected = _preference(found.assignment, found.pair, new)
+    return (new.is_preference or label.choice == new.choice) and (
+        label.preferred_response_id,
+        label.rejected_response_id,
+        label.strength,
+        label.edited,
+    ) == (preferred, rejected, new.strength, new.edited)
 
 
 def _is_same(label: Label, new: NewLabel) -> bool:

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts.service import Principal
 from app.annotation import ledger, queries
 from app.annotation.ledger import Change
-from app.annotation.release import has_room, lapse_expired
+from app.annotation.release import has_room, lapse_expired, promote_surplus
 from app.errors import UnknownLabel
 from app.projects import service as projects
 from app.storage.notifications import Channel, notify
@@ -24,6 +24,8 @@ async def withdraw_label(session: AsyncSession, principal: Principal, label_id: 
     if found is None or not (principal.is_admin or found.annotator == principal.name):
         raise UnknownLabel("no label of yours has that id")
     project = await projects.lock_project(session, found.project_id)
+    # First, so that the pair and the budget have the room that absent annotators take up.
+    await lapse_expired(session, project)
     label = await queries.find_label(session, found.id)
     if label is None or label.status == "withdrawn":
         return
@@ -34,7 +36,8 @@ async def withdraw_label(session: AsyncSession, principal: Principal, label_id: 
         assignment = await queries.find_assignment(session, label.assignment_id)
         assert assignment is not None
         await _reopen(session, project, pair, assignment, is_own=label.annotator == principal.name)
-    await lapse_expired(session, project)
+    if project.surplus_labels:
+        await promote_surplus(session, project, pair)
     await notify(session, Channel.PLAN_CHANGED, str(project.id))
 
 

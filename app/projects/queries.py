@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, case, delete, func, literal, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,19 +39,21 @@ async def find(session: AsyncSession, name: str) -> Project | None:
     return await session.scalar(select(Project).where(Project.name == name))
 
 
+# FOR NO KEY UPDATE lets rows that refer to the project be inserted meanwhile. Built once: every
+# claim and every label begins with one of these.
+_LOCKED = select(Project).with_for_update(key_share=True).execution_options(populate_existing=True)
+_LOCK = _LOCKED.where(Project.id == bindparam("project_id"))
+_LOCK_BY_NAME = _LOCKED.where(Project.name == bindparam("name"))
+
+
 async def lock(session: AsyncSession, project_id: int) -> Project | None:
     """The project's row, locked: the first lock of every change to ledger or assignments."""
-    return await session.scalar(_locked().where(Project.id == project_id))
+    return await session.scalar(_LOCK, {"project_id": project_id})
 
 
 async def lock_by_name(session: AsyncSession, name: str) -> Project | None:
     """The row of the project of that name, locked."""
-    return await session.scalar(_locked().where(Project.name == name))
-
-
-def _locked() -> Select[Project]:
-    # FOR NO KEY UPDATE lets rows that refer to the project be inserted meanwhile.
-    return select(Project).with_for_update(key_share=True).execution_options(populate_existing=True)
+    return await session.scalar(_LOCK_BY_NAME, {"name": name})
 
 
 async def insert_project(session: AsyncSession, values: dict[str, Any]) -> Project | None:
@@ -98,34 +111,36 @@ async def get_row(session: AsyncSession, project_id: int) -> ProjectRow:
     return ProjectRow(*(await session.execute(_rows().where(Project.id == project_id))).one())
 
 
-async def most_labels_of_a_pair(session: AsyncSession, project_id: int) -> int:
-    """The most labels that a pair of the project has or is about to get."""
+def _labels_wanted(project: Project) -> ColumnElement[int]:
+    most = max(project.labels_per_pair, project.overlap_labels)
+    return case(
+        (Pair.overlap_draw < project.overlap_share, literal(most)),
+        else_=project.labels_per_pair,
+    )
+
+
+async def has_pair_with_more_labels(session: AsyncSession, project: Project) -> bool:
+    """Whether a pair has, or is about to get, more labels than the project's settings now say."""
     return (
         await session.scalar(
-            select(func.max(Pair.held + Pair.counted)).where(
-                Pair.project_id == project_id, Pair.handed_out
+            select(true())
+            .where(
+                Pair.project_id == project.id,
+                Pair.handed_out,
+                Pair.held + Pair.counted > _labels_wanted(project),
             )
+            .limit(1)
         )
-        or 0
+        or False
     )
 
 
-async def set_labels_wanted(
-    session: AsyncSession,
-    project_id: int,
-    *,
-    labels_per_pair: int,
-    overlap_share: float,
-    overlap_labels: int,
-) -> None:
-    """Make the project's pairs want as many labels as its settings now say."""
-    wanted = case(
-        (Pair.overlap_draw < overlap_share, literal(max(labels_per_pair, overlap_labels))),
-        else_=labels_per_pair,
-    )
+async def set_labels_wanted(session: AsyncSession, project: Project) -> None:
+    """Make the project's planned pairs want as many labels as its settings now say."""
+    wanted = _labels_wanted(project)
     await session.execute(
         update(Pair)
-        .where(Pair.project_id == project_id, Pair.labels_wanted != wanted)
+        .where(Pair.project_id == project.id, Pair.arm != "imported", Pair.labels_wanted != wanted)
         .values(labels_wanted=wanted)
     )
 

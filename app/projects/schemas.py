@@ -1,9 +1,9 @@
 """What the projects' calls take and give."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator
 
 from app.settings import (
     MAX_LABELS_PER_PAIR,
@@ -16,6 +16,8 @@ Unit = Literal["labels", "minutes", "money"]
 ProjectName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 LabelsPerPair = Annotated[StrictInt, Field(ge=1, le=MAX_LABELS_PER_PAIR)]
 _MAX_LIMIT = 10**12
+_LEAST_AMOUNT = Decimal("0.000001")
+"""Of money, or of minutes: what a ledger's columns hold."""
 
 
 class Budget(BaseModel):
@@ -32,12 +34,6 @@ class Budget(BaseModel):
         if isinstance(limit, bool) or not isinstance(limit, int | float | None):
             raise ValueError("must be a number or null")
         return limit
-
-    @model_validator(mode="after")
-    def _whole_labels(self) -> Self:
-        if self.unit == "labels" and self.limit is not None and self.limit % 1:
-            raise ValueError("a limit in labels is a whole number")
-        return self
 
 
 class Overlap(BaseModel):
@@ -56,7 +52,7 @@ class Cost(BaseModel):
 
     seconds_base: Annotated[float, Field(ge=0, le=3600)] = 8
     words_per_minute: Annotated[float, Field(ge=1, le=10_000)] = 238
-    hourly_rate: Annotated[Decimal, Field(gt=0, le=100_000)] | None = None
+    hourly_rate: Annotated[Decimal, Field(ge=_LEAST_AMOUNT, le=100_000)] | None = None
 
 
 class _Settings(BaseModel):

@@ -209,12 +209,6 @@ def _check_budget(project: Project, columns: dict[str, Any]) -> None:
 
 
 async def _change_labels_wanted(session: AsyncSession, project: Project) -> None:
-    if await queries.most_labels_of_a_pair(session, project.id) > project.labels_per_pair:
+    if await queries.has_pair_with_more_labels(session, project):
         raise TooFewLabelsPerPair("a pair already has, or is about to get, more labels than that")
-    await queries.set_labels_wanted(
-        session,
-        project.id,
-        labels_per_pair=project.labels_per_pair,
-        overlap_share=project.overlap_share,
-        overlap_labels=project.overlap_labels,
-    )
+    await queries.set_labels_wanted(session, project)

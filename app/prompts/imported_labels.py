@@ -73,12 +73,11 @@ async def store_imported_labels(
     """
     if not labels:
         return []
-    project = await projects.lock_project(session, project_id)
+    await projects.lock_project(session, project_id)
     pair_of = await label_queries.find_or_add_pairs(
         session,
         project_id,
         {(label.prompt_id, *label.response_ids) for label in labels},
-        labels_wanted=project.labels_per_pair,
     )
     pair_ids = [pair_of[label.response_ids] for label in labels]
     live = await label_queries.live_labels(session, pair_ids)

@@ -42,8 +42,6 @@ async def find_or_add_pairs(
     session: AsyncSession,
     project_id: int,
     pairs: Collection[tuple[int, int, int]],
-    *,
-    labels_wanted: int,
 ) -> dict[tuple[int, int], int]:
     """The pairs' numbers by their responses; ``pairs`` are prompt, first and second response.
 
@@ -51,9 +49,7 @@ async def find_or_add_pairs(
     """
     prompt_ids, first_ids, second_ids = (list(each) for each in zip(*sorted(pairs), strict=True))
     parameters = {"prompts": prompt_ids, "firsts": first_ids, "seconds": second_ids}
-    added = await session.scalars(
-        text(_ADD_PAIRS), {**parameters, "project_id": project_id, "labels_wanted": labels_wanted}
-    )
+    added = await session.scalars(text(_ADD_PAIRS), {**parameters, "project_id": project_id})
     planned = Counter(added)
     if planned:
         await lock_prompts(session, planned)
@@ -69,13 +65,14 @@ async def find_or_add_pairs(
     return {(first, second): pair_id for pair_id, first, second in found}
 
 
-# The draw keeps a pair that was labelled elsewhere out of the overlap. The rows go in by number, so
-# that the planner, adding some of the same pairs, waits and does not deadlock.
+# A pair that is known from elsewhere alone is in no plan: it wants no labels, and so is never open.
+# The rows go in by number, so that the planner, adding some of the same pairs, waits and does not
+# deadlock.
 _ADD_PAIRS = """
 INSERT INTO pairs (project_id, prompt_id, first_response_id, second_response_id, arm, strategy,
     position, expected_seconds, labels_wanted, overlap_draw, handed_out)
 SELECT :project_id, sent.prompt_id, sent.first_id, sent.second_id, 'imported', 'imported',
-    0, 0, :labels_wanted, 1, true
+    0, 0, 0, 1, true
 FROM unnest(
     CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[])
 ) AS sent (prompt_id, first_id, second_id)
