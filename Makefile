@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := .ci/constraints.txt
 
-.PHONY: run install check test clean
+.PHONY: run install check test unit e2e clean
 
 run: $(VENV)/.installed
 	$(BIN)/annotation-budget serve
@@ -21,8 +21,15 @@ check: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
 
-test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(TESTS)
+test: unit e2e
+
+# Each worker has a Postgres of its own.
+unit: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "not e2e" --numprocesses 2
+
+# Whole services, one after the other.
+e2e: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m e2e
 
 clean:
 	rm -rf $(VENV)
@@ -33,7 +40,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 ifneq ($(TORCH_INDEX),)
-	$(PIP) install -q --index-url $(TORCH_INDEX) torch==2.13.0
+	$(PIP) install -q --no-deps --index-url $(TORCH_INDEX) torch==2.13.0
 endif
 	$(PIP) install -q -c $(CONSTRAINTS) --editable .
 	touch $@

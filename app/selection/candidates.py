@@ -24,6 +24,8 @@ class PromptCandidate:
     near_duplicate: bool = False
     order_key: float = 0.0
     """A draw from [0, 1): the prompt's place in a uniform random order."""
+    prompt_embedding: FloatArray | None = None
+    """The prompt's own unit vector, ``(dimensions,)``; all prompts have one, or none counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class PromptBlock:
     """``(prompts,)``: draws from [0, 1), a uniform random order of the prompts."""
     expected_seconds: FloatArray | None = None
     """What each pair is expected to cost: ``(prompts, pairs)``; None: all the same."""
+    prompt_embeddings: FloatArray | None = None
+    """Unit vectors of the prompts, ``(prompts, dimensions)``; None: not known."""
 
     @property
     def responses(self) -> int:
@@ -83,7 +87,15 @@ def _block(prompts: list[PromptCandidate]) -> PromptBlock:
         rounds=np.array([prompt.round for prompt in prompts], dtype=np.int64),
         near_duplicate=np.array([prompt.near_duplicate for prompt in prompts], dtype=np.bool_),
         order_keys=np.array([prompt.order_key for prompt in prompts], dtype=np.float64),
+        prompt_embeddings=_prompt_embeddings(prompts),
     )
+
+
+def _prompt_embeddings(prompts: list[PromptCandidate]) -> FloatArray | None:
+    if any(prompt.prompt_embedding is None for prompt in prompts):
+        return None
+    vectors: FloatArray = np.array([prompt.prompt_embedding for prompt in prompts])
+    return vectors
 
 
 def _taken(prompts: list[PromptCandidate], response_ids: IntArray) -> BoolArray:

@@ -4,7 +4,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from app.selection.strategies import centroid, dissimilar, dissimilar_global, random, similar
+from app.selection.strategies import (
+    auto,
+    bald_coverage,
+    centroid,
+    coverage,
+    dissimilar,
+    dissimilar_global,
+    dissimilar_typical,
+    gap,
+    optimistic,
+    random,
+    similar,
+    thompson,
+    uncertain,
+)
 from app.selection.strategy import Strategy
 
 _ROWS = (
@@ -12,6 +26,16 @@ _ROWS = (
         "dissimilar",
         "the two most different responses of each prompt (REAL)",
         dissimilar.order,
+    ),
+    Strategy(
+        "dissimilar-typical",
+        "the two most different of the typical half of each prompt's responses",
+        dissimilar_typical.order,
+    ),
+    Strategy(
+        "auto",
+        "dissimilar, guarded against freaks the more, the more responses a prompt has",
+        auto.order,
     ),
     Strategy(
         "dissimilar-global",
@@ -37,4 +61,49 @@ _ROWS = (
     ),
 )
 
+_ROWS_OF_SIMULATION = (
+    Strategy(
+        "coverage",
+        "prompts that stand for the others first, the two most different responses of each",
+        coverage.order,
+    ),
+    Strategy(
+        "uncertain",
+        "the pairs whose labels would tell most about the model (information gain)",
+        uncertain.order,
+        learns=True,
+    ),
+    Strategy(
+        "bald-coverage",
+        "where draws of the model disagree, on prompts unlike the labelled ones (BAL-PM)",
+        bald_coverage.order,
+        learns=True,
+    ),
+    Strategy(
+        "gap",
+        "the pair of the largest predicted gap, on the least certain prompts (APL)",
+        gap.order,
+        learns=True,
+    ),
+    Strategy(
+        "optimistic",
+        "what could be the best response against what could be the worst (DeltaUCB)",
+        optimistic.order,
+        learns=True,
+    ),
+    Strategy(
+        "thompson",
+        "the best response of one draw of the model against that of another (SEA)",
+        thompson.order,
+        learns=True,
+    ),
+)
+
 STRATEGIES: Final[Mapping[str, Strategy]] = MappingProxyType({row.name: row for row in _ROWS})
+"""What a project may choose: the planner does all of these."""
+
+SIMULATED: Final[Mapping[str, Strategy]] = MappingProxyType(
+    {row.name: row for row in (*_ROWS, *_ROWS_OF_SIMULATION)}
+)
+"""What ``simulate`` knows: beside those, rules that need a fitted model, or an order of all prompts
+at once, which the planner has not got."""

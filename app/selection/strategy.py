@@ -7,19 +7,12 @@ keys are ordered by id (``ordering`` sees to it).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptBlock
-
-
-class PreferenceModel(Protocol):
-    """What the labels so far have taught."""
-
-    def mean_rewards(self, block: PromptBlock) -> FloatArray:
-        """The expected reward of every response, ``(prompts, k)``."""
+from app.selection.model.preference import PreferenceModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +44,5 @@ class Strategy:
     """All pairs of the collection stand in one order, instead of round after round of prompts."""
     near_duplicates_last: bool = True
     """Within a round, prompts that nearly repeat an earlier one come after all others."""
+    learns: bool = False
+    """The order depends on a model: it is to be made anew as labels come in."""

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.selection.candidates import PromptCandidate, blocks_of
+from app.selection.model.preference import PreferenceModel
 from app.selection.ordering import rank_pairs
 from app.selection.pair_grid import pair_columns
-from app.selection.registry import STRATEGIES
+from app.selection.registry import SIMULATED
 
 Ranking = list[tuple[int, int]]
 
@@ -35,10 +36,15 @@ def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(vectors / lengths, dtype=np.float32)
 
 
-def rankings(name: str, prompts: list[PromptCandidate], seed: int = 0) -> dict[int, Ranking]:
+def rankings(
+    name: str,
+    prompts: list[PromptCandidate],
+    seed: int = 0,
+    model: PreferenceModel | None = None,
+) -> dict[int, Ranking]:
     """Each prompt's pairs of response ids, best first, as the strategy has them."""
     blocks = blocks_of(prompts)
-    orders = STRATEGIES[name].order(blocks, None, np.random.default_rng(seed))
+    orders = SIMULATED[name].order(blocks, model, np.random.default_rng(seed))
     found: dict[int, Ranking] = {}
     for block, order in zip(blocks, orders, strict=True):
         first, second = pair_columns(block.responses)
@@ -48,3 +54,20 @@ def rankings(name: str, prompts: list[PromptCandidate], seed: int = 0) -> dict[i
                 (int(ids[first[column]]), int(ids[second[column]])) for column in columns
             ]
     return found
+
+
+def prompt_sequence(
+    name: str,
+    prompts: list[PromptCandidate],
+    seed: int = 0,
+    model: PreferenceModel | None = None,
+) -> list[int]:
+    """The prompts' ids in the order in which the strategy takes their first pairs."""
+    blocks = blocks_of(prompts)
+    orders = SIMULATED[name].order(blocks, model, np.random.default_rng(seed))
+    keyed = [
+        (float(key), int(prompt_id))
+        for block, order in zip(blocks, orders, strict=True)
+        for prompt_id, key in zip(block.prompt_ids, order.prompt_keys, strict=True)
+    ]
+    return [prompt_id for _, prompt_id in sorted(keyed)]

@@ -8,13 +8,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.selection.candidates import PromptCandidate
-from app.selection.registry import STRATEGIES
-from tests.selection.candidate_samples import random_prompts, rankings
+from app.selection.candidates import PromptCandidate, blocks_of
+from app.selection.registry import SIMULATED, STRATEGIES
+from tests.selection.candidate_samples import prompt_sequence, random_prompts, rankings
+from tests.selection.models import fitted_model
 
 SEEDS = st.integers(0, 2**32 - 1)
-GEOMETRIC = ("dissimilar", "dissimilar-global", "similar", "centroid")
-every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+GEOMETRIC = (
+    "dissimilar",
+    "dissimilar-typical",
+    "auto",
+    "dissimilar-global",
+    "similar",
+    "centroid",
+    "coverage",
+)
+LEARNING = [name for name, strategy in SIMULATED.items() if strategy.learns]
+every_strategy = pytest.mark.parametrize("name", SIMULATED)
+every_learning_strategy = pytest.mark.parametrize("name", LEARNING)
 
 
 def _prompts(seed: int) -> list[PromptCandidate]:
@@ -105,8 +116,67 @@ def test_equal_keys_are_ordered_by_id(name: str, size: int) -> None:
 
 @every_strategy
 def test_the_registry_knows_a_strategy_by_its_name_and_describes_it_in_a_line(name: str) -> None:
-    strategy = STRATEGIES[name]
+    strategy = SIMULATED[name]
 
     assert strategy.name == name
     assert strategy.description
     assert "\n" not in strategy.description
+
+
+def test_a_project_can_choose_only_what_needs_no_model() -> None:
+    assert not any(strategy.learns for strategy in STRATEGIES.values())
+    assert STRATEGIES.items() <= SIMULATED.items()
+    assert len(LEARNING) == 5
+
+
+@every_learning_strategy
+def test_a_model_strategy_behaves_as_dissimilar_until_fifty_labels_are_in(name: str) -> None:
+    prompts = _prompts(11)
+    blocks = blocks_of(prompts)
+
+    for early in (None, fitted_model(blocks, labels=49)):
+        assert rankings("dissimilar", prompts) == rankings(name, prompts, model=early)
+        assert prompt_sequence("dissimilar", prompts) == prompt_sequence(name, prompts, model=early)
+
+    model = fitted_model(blocks, labels=50)
+    assert rankings("dissimilar", prompts) != rankings(name, prompts, model=model)
+
+
+@every_learning_strategy
+@given(seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_with_a_model_a_ranking_holds_every_pair_once_whatever_the_order_of_the_input(
+    name: str, seed: int
+) -> None:
+    prompts = _prompts(seed)
+    model = fitted_model(blocks_of(prompts))
+    rng = np.random.default_rng(seed + 1)
+    swapped = [_shuffled(prompts[place], rng) for place in rng.permutation(len(prompts))]
+
+    found = rankings(name, prompts, model=model)
+
+    assert found == rankings(name, swapped, model=model)
+    assert prompt_sequence(name, prompts, model=model) == prompt_sequence(
+        name, swapped, model=model
+    )
+    for prompt in prompts:
+        every_pair = sorted(itertools.combinations(sorted(prompt.response_ids), 2))
+        assert every_pair == sorted(found[prompt.prompt_id])
+
+
+@every_strategy
+def test_keys_of_prompts_lie_below_one_so_that_rounds_never_mix(name: str) -> None:
+    prompts = _prompts(12)
+    blocks = blocks_of(prompts)
+
+    orders = SIMULATED[name].order(blocks, fitted_model(blocks), np.random.default_rng(0))
+
+    keys = np.concatenate([order.prompt_keys for order in orders])
+    assert ((keys >= 0) & (keys < 1)).all()
+
+
+@every_strategy
+def test_nothing_to_choose_from_gives_no_order(name: str) -> None:
+    model = fitted_model(blocks_of(_prompts(13)))
+
+    assert SIMULATED[name].order([], model, np.random.default_rng(0)) == []

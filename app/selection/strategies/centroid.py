@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptBlock
+from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import gram_matrices, pair_columns
-from app.selection.strategy import PairOrder, PreferenceModel
+from app.selection.strategy import PairOrder
 from app.selection.two_means import centre_distances, two_means
 
 _PROMPTS_AT_A_TIME = 64

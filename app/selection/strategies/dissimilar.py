@@ -7,8 +7,9 @@ a round, prompts in a uniform random order.
 import numpy as np
 
 from app.selection.candidates import PromptBlock
+from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import pair_similarities
-from app.selection.strategy import PairOrder, PreferenceModel
+from app.selection.strategy import PairOrder
 
 
 def order(

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.selection.candidates import PromptBlock
+from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import pair_columns
-from app.selection.strategy import PairOrder, PreferenceModel
+from app.selection.strategy import PairOrder
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (

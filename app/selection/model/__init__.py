@@ -1,0 +1,1 @@
+"""The preference model: a Bayesian Bradley–Terry head on features of prompt and response."""

@@ -1,0 +1,169 @@
+"""Bayesian logistic regression on differences of features: Bradley–Terry with a Laplace posterior.
+
+With ``z = φ(x, y_i) − φ(x, y_j)``, a target ``t`` (1: ``y_i`` preferred, 0: ``y_j``, ½: a tie,
+which is half a label each way) and a weight ``w``, the log posterior is
+
+    Σ w [t log σ(θᵀz) + (1 − t) log σ(−θᵀz)] − ½ λ|θ|²
+
+(Bradley and Terry 1952; Laplace's approximation as in MacKay 1992). Its maximum is found by
+Newton's steps; the posterior is the normal distribution around it whose precision is the Hessian
+there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.selection.arrays import FloatArray
+
+Floats = NDArray[np.float64]
+
+_MOST_STEPS = 100
+_MOST_HALVINGS = 40
+_SMALL_GRADIENT = 1e-9
+_PROBIT = np.pi / 8
+_TINY = 1e-15
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A normal distribution over the weights of the features."""
+
+    mean: Floats
+    """``(features,)``: where the log posterior is highest."""
+    precision: Floats
+    """``(features, features)``: λI + Σ w p(1 − p) z zᵀ."""
+    log_evidence: float
+    """Laplace's approximation of the log marginal likelihood of the labels."""
+
+    @cached_property
+    def _factor(self) -> Floats:
+        """Lower Cholesky factor of the precision."""
+        return np.asarray(np.linalg.cholesky(self.precision), dtype=np.float64)
+
+    @cached_property
+    def covariance(self) -> Floats:
+        """``(features, features)``."""
+        return np.asarray(np.linalg.inv(self.precision), dtype=np.float64)
+
+    def variances(self, vectors: FloatArray) -> Floats:
+        """The variance of ``θᵀv`` for each row: ``(n,)`` from ``(n, features)``."""
+        rows = np.asarray(vectors, dtype=np.float64)
+        return np.asarray(((rows @ self.covariance) * rows).sum(axis=1))
+
+    def draws(self, rng: np.random.Generator, count: int) -> Floats:
+        """Weights drawn from the posterior: ``(count, features)``."""
+        noise = rng.standard_normal((len(self.mean), count))
+        shifts = np.linalg.solve(self._factor.T, noise)
+        return np.asarray(self.mean + shifts.T)
+
+
+def sigmoid(gaps: FloatArray) -> Floats:
+    """σ, for gaps of any size."""
+    return np.asarray(0.5 + 0.5 * np.tanh(np.asarray(gaps, dtype=np.float64) / 2))
+
+
+def binary_entropy(p: FloatArray) -> Floats:
+    """The entropy of a preference, in nats."""
+    inside = np.clip(np.asarray(p, dtype=np.float64), _TINY, 1 - _TINY)
+    return np.asarray(-inside * np.log(inside) - (1 - inside) * np.log1p(-inside))
+
+
+def preference_probability(gap_mean: FloatArray, gap_variance: FloatArray) -> Floats:
+    """The expected ``σ(gap)`` of normal gaps, by MacKay's approximation: σ(m / √(1 + π v / 8))."""
+    return sigmoid(gap_mean / np.sqrt(1.0 + _PROBIT * gap_variance))
+
+
+def fit_posterior(
+    differences: FloatArray,
+    targets: FloatArray,
+    *,
+    prior_precision: float,
+    weights: FloatArray | None = None,
+    start: FloatArray | None = None,
+) -> Posterior:
+    """The Laplace posterior given labels.
+
+    Args:
+        differences: ``z`` of each label, ``(labels, features)``.
+        targets: 1 where the first response is preferred, 0 where the second, ½ for a tie:
+            ``(labels,)``.
+        prior_precision: λ, of the prior N(0, I/λ).
+        weights: how much each label counts, as its strength: ``(labels,)``; None: one each.
+        start: weights of an earlier fit, ``(features,)``, to begin from; changes the time only.
+    """
+    z = np.asarray(differences, dtype=np.float64)
+    t = np.asarray(targets, dtype=np.float64)
+    w = np.ones(len(t)) if weights is None else np.asarray(weights, dtype=np.float64)
+    theta = np.zeros(z.shape[1]) if start is None else np.array(start, dtype=np.float64)
+    value = _log_posterior(theta, z, t, w, prior_precision)
+    for _ in range(_MOST_STEPS):
+        gradient, precision = _derivatives(theta, z, t, w, prior_precision)
+        if np.abs(gradient).max() < _SMALL_GRADIENT:
+            break
+        step = np.asarray(np.linalg.solve(precision, gradient), dtype=np.float64)
+        theta, value, moved = _climb(theta, step, value, (z, t, w, prior_precision))
+        if not moved:
+            break
+    _, precision = _derivatives(theta, z, t, w, prior_precision)
+    return Posterior(theta, precision, _log_evidence(value, precision, prior_precision))
+
+
+def fit_by_evidence(
+    differences: FloatArray,
+    targets: FloatArray,
+    *,
+    prior_precisions: Sequence[float],
+    weights: FloatArray | None = None,
+    start: FloatArray | None = None,
+) -> Posterior:
+    """The posterior under that prior precision, of those given, whose evidence is highest.
+
+    The first of equals. See ``fit_posterior`` for the other arguments.
+    """
+    fits = []
+    for prior_precision in prior_precisions:
+        fit = fit_posterior(
+            differences, targets, prior_precision=prior_precision, weights=weights, start=start
+        )
+        fits.append(fit)
+        start = fit.mean
+    return max(fits, key=lambda fit: fit.log_evidence)
+
+
+def _climb(
+    theta: Floats, step: Floats, value: float, problem: tuple[Floats, Floats, Floats, float]
+) -> tuple[Floats, float, bool]:
+    """Newton's step, halved until it does not lead down; far out a full step may overshoot."""
+    size = 1.0
+    for _ in range(_MOST_HALVINGS):
+        following = theta + size * step
+        following_value = _log_posterior(following, *problem)
+        if following_value >= value:
+            return following, following_value, not np.array_equal(following, theta)
+        size /= 2
+    return theta, value, False
+
+
+def _log_posterior(theta: Floats, z: Floats, t: Floats, w: Floats, prior_precision: float) -> float:
+    gap = z @ theta
+    likelihood = -(w * (t * np.logaddexp(0, -gap) + (1 - t) * np.logaddexp(0, gap))).sum()
+    return float(likelihood - prior_precision / 2 * (theta @ theta))
+
+
+def _derivatives(
+    theta: Floats, z: Floats, t: Floats, w: Floats, prior_precision: float
+) -> tuple[Floats, Floats]:
+    p = sigmoid(z @ theta)
+    gradient = z.T @ (w * (t - p)) - prior_precision * theta
+    precision = (z * (w * p * (1 - p))[:, None]).T @ z
+    precision[np.diag_indices_from(precision)] += prior_precision
+    return gradient, precision
+
+
+def _log_evidence(value: float, precision: Floats, prior_precision: float) -> float:
+    log_determinant = 2 * np.log(np.diag(np.linalg.cholesky(precision))).sum()
+    return float(value + len(precision) / 2 * np.log(prior_precision) - log_determinant / 2)

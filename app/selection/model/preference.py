@@ -1,0 +1,45 @@
+"""The fitted preference model: what the labels so far have taught."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.selection.arrays import FloatArray
+from app.selection.candidates import PromptBlock
+from app.selection.model.features import FeatureMap
+from app.selection.model.posterior import Posterior
+from app.selection.pair_grid import pair_columns
+
+PRIOR_PRECISION = 10.0
+"""λ of the prior over weights of features scaled as ``fit_feature_map`` scales them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceModel:
+    """A posterior over rewards r(x, y) = θᵀφ(x, y)."""
+
+    feature_map: FeatureMap
+    posterior: Posterior
+    labels: int
+    """How many labels it has learnt from."""
+    labelled_prompts: FloatArray
+    """Unit vectors of the prompts those labels are on: ``(labelled prompts, dimensions)``."""
+
+    def mean_rewards(self, block: PromptBlock) -> FloatArray:
+        """The expected reward of every response, ``(prompts, k)``."""
+        rewards: FloatArray = self.feature_map.features(block) @ self.posterior.mean
+        return rewards
+
+    def pair_differences(self, block: PromptBlock) -> FloatArray:
+        """z of every pair, columns as in ``pair_grid``: ``(prompts, pairs, features)``."""
+        first, second = pair_columns(block.responses)
+        features = self.feature_map.features(block)
+        differences: FloatArray = features[:, first] - features[:, second]
+        return differences
+
+    def gaps(self, differences: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance of the reward gaps of ``(…, features)`` differences: ``(…,)`` twice."""
+        flat = np.asarray(differences, dtype=np.float64).reshape(-1, differences.shape[-1])
+        shape = differences.shape[:-1]
+        means = (flat @ self.posterior.mean).reshape(shape)
+        return means, self.posterior.variances(flat).reshape(shape)

@@ -1,0 +1,1 @@
+"""What a strategy would have saved on data that is already labelled."""

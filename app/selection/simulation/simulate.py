@@ -1,0 +1,149 @@
+"""Every strategy on every split, in parallel processes."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+
+from app.selection.candidates import blocks_of
+from app.selection.model.features import FeatureMap, fit_feature_map
+from app.selection.registry import SIMULATED
+from app.selection.simulation.curve import Report, make_report
+from app.selection.simulation.run import Trace, run_arm, split_world
+from app.selection.simulation.world import World, candidates
+
+BASELINE = "random"
+_FIRST_BUDGET = 12.5
+_LEAST_ROOM = 1.2
+"""The last budget is half the pool; the one before it is smaller by this factor or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    strategy: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What every task of a simulation needs."""
+
+    world: World
+    feature_map: FeatureMap
+    budgets: tuple[int, ...]
+    seed: int
+
+
+_settings: list[_Setting] = []
+"""In a worker process: the one it was started with. Sending it with each task would cost more than
+the task."""
+
+
+def simulate(
+    world: World,
+    strategies: Sequence[str],
+    *,
+    splits: int,
+    seed: int,
+    processes: int,
+    told: Callable[[], None],
+) -> Report:
+    """Let each strategy spend on each split, and compare it with ``random``, which always runs.
+
+    Args:
+        world: the labelled file.
+        strategies: names in ``SIMULATED``.
+        splits: how many splits by prompt.
+        seed: the same gives the same report, however many processes there are.
+        processes: how many run at a time.
+        told: called after each strategy on each split.
+
+    Raises:
+        ValueError: the file has too few prompts to split, or too few pairs to spend on.
+    """
+    if len(world.prompts) < 4:
+        raise ValueError("there are fewer than 4 prompts with preferences")
+    names = list(dict.fromkeys([BASELINE, *strategies]))
+    budgets = budgets_of(world, seed, splits)
+    setting = _Setting(world, feature_map_of(world), budgets, seed)
+    tasks = [_Task(name, number) for number in range(splits) for name in names]
+    traces: dict[_Task, Trace] = {}
+    for task, trace in _run_all(setting, tasks, processes):
+        traces[task] = trace
+        told()
+    by_name = {name: [traces[_Task(name, number)] for number in range(splits)] for name in names}
+    return make_report(by_name, budgets, len(world.prompts), seed, BASELINE)
+
+
+def _run_all(
+    setting: _Setting, tasks: Sequence[_Task], processes: int
+) -> Iterator[tuple[_Task, Trace]]:
+    """Every task with its trace, in any order."""
+    if processes == 1:
+        with threadpool_limits(1):
+            for task in tasks:
+                yield task, _run_in(setting, task)
+        return
+    with ProcessPoolExecutor(
+        max_workers=min(processes, len(tasks)),
+        # A fork of a process that holds torch's threads may hang.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(setting,),
+    ) as pool:
+        running = {pool.submit(_run, task): task for task in tasks}
+        for done in as_completed(running):
+            yield running[done], done.result()
+
+
+def budgets_of(world: World, seed: int, splits: int) -> tuple[int, ...]:
+    """12, 25, 50, 75, 100, 150, 200, 300 … and half the pairs of the smallest pool.
+
+    Raises:
+        ValueError: the smallest pool has fewer than 50 pairs.
+    """
+    pairs = np.array([int(prompt.asked.sum()) for prompt in world.prompts])
+    pools = [pairs[split_world(world, seed, number).pool].sum() for number in range(splits)]
+    half = int(min(pools)) // 2
+    if half < 2 * _FIRST_BUDGET:
+        raise ValueError(f"there are only {2 * half} pairs to spend on")
+    found: list[int] = []
+    size = _FIRST_BUDGET
+    while size * _LEAST_ROOM < half:
+        found.append(int(size))
+        between = int(1.5 * size)
+        if size >= 4 * _FIRST_BUDGET and between * _LEAST_ROOM < half:
+            found.append(between)
+        size *= 2
+    return (*found, half)
+
+
+def feature_map_of(world: World) -> FeatureMap:
+    """Features from all prompts of the file, held-out ones too: no label is looked at."""
+    everywhere = np.arange(len(world.prompts))
+    return fit_feature_map(blocks_of(candidates(world, np.zeros(len(world.prompts)), everywhere)))
+
+
+def _begin(setting: _Setting) -> None:
+    # As many processes as there are processors: more threads would only be in each other's way.
+    threadpool_limits(1)
+    _settings.append(setting)
+
+
+def _run(task: _Task) -> Trace:
+    [setting] = _settings
+    return _run_in(setting, task)
+
+
+def _run_in(setting: _Setting, task: _Task) -> Trace:
+    return run_arm(
+        setting.world,
+        setting.feature_map,
+        SIMULATED[task.strategy],
+        setting.budgets,
+        seed=setting.seed,
+        number=task.number,
+    )

@@ -1,0 +1,88 @@
+"""A file that is already labelled, as arrays: what a simulated project can ask and be told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.selection.arrays import FloatArray, IntArray
+from app.selection.candidates import PromptCandidate
+
+FIRST, TIE, SECOND = range(3)
+"""What a vote says; the columns of ``votes``."""
+NEAR_DUPLICATE_SIMILARITY = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPrompt:
+    """A prompt with its responses, and the votes on its pairs."""
+
+    embedding: FloatArray
+    """Unit vector of the prompt, ``(dimensions,)``."""
+    responses: FloatArray
+    """Unit vectors of its responses, ``(k, dimensions)``."""
+    votes: IntArray
+    """Single votes on each pair: ``(pairs, 3)``, rows as in ``pair_grid``, columns FIRST, TIE,
+    SECOND. A pair without votes cannot be asked."""
+    gold: FloatArray | None = None
+    """How good each response is, comparable within the prompt: ``(k,)``; NaN, None: not known."""
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """Which pairs have votes: ``(pairs,)``."""
+        asked: NDArray[np.bool_] = self.votes.sum(axis=1) > 0
+        return asked
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All prompts of a file that have a pair with votes."""
+
+    prompts: Sequence[LabelledPrompt]
+    near_duplicate: NDArray[np.bool_]
+    """``(prompts,)``: the prompt is nearly the same as an earlier one."""
+
+    @property
+    def response_offsets(self) -> IntArray:
+        """Where each prompt's responses begin, when all are numbered on: ``(prompts,)``."""
+        sizes = [len(prompt.responses) for prompt in self.prompts]
+        return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+
+
+def make_world(prompts: Sequence[LabelledPrompt]) -> World:
+    """A world of the prompts that have votes, with near-duplicates marked as in a live project.
+
+    Raises:
+        ValueError: no prompt has votes.
+    """
+    asked = [prompt for prompt in prompts if prompt.asked.any()]
+    if not asked:
+        raise ValueError("no prompt has a pair with a preference")
+    vectors = np.stack([prompt.embedding.astype(np.float64) for prompt in asked])
+    similar = np.tril(vectors @ vectors.T >= NEAR_DUPLICATE_SIMILARITY, k=-1)
+    return World(asked, np.asarray(similar.any(axis=1), dtype=np.bool_))
+
+
+def candidates(world: World, order_keys: FloatArray, pool: IntArray) -> list[PromptCandidate]:
+    """The prompts of the pool; a prompt's id is its place in the world.
+
+    Args:
+        world: the world.
+        order_keys: a draw from [0, 1) for every prompt of the world: ``(prompts,)``.
+        pool: places of prompts in the world.
+    """
+    offsets = world.response_offsets
+    return [
+        PromptCandidate(
+            prompt_id=int(place),
+            response_ids=range(
+                offsets[place], offsets[place] + len(world.prompts[place].responses)
+            ),
+            embeddings=world.prompts[place].responses,
+            near_duplicate=bool(world.near_duplicate[place]),
+            order_key=float(order_keys[place]),
+            prompt_embedding=world.prompts[place].embedding,
+        )
+        for place in pool
+    ]

@@ -1,0 +1,38 @@
+"""From an order of all prompts to the keys of each block's prompts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.selection.arrays import FloatArray, IntArray
+from app.selection.candidates import PromptBlock
+
+
+def as_prompt_keys(blocks: Sequence[PromptBlock], sequence: IntArray) -> list[FloatArray]:
+    """Keys in [0, 1), one array a block.
+
+    Args:
+        blocks: the prompts, as the strategy got them.
+        sequence: the prompts' places in the blocks laid end to end, first to come first.
+    """
+    keys = np.empty(len(sequence))
+    keys[sequence] = np.arange(len(sequence)) / max(len(sequence), 1)
+    return split_by_block(blocks, keys)
+
+
+def split_by_block(blocks: Sequence[PromptBlock], values: NDArray[np.float64]) -> list[FloatArray]:
+    """One value a prompt, of all blocks laid end to end, as one array a block."""
+    sizes = np.cumsum([len(block.prompt_ids) for block in blocks])[:-1]
+    return [np.asarray(part, dtype=np.float64) for part in np.split(values, sizes)]
+
+
+def best_first(blocks: Sequence[PromptBlock], scores: FloatArray) -> list[FloatArray]:
+    """Prompt keys that put high scores first, ties by id.
+
+    Args:
+        blocks: the prompts.
+        scores: one a prompt, of all blocks laid end to end.
+    """
+    ids = np.concatenate([block.prompt_ids for block in blocks])
+    return as_prompt_keys(blocks, np.lexsort((ids, -scores)))

@@ -1,0 +1,97 @@
+"""``uncertain``: the pairs whose labels would tell most about the model's weights.
+
+The score of a pair is ``p(1 − p)·zᵀH⁻¹z`` with ``H = λI + Σ p(1 − p) z zᵀ`` over the labelled
+pairs: to first order twice the expected gain in information of logistic regression (MacKay 1992,
+"Information-based objective functions for active data selection"; D-optimal design). Within a batch
+it is greedy: a chosen pair joins ``H`` by a rank-one update (Sherman–Morrison), so that the next is
+different.
+
+Shortlist: the ``BATCH`` pairs that come next are chosen greedily among the best open pairs of the
+``SHORTLIST`` prompts with the highest scores; all others follow by their score without updates.
+"""
+
+import numpy as np
+
+from app.selection.arrays import FloatArray, IntArray
+from app.selection.candidates import PromptBlock
+from app.selection.model.posterior import preference_probability
+from app.selection.model.preference import PreferenceModel
+from app.selection.strategies.learning import after_first_labels, best_open
+from app.selection.strategies.prompt_places import as_prompt_keys
+from app.selection.strategy import PairOrder
+
+BATCH = 64
+SHORTLIST = 512
+
+
+def _order(
+    blocks: list[PromptBlock], model: PreferenceModel, _rng: np.random.Generator
+) -> list[PairOrder]:
+    differences = [model.pair_differences(block) for block in blocks]
+    scores, weights = [], []
+    for z in differences:
+        mean, variance = model.gaps(z)
+        p = preference_probability(mean, np.zeros_like(mean))
+        weights.append(p * (1 - p))
+        scores.append(p * (1 - p) * variance)
+    best = best_open(blocks, scores)
+    ids = np.concatenate([block.prompt_ids for block in blocks])
+    sequence = np.lexsort((ids, -best.scores))
+    shortlist = sequence[:SHORTLIST]
+    shortlist = shortlist[np.isfinite(best.scores[shortlist])]
+    rows = _rows(blocks)
+    vectors = np.array(
+        [differences[rows[at][0]][rows[at][1], best.columns[at]] for at in shortlist]
+    )
+    chances = np.array([weights[rows[at][0]][rows[at][1], best.columns[at]] for at in shortlist])
+    if len(shortlist):
+        first = shortlist[greedy(model.posterior.covariance, vectors, chances, BATCH)]
+        sequence = np.concatenate([first, sequence[~np.isin(sequence, first)]])
+    keys = as_prompt_keys(blocks, sequence)
+    return [PairOrder(-score, prompt_keys) for score, prompt_keys in zip(scores, keys, strict=True)]
+
+
+def greedy(
+    covariance: FloatArray, vectors: FloatArray, weights: FloatArray, count: int
+) -> IntArray:
+    """Places of up to ``count`` rows, each the best once those before it are known.
+
+    Args:
+        covariance: H⁻¹, ``(features, features)``.
+        vectors: z of the rows, ``(rows, features)``.
+        weights: p(1 − p) of the rows, ``(rows,)``.
+        count: how many.
+    """
+    half = vectors @ covariance
+    variances = np.einsum("rf,rf->r", half, vectors)
+    chosen: list[int] = []
+    for _ in range(min(count, len(vectors))):
+        scores = weights * variances
+        scores[chosen] = -np.inf
+        best = int(scores.argmax())
+        chosen.append(best)
+        half, variances = rank_one_update(half, variances, vectors, best, float(weights[best]))
+    return np.array(chosen, dtype=np.int64)
+
+
+def rank_one_update(
+    half: FloatArray, variances: FloatArray, vectors: FloatArray, best: int, weight: float
+) -> tuple[FloatArray, FloatArray]:
+    """H⁻¹z and zᵀH⁻¹z of all rows once row ``best`` has joined H with its weight.
+
+    Sherman–Morrison: H⁻¹ loses ``w·(H⁻¹b)(H⁻¹b)ᵀ / (1 + w·bᵀH⁻¹b)``.
+    """
+    pivot = half[best]
+    shrink = weight / (1.0 + weight * float(variances[best]))
+    along = vectors @ pivot
+    return half - shrink * np.outer(along, pivot), variances - shrink * along**2
+
+
+def _rows(blocks: list[PromptBlock]) -> list[tuple[int, int]]:
+    """The block and the row of every prompt, of all blocks laid end to end."""
+    return [
+        (number, row) for number, block in enumerate(blocks) for row in range(len(block.prompt_ids))
+    ]
+
+
+order = after_first_labels(_order)

@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+
+from app.selection.registry import SIMULATED
+from app.selection.simulation.pool import Pool
+from app.selection.simulation.run import run_arm, split_world
+from app.selection.simulation.simulate import budgets_of, feature_map_of, simulate
+from app.selection.simulation.world import LabelledPrompt, World, make_world
+from tests.selection.simulation.planted import planted_world
+
+
+def _accuracy(world: World, name: str, budget: int, splits: int = 12) -> float:
+    feature_map = feature_map_of(world)
+    traces = [
+        run_arm(world, feature_map, SIMULATED[name], [budget], seed=0, number=number)
+        for number in range(splits)
+    ]
+    return float(np.mean([trace.correct.sum() / trace.pairs.sum() for trace in traces]))
+
+
+def test_where_all_responses_are_honest_the_most_different_teach_most() -> None:
+    worlds = [planted_world(responses=6, seed=seed) for seed in range(4)]
+
+    accuracy = {
+        name: np.mean([_accuracy(world, name, 40, splits=30) for world in worlds])
+        for name in ("random", "dissimilar", "auto", "similar")
+    }
+
+    assert accuracy["dissimilar"] > accuracy["random"] + 0.01
+    assert accuracy["auto"] > accuracy["random"]
+    assert accuracy["similar"] < accuracy["random"] - 0.01
+
+
+def test_where_some_are_freaks_the_most_different_teach_nothing_and_auto_finds_the_others() -> None:
+    world = planted_world(responses=16, freaks=2)
+
+    accuracy = {
+        name: _accuracy(world, name, 50)
+        for name in ("random", "dissimilar", "dissimilar-typical", "auto")
+    }
+
+    assert accuracy["dissimilar"] < accuracy["random"] - 0.05
+    assert accuracy["dissimilar-typical"] > accuracy["random"]
+    assert accuracy["auto"] == accuracy["dissimilar-typical"]
+
+
+def test_with_enough_labels_the_planted_direction_is_found() -> None:
+    world = planted_world(prompts=120, strength=30.0, votes=1)
+
+    assert _accuracy(world, "random", 600, splits=2) > 0.85
+
+
+def test_prompts_that_nearly_repeat_earlier_ones_are_asked_last() -> None:
+    honest = planted_world(prompts=20).prompts
+    world = make_world([*honest, *honest])
+    everywhere = np.arange(40)
+    pool = Pool(world, everywhere, feature_map_of(world), np.random.default_rng(0))
+    strategy = SIMULATED["dissimilar"]
+
+    pool.ask(strategy, strategy.order(pool.blocks, None, np.random.default_rng(0)), 20)
+
+    assert world.near_duplicate.tolist() == [False] * 20 + [True] * 20
+    [block] = pool.blocks
+    assert block.rounds.tolist() == [1] * 20 + [0] * 20
+
+
+def test_a_pair_is_asked_once_and_only_if_it_has_votes() -> None:
+    world = planted_world(prompts=10, responses=4)
+    silent = [
+        LabelledPrompt(each.embedding, each.responses, each.votes * (np.arange(6) % 2)[:, None])
+        for each in world.prompts
+    ]
+    world = make_world(silent)
+    pool = Pool(world, np.arange(10), feature_map_of(world), np.random.default_rng(0))
+    strategy = SIMULATED["random"]
+
+    for _ in range(4):
+        pool.ask(strategy, strategy.order(pool.blocks, None, np.random.default_rng(0)), 10)
+
+    assert pool.labels == 30
+    assert pool.open_pairs == 0
+    model = pool.model()
+    assert model is not None
+    assert model.labels == 30
+    assert model.labelled_prompts.shape[0] == 10
+
+
+def test_splits_part_the_prompts_and_differ() -> None:
+    world = planted_world(prompts=40)
+
+    splits = [split_world(world, 5, number) for number in range(3)]
+
+    for split in splits:
+        assert sorted([*split.pool, *split.held_out]) == list(range(40))
+        assert len(split.held_out) == 12
+    assert len({tuple(split.held_out) for split in splits}) == 3
+
+
+def test_budgets_end_with_half_of_the_smallest_pool() -> None:
+    world = planted_world(prompts=60, responses=6)
+
+    assert budgets_of(world, 0, 3) == (12, 25, 50, 75, 100, 150, 200, 315)
+
+
+@pytest.mark.e2e
+def test_the_same_seed_gives_the_same_report_however_many_processes_there_are() -> None:
+    world = planted_world(prompts=30)
+    told: list[None] = []
+
+    one, two = (
+        simulate(
+            world,
+            ["auto", "thompson"],
+            splits=2,
+            seed=7,
+            processes=processes,
+            told=lambda: told.append(None),
+        )
+        for processes in (1, 2)
+    )
+
+    assert one == two
+    assert list(one.curves) == ["random", "auto", "thompson"]
+    assert len(told) == 12
+
+
+def test_too_little_to_simulate_is_told() -> None:
+    with pytest.raises(ValueError, match="fewer than 4 prompts"):
+        simulate(planted_world(prompts=3), [], splits=2, seed=0, processes=1, told=lambda: None)
+    with pytest.raises(ValueError, match="only 10 pairs"):
+        budgets_of(planted_world(prompts=15, responses=2), 0, 2)
+    with pytest.raises(ValueError, match="no prompt has a pair"):
+        make_world([])
