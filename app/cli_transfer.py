@@ -1,16 +1,13 @@
-"""`import` and `export`: files in and out of a running service, over HTTP."""
+"""`import`, and what it shares with `export`: files in and out of a service, over HTTP."""
 
 import contextlib
-import gzip
 import ipaddress
 import os
 import sys
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
-from urllib.parse import quote
+from typing import BinaryIO
 
 import httpx
 from rich.console import Console
@@ -25,10 +22,9 @@ from rich.progress import (
 )
 
 from app.cli_errors import CommandFailed
+from app.cli_sources import json_lines, opened
 
-_CHUNK_BYTES = 256 * 1024
 _CONNECT_SECONDS = 10.0
-_GZIP_MAGIC = b"\x1f\x8b"
 
 Query = Mapping[str, str | int | float | bool]
 
@@ -66,26 +62,22 @@ class Service:
             raise CommandFailed(f"The connection to {self.url} broke off: {error}") from error
 
 
-class _Peekable(Protocol):
-    def peek(self, size: int, /) -> bytes: ...
-
-
 def import_prompts(source: Path, service: Service, query: Query) -> bool:
-    """Send the lines of ``source`` (``-``: standard input), and print what became of them.
+    """Send ``source`` (``-``: standard input) as lines, and print what became of them.
 
     Gives whether any line was rejected.
 
     Raises:
         CommandFailed: the file cannot be read, or the service refused it.
     """
-    with _opened(source) as (file, size), _progress() as progress, service.client() as client:
-        task = progress.add_task(f"Sending {source}", total=size)
+    with opened(source) as (file, size), progress() as bar, service.client() as client:
+        task = bar.add_task(f"Sending {source}", total=size)
 
         def lines() -> Iterator[bytes]:
-            for chunk, read in _unpacked(file, source):
+            for chunk, read in json_lines(file, source):
                 yield chunk
-                progress.update(task, completed=read)
-            progress.update(task, description="Waiting for the answer")
+                bar.update(task, completed=read)
+            bar.update(task, description="Waiting for the answer")
 
         response = client.post(
             "/prompts/import",
@@ -93,7 +85,7 @@ def import_prompts(source: Path, service: Service, query: Query) -> bool:
             headers={"Content-Type": "application/x-ndjson"},
             content=lines(),
         )
-        _refuse_failure(response)
+        refuse_failure(response)
     counts = response.json()
     rejected: int = counts["rejected_count"]
     print(
@@ -107,60 +99,8 @@ def import_prompts(source: Path, service: Service, query: Query) -> bool:
     return rejected > 0
 
 
-def export_dataset(recipe: str, service: Service, query: Query, out: Path | None) -> None:
-    """Write a recipe's file to ``out``, or to standard output.
-
-    Raises:
-        CommandFailed: the service refused, the connection broke off, or the file cannot be written.
-    """
-    if out is None and query["file"] == "parquet" and sys.stdout.isatty():
-        raise CommandFailed("A Parquet file is no sight for a terminal: give --out FILE.")
-    with (
-        service.client() as client,
-        client.stream("GET", f"/exports/{quote(recipe, safe='')}", params=dict(query)) as response,
-    ):
-        _refuse_failure(response)
-        with _progress() as progress, _destination(out) as file:
-            task = progress.add_task(f"Receiving {recipe}", total=None)
-            for chunk in response.iter_bytes(_CHUNK_BYTES):
-                file.write(chunk)
-                progress.advance(task, len(chunk))
-    pending = response.headers.get("X-Pending-Prompts", "0")
-    if pending != "0":
-        print(f"{pending} prompts are left out: they are still being planned.", file=sys.stderr)
-
-
 @contextlib.contextmanager
-def _opened(source: Path) -> Iterator[tuple[BinaryIO, int | None]]:
-    """The file and its size in bytes (None for standard input)."""
-    if str(source) == "-":
-        yield sys.stdin.buffer, None
-        return
-    try:
-        file = source.open("rb")
-    except OSError as error:
-        raise CommandFailed(f"{source} cannot be read: {error.strerror}.") from error
-    with file:
-        yield file, source.stat().st_size or None
-
-
-def _unpacked(file: BinaryIO, source: Path) -> Iterator[tuple[bytes, int]]:
-    """Chunks of the file's content, each with the bytes read of the file so far."""
-    packed = cast("_Peekable", file).peek(2)[:2] == _GZIP_MAGIC
-    content = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if packed else file
-    sent = 0
-    try:
-        while chunk := content.read(_CHUNK_BYTES):
-            sent += len(chunk)
-            yield chunk, file.tell() if file.seekable() else sent
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise CommandFailed(
-            f"{source} is damaged ({error}); lines before the damage may have been imported."
-        ) from error
-
-
-@contextlib.contextmanager
-def _destination(out: Path | None) -> Iterator[BinaryIO]:
+def destination(out: Path | None) -> Iterator[BinaryIO]:
     """Where the dataset goes: a file appears whole, under its name, or not at all."""
     if out is None:
         yield sys.stdout.buffer
@@ -179,7 +119,7 @@ def _destination(out: Path | None) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
-def _refuse_failure(response: httpx.Response) -> None:
+def refuse_failure(response: httpx.Response) -> None:
     """Turn an error of the service into one line."""
     if response.is_success:
         return
@@ -192,7 +132,7 @@ def _refuse_failure(response: httpx.Response) -> None:
     raise CommandFailed(f"{reason} ({response.status_code})")
 
 
-def _progress() -> Progress:
+def progress() -> Progress:
     """A progress bar on the terminal; nothing where standard error is none."""
     return Progress(
         SpinnerColumn(),

@@ -1,14 +1,18 @@
 """The answer that streams an export."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
 from fastapi import Response
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Receive, Scope, Send
 
-from app.exports.service import Export, begin_export, stream_export
+from app.exports.service import Export, Snapshot, begin_export
 from app.storage.sessions import Sessions
+
+Stream = Callable[[AsyncSession, Export, Snapshot], AsyncGenerator[bytes, None]]
+"""Writes what is sent: pieces, some of them empty."""
 
 
 class Download(Response):
@@ -19,24 +23,27 @@ class Download(Response):
     file never looks like a whole one.
     """
 
-    def __init__(self, sessions: Sessions, export: Export) -> None:
+    def __init__(
+        self, sessions: Sessions, export: Export, stream: Stream, *, media_type: str, filename: str
+    ) -> None:
         super().__init__(
-            media_type=export.file_type.media_type,
+            media_type=media_type,
             headers={
-                "Content-Disposition": f'attachment; filename="{export.filename}"',
+                "Content-Disposition": f'attachment; filename="{filename}"',
                 "Cache-Control": "no-store",
             },
         )
         del self.headers["content-length"]
         self._sessions = sessions
         self._export = export
+        self._stream = stream
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Open the session, send the file, close the session."""
         async with self._sessions() as session:
             snapshot = await begin_export(session, self._export)
             self.headers["X-Pending-Prompts"] = str(snapshot.pending_prompts)
-            pieces = stream_export(session, self._export, snapshot)
+            pieces = self._stream(session, self._export, snapshot)
             async with aclosing(pieces), _watch_for_disconnect(receive) as is_disconnected:
                 first = await anext(pieces)
                 await send(self._start())

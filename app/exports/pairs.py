@@ -1,45 +1,67 @@
 """A pair on its way out: as it is stored, and as a row of a dataset sees it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.exports.aggregate import Answer, Preference, aggregate
-from app.exports.split import Split, SplitRule
+from app.exports.aggregate import Answer, Preference
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One of the two responses of a pair."""
+    """One of the two responses of a pair. ``metadata`` is read where a recipe needs it."""
 
     response_id: int
     external_id: str | None
     text: str
+    metadata: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPair:
-    """A stored pair with the labels an export takes. ``prompt`` is a string or chat messages."""
+    """A stored pair with the labels an export takes. ``prompt`` is a string or chat messages.
+
+    ``edits`` are the improved texts that came with the answers, one (or None) each, and
+    ``reference`` is the text of the prompt's reference response: both are read where a recipe needs
+    them.
+    """
 
     prompt_id: int
     prompt_external_id: str | None
     prompt: Any
     group_id: int
+    pair_id: int
     first: Candidate
     second: Candidate
     answers: tuple[Answer, ...]
+    both_bad: int
     similarity: float | None
     arm: str
     strategy: str
     propensity: float | None
+    edits: tuple[str | None, ...] = ()
+    reference: str | None = None
+
+    @property
+    def says_two_things(self) -> bool:
+        """Whether the two texts differ in more than the space around them."""
+        return self.first.text.strip() != self.second.text.strip()
 
 
 @dataclass(frozen=True, slots=True)
 class PreferredPair:
-    """A pair whose labels agree on a preference: what a recipe makes rows of."""
+    """A pair whose labels agree on a preference: what most recipes make rows of.
+
+    The rewards are 0, ``margin`` is None and ``mean_weight`` is 1 where nobody asked for them;
+    ``mean_weight`` is the mean of the unscaled weights of the whole file.
+    """
 
     pair: LabelledPair
     preference: Preference
+    reward_chosen: float = 0.0
+    reward_rejected: float = 0.0
+    margin: float | None = None
+    mean_weight: float = 1.0
 
     @property
     def chosen(self) -> Candidate:
@@ -52,25 +74,53 @@ class PreferredPair:
         return self.pair.second if self._first_is_chosen else self.pair.first
 
     @property
+    def edited(self) -> str | None:
+        """The first improved text of the chosen response by somebody who chose it."""
+        preferred_id = self.preference.preferred_response_id
+        for answer, edit in zip(self.pair.answers, self.pair.edits, strict=False):
+            if edit is not None and answer.preferred_response_id == preferred_id:
+                return edit
+        return None
+
+    @property
     def _first_is_chosen(self) -> bool:
         return self.preference.preferred_response_id == self.pair.first.response_id
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which pairs an export takes."""
+class JudgedPrompt:
+    """A prompt with all that its labels say: what recipes of whole prompts make rows of.
 
-    split: Split
-    split_rule: SplitRule
-    min_agreement: float
+    ``disliked`` are the pairs of which most labels say that both are bad; ``rewards`` are those of
+    the labelled responses, by number; ``rank`` counts the prompts of the file from 1.
+    """
 
-    def preferred(self, pairs: Iterable[LabelledPair]) -> Iterator[PreferredPair]:
-        """The pairs of the split with a clear preference between two texts that differ."""
-        for pair in pairs:
-            if not self.split_rule.takes(self.split, pair.group_id):
-                continue
-            preference = aggregate(pair.answers)
-            if preference is None or preference.agreement < self.min_agreement:
-                continue
-            if pair.first.text.strip() != pair.second.text.strip():
-                yield PreferredPair(pair, preference)
+    pairs: tuple[LabelledPair, ...]
+    preferred: tuple[PreferredPair, ...]
+    disliked: tuple[LabelledPair, ...]
+    rewards: Mapping[int, float]
+    rank: int
+
+    @property
+    def prompt_id(self) -> int:
+        """The prompt's number."""
+        return self.pairs[0].prompt_id
+
+    @property
+    def external_id(self) -> str | None:
+        """The caller's id of the prompt."""
+        return self.pairs[0].prompt_external_id
+
+    @property
+    def content(self) -> Any:
+        """The prompt: a string or chat messages."""
+        return self.pairs[0].prompt
+
+    @property
+    def candidates(self) -> dict[int, Candidate]:
+        """The labelled responses by number, rising."""
+        found = {}
+        for pair in self.pairs:
+            found[pair.first.response_id] = pair.first
+            found[pair.second.response_id] = pair.second
+        return dict(sorted(found.items()))

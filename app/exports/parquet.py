@@ -7,21 +7,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.exports.recipe import Column, Kind, Layout, Row
+from app.exports.sink import Sink
 
 _ROWS_PER_GROUP: Final = 4096
 _CHARACTERS_PER_GROUP: Final = 8 * 1024 * 1024
-_MESSAGES: Final = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+_MESSAGE: Final = pa.struct([("role", pa.string()), ("content", pa.string())])
+_SPEAKER: Final = pa.struct([("from", pa.string()), ("value", pa.string())])
 _TYPES: Final = {
     Kind.TEXT: pa.string(),
     Kind.NUMBER: pa.float64(),
     Kind.COUNT: pa.int64(),
     Kind.FLAG: pa.bool_(),
+    Kind.TEXTS: pa.list_(pa.string()),
+    Kind.TEXT_LISTS: pa.list_(pa.list_(pa.string())),
+    Kind.NUMBERS: pa.list_(pa.float64()),
+    Kind.MESSAGE: _MESSAGE,
+    Kind.MESSAGES: pa.list_(_MESSAGE),
+    Kind.SPEAKER: _SPEAKER,
+    Kind.SPEAKERS: pa.list_(_SPEAKER),
+    Kind.SOURCE: pa.struct([("prompt_id", pa.string()), ("prompt_external_id", pa.string())]),
 }
 
 
 def parquet_schema(columns: Sequence[Column], layout: Layout) -> pa.Schema:
     """The schema of a file: the same with rows and without."""
-    turns = pa.string() if layout is Layout.STANDARD else _MESSAGES
+    turns = pa.string() if layout is Layout.STANDARD else pa.list_(_MESSAGE)
     types = {**_TYPES, Kind.TURNS: turns}
     return pa.schema([(column.name, types[column.kind]) for column in columns])
 
@@ -34,7 +44,7 @@ class ParquetRowGroups:
 
     def __init__(self, columns: Sequence[Column], layout: Layout) -> None:
         self._schema = parquet_schema(columns, layout)
-        self._sink = _Sink()
+        self._sink = Sink()
         self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
         self._rows: list[Row] = []
         self._characters = 0
@@ -61,33 +71,11 @@ class ParquetRowGroups:
         self._characters = 0
 
 
-class _Sink:
-    """A file to write to, whose bytes are taken away as they come."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, piece: bytes) -> int:
-        self._pieces.append(bytes(piece))
-        return len(piece)
-
-    def flush(self) -> None:
-        """Nothing to do: what is written is here."""
-
-    def close(self) -> None:
-        self.closed = True
-
-    def take(self) -> bytes:
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
-        return taken
-
-
 def _characters(value: object) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, list):
-        return sum(len(turn["content"]) for turn in value)
+        return sum(map(_characters, value))
+    if isinstance(value, dict):
+        return sum(map(_characters, value.values()))
     return 0

@@ -2,14 +2,17 @@
 
 from typing import Final
 
-from app.exports.pairs import PreferredPair
-from app.exports.recipe import Column, Kind, Row
+from app.exports.pairs import JudgedPrompt, PreferredPair
+from app.exports.recipe import Column, Kind, PairRecipe, Recipe, Row
 from app.storage.ids import Kind as IdKind
 from app.storage.ids import encode
 
-COLUMNS: Final = (
+_OF_PROMPTS: Final = (
     Column("prompt_id", Kind.TEXT),
     Column("prompt_external_id", Kind.TEXT),
+)
+_OF_PAIRS: Final = (
+    *_OF_PROMPTS,
     Column("chosen_id", Kind.TEXT),
     Column("chosen_external_id", Kind.TEXT),
     Column("rejected_id", Kind.TEXT),
@@ -24,8 +27,23 @@ COLUMNS: Final = (
 )
 
 
-def provenance(preferred: PreferredPair, *, with_margin: bool) -> Row:
-    """The cells of one row. ``margin`` is the mean strength, or null in the whole file."""
+def columns(recipe: Recipe) -> tuple[Column, ...]:
+    """The columns that a recipe's rows get beside their own; its own come first."""
+    own = {column.name for column in recipe.columns}
+    told = _OF_PAIRS if isinstance(recipe, PairRecipe) else _OF_PROMPTS
+    return tuple(column for column in told if column.name not in own)
+
+
+def of_prompt(prompt: JudgedPrompt) -> Row:
+    """The cells of a row about a whole prompt."""
+    return {
+        "prompt_id": encode(IdKind.PROMPT, prompt.prompt_id),
+        "prompt_external_id": prompt.external_id,
+    }
+
+
+def of_pair(preferred: PreferredPair) -> Row:
+    """The cells of a row about a pair."""
     pair, preference = preferred.pair, preferred.preference
     return {
         "prompt_id": encode(IdKind.PROMPT, pair.prompt_id),
@@ -34,7 +52,7 @@ def provenance(preferred: PreferredPair, *, with_margin: bool) -> Row:
         "chosen_external_id": preferred.chosen.external_id,
         "rejected_id": encode(IdKind.RESPONSE, preferred.rejected.response_id),
         "rejected_external_id": preferred.rejected.external_id,
-        "margin": preference.strength if with_margin else None,
+        "margin": preferred.margin,
         "agreement": preference.agreement,
         "labels": preference.labels,
         "similarity": pair.similarity,

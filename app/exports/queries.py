@@ -1,19 +1,25 @@
 """All SQL of the exports."""
 
+from array import array
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, text, true
+import numpy as np
+from sqlalchemy import ColumnElement, Row, Select, func, literal, null, select, text, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.exports.aggregate import Answer
 from app.exports.pairs import Candidate, LabelledPair
-from app.storage.tables import Label, Pair, Prompt, Response
+from app.exports.recipe import Need
+from app.exports.votes import Votes
+from app.storage.tables import Label, Pair, Project, Prompt, Response
 
-_ROWS_PER_FETCH = 200
+_ROWS_PER_FETCH: Final = 200
+_VOTES_PER_FETCH: Final = 10_000
+_NO_VOTES: Final = ("skip", "both_bad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,7 @@ class Source:
 
     project_id: int
     surplus: bool
+    needs: frozenset[Need] = frozenset()
 
 
 async def begin_snapshot(session: AsyncSession) -> None:
@@ -45,18 +52,109 @@ async def count_prompts_without_group(session: AsyncSession, project_id: int) ->
     return (await session.execute(statement)).scalar_one()
 
 
+async def read_project(session: AsyncSession, project_id: int) -> Project:
+    """The project's settings as the snapshot has them."""
+    return (await session.execute(select(Project).where(Project.id == project_id))).scalar_one()
+
+
+async def has_reference(session: AsyncSession, project_id: int) -> bool:
+    """Whether some prompt has a reference response. Reads until it finds one."""
+    return await _exists(
+        session,
+        select(literal(1))
+        .select_from(Response)
+        .join(Prompt, Prompt.id == Response.prompt_id)
+        .where(Prompt.project_id == project_id, Response.reference),
+    )
+
+
+async def has_metadata(session: AsyncSession, project_id: int, keys: Sequence[str]) -> bool:
+    """Whether some response's metadata has all of the keys. Reads until it finds one."""
+    return await _exists(
+        session,
+        select(literal(1))
+        .select_from(Response)
+        .join(Prompt, Prompt.id == Response.prompt_id)
+        .where(
+            Prompt.project_id == project_id,
+            *(Response.response_metadata.has_key(key) for key in keys),
+        ),
+    )
+
+
+async def has_edit(session: AsyncSession, source: Source) -> bool:
+    """Whether some label that is taken has an edited text. Reads until it finds one."""
+    return await _exists(
+        session,
+        select(literal(1)).where(
+            Label.project_id == source.project_id, _taken(source), Label.edited.is_not(None)
+        ),
+    )
+
+
+async def _exists(session: AsyncSession, statement: Select[Any]) -> bool:
+    return bool((await session.execute(select(statement.exists()))).scalar_one())
+
+
+async def load_votes(session: AsyncSession, source: Source) -> Votes:
+    """The labels of prompts in the plan as numbers, by label; skips and both-bad are no votes.
+
+    Served by ``ix_labels_listing``.
+    """
+    statement = (
+        select(
+            Label.prompt_id,
+            Label.pair_id,
+            Pair.first_response_id,
+            Pair.second_response_id,
+            func.coalesce(Label.preferred_response_id, 0),
+            func.coalesce(Label.strength, 1),
+            Label.annotator,
+        )
+        .join(Pair, Pair.id == Label.pair_id)
+        .join(Prompt, Prompt.id == Label.prompt_id)
+        .where(
+            Label.project_id == source.project_id,
+            _taken(source),
+            Label.choice.not_in(_NO_VOTES),
+            Prompt.group_id.is_not(None),
+        )
+        .order_by(Label.id)
+    )
+    columns = [array("q") for _ in range(7)]
+    annotators: dict[str, int] = {}
+    result = await session.stream(statement, execution_options={"yield_per": _VOTES_PER_FETCH})
+    async for rows in result.partitions():
+        *numbers, names = zip(*rows, strict=True)
+        for column, values in zip(columns, numbers, strict=False):
+            column.extend(values)
+        columns[-1].extend(annotators.setdefault(name, len(annotators)) for name in names)
+    prompts, pairs, first, second, preferred, strength, annotator = (
+        np.frombuffer(column, dtype=np.int64) if column else np.empty(0, dtype=np.int64)
+        for column in columns
+    )
+    return Votes(
+        prompt_ids=prompts,
+        pair_ids=pairs,
+        first_ids=first,
+        second_ids=second,
+        side=(preferred == first).astype(np.int64) - (preferred == second).astype(np.int64),
+        weight=strength.astype(np.float64),
+        annotator=annotator,
+    )
+
+
 async def stream_labelled_pairs(
-    session: AsyncSession, source: Source, *, only_without_strength: bool = False
+    session: AsyncSession, source: Source
 ) -> AsyncGenerator[list[LabelledPair], None]:
-    """The pairs that have a preference, by prompt and pair, some at a time, from a cursor.
+    """The pairs that have labels, by prompt and pair, some at a time, from a cursor.
 
     Served by ``ix_prompts_listing``, then for each prompt its pairs (their unique index) with
     their labels (``ix_labels_pair``) and responses (their key): the server sorts no more than the
-    pairs of one prompt. ``only_without_strength``: only pairs with a vote that gives no strength.
+    pairs of one prompt.
     """
     result = await session.stream(
-        _labelled_pairs(source, only_without_strength=only_without_strength),
-        execution_options={"yield_per": _ROWS_PER_FETCH},
+        select_labelled_pairs(source), execution_options={"yield_per": _ROWS_PER_FETCH}
     )
     try:
         async for rows in result.partitions():
@@ -65,37 +163,58 @@ async def stream_labelled_pairs(
         await result.close()
 
 
-def _labelled_pairs(source: Source, *, only_without_strength: bool) -> Select[Any]:
+async def labelled_pairs_of(
+    session: AsyncSession, source: Source, prompt_ids: Sequence[int]
+) -> list[LabelledPair]:
+    """The pairs of these prompts that have labels, by prompt and pair. Served by their keys."""
+    rows = await session.execute(select_labelled_pairs(source).where(Prompt.id.in_(prompt_ids)))
+    return [_labelled_pair(row) for row in rows]
+
+
+def select_labelled_pairs(source: Source) -> Select[Any]:
+    """One row a pair that has labels, with all that an export reads of it."""
     first, second = aliased(Response), aliased(Response)
+    with_edits = Need.EDITS in source.needs
+    with_metadata = Need.LOG_PROBABILITIES in source.needs
     answers = (
         select(
             func.array_agg(aggregate_order_by(Label.preferred_response_id, Label.id)).label(
                 "preferred"
             ),
             func.array_agg(aggregate_order_by(Label.strength, Label.id)).label("strengths"),
+            func.count().filter(Label.choice == "both_bad").label("both_bad"),
+            (
+                func.array_agg(aggregate_order_by(Label.edited, Label.id)) if with_edits else null()
+            ).label("edits"),
         )
         .where(Label.pair_id == Pair.id, _taken(source), Label.choice != "skip")
-        .having(_wanted(only_without_strength=only_without_strength))
+        .having(func.count() > 0)
         .lateral("answers")
     )
     return (
         select(
-            Prompt.id.label("prompt_id"),
+            Prompt.id,
             Prompt.external_id,
             Prompt.content,
             Prompt.group_id,
-            first.id.label("first_id"),
-            first.external_id.label("first_external_id"),
-            first.text.label("first_text"),
-            second.id.label("second_id"),
-            second.external_id.label("second_external_id"),
-            second.text.label("second_text"),
+            Pair.id,
+            first.id,
+            first.external_id,
+            first.text,
+            first.response_metadata if with_metadata else null(),
+            second.id,
+            second.external_id,
+            second.text,
+            second.response_metadata if with_metadata else null(),
             answers.c.preferred,
             answers.c.strengths,
+            answers.c.both_bad,
+            answers.c.edits,
             Pair.similarity,
             Pair.arm,
             Pair.strategy,
             Pair.propensity,
+            _reference() if Need.REFERENCE in source.needs else null(),
         )
         .join(Pair, Pair.prompt_id == Prompt.id)
         .join(answers, true())
@@ -106,34 +225,42 @@ def _labelled_pairs(source: Source, *, only_without_strength: bool) -> Select[An
     )
 
 
+def _reference() -> ColumnElement[str | None]:
+    response = aliased(Response)
+    return (
+        select(response.text)
+        .where(response.prompt_id == Prompt.id, response.reference)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
 def _taken(source: Source) -> ColumnElement[bool]:
     return Label.status.in_(["counted", "surplus"] if source.surplus else ["counted"])
 
 
-def _wanted(*, only_without_strength: bool) -> ColumnElement[bool]:
-    preferred = Label.preferred_response_id.is_not(None)
-    if only_without_strength:
-        return func.bool_or(preferred & Label.strength.is_(None))
-    return func.bool_or(preferred)
-
-
 def _labelled_pair(row: Row[Any]) -> LabelledPair:
+    (
+        prompt_id, prompt_external_id, prompt, group_id, pair_id,
+        first_id, first_external_id, first_text, first_metadata,
+        second_id, second_external_id, second_text, second_metadata,
+        preferred, strengths, both_bad, edits,
+        similarity, arm, strategy, propensity, reference,
+    ) = tuple(row)  # fmt: skip
     return LabelledPair(
-        prompt_id=row.prompt_id,
-        prompt_external_id=row.external_id,
-        prompt=row.content,
-        group_id=row.group_id,
-        first=Candidate(row.first_id, row.first_external_id, row.first_text),
-        second=Candidate(row.second_id, row.second_external_id, row.second_text),
-        answers=_answers(row.preferred, row.strengths),
-        similarity=row.similarity,
-        arm=row.arm,
-        strategy=row.strategy,
-        propensity=row.propensity,
+        prompt_id,
+        prompt_external_id,
+        prompt,
+        group_id,
+        pair_id,
+        Candidate(first_id, first_external_id, first_text, first_metadata),
+        Candidate(second_id, second_external_id, second_text, second_metadata),
+        tuple(map(Answer, preferred, strengths)),
+        both_bad,
+        similarity,
+        arm,
+        strategy,
+        propensity,
+        tuple(edits or ()),
+        reference,
     )
-
-
-def _answers(
-    preferred: Sequence[int | None], strengths: Sequence[int | None]
-) -> tuple[Answer, ...]:
-    return tuple(Answer(*answer) for answer in zip(preferred, strengths, strict=True))

@@ -1,11 +1,11 @@
-"""What a recipe is: a name, columns, and a pure function from a preferred pair to rows."""
+"""What a recipe is: a name, columns, and a pure function from what labels say to rows."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from app.exports.pairs import PreferredPair
+from app.exports.pairs import JudgedPrompt, PreferredPair
 from app.prompts.text import render_prompt
 
 Row = dict[str, Any]
@@ -27,6 +27,35 @@ class Kind(StrEnum):
     NUMBER = "number"
     COUNT = "count"
     FLAG = "flag"
+    TEXTS = "texts"
+    TEXT_LISTS = "text-lists"
+    NUMBERS = "numbers"
+    MESSAGE = "message"
+    """``{"role", "content"}``."""
+    MESSAGES = "messages"
+    SPEAKER = "speaker"
+    """``{"from", "value"}``, as ShareGPT has it."""
+    SPEAKERS = "speakers"
+    SOURCE = "source"
+    """``{"prompt_id", "prompt_external_id"}``."""
+
+
+class Need(StrEnum):
+    """What a recipe takes from a project beside its preferences."""
+
+    REWARDS = "rewards"
+    MARGIN = "margin"
+    MEAN_WEIGHT = "mean-weight"
+    REFERENCE = "reference"
+    LOG_PROBABILITIES = "log-probabilities"
+    EDITS = "edits"
+
+
+class Order(StrEnum):
+    """The order of a file's rows: by prompt as they came, or by their best response's reward."""
+
+    STORED = "stored"
+    LOWEST_REWARD_FIRST = "lowest-reward-first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +66,9 @@ class Column:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """One export format for one family of trainers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairRecipe:
+    """An export format with rows for each pair that has a preference.
 
     ``rows`` is pure: the same pair and layout give the same rows, each with exactly ``columns``.
     """
@@ -48,12 +77,33 @@ class Recipe:
     description: str
     columns: tuple[Column, ...]
     rows: Callable[[PreferredPair, Layout], Iterator[Row]]
+    needs: frozenset[Need] = frozenset()
+    order: Order = Order.STORED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptRecipe:
+    """An export format with rows for each prompt that has labels; ``rows`` is pure."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    rows: Callable[[JudgedPrompt, Layout], Iterator[Row]]
+    needs: frozenset[Need] = frozenset()
+    order: Order = Order.STORED
+
+
+Recipe = PairRecipe | PromptRecipe
+"""One export format for one family of trainers."""
 
 
 def prompt_turns(content: Any, layout: Layout) -> str | list[dict[str, str]]:
     """A prompt in the layout: a chat is rendered as its turns, a string is one user turn."""
-    if layout is Layout.STANDARD:
-        return render_prompt(content)
+    return render_prompt(content) if layout is Layout.STANDARD else messages(content)
+
+
+def messages(content: Any) -> list[dict[str, str]]:
+    """A prompt as chat messages: a string is one user turn."""
     if isinstance(content, str):
         return [{"role": "user", "content": content}]
     return [{"role": turn["role"], "content": turn["content"]} for turn in content]
@@ -61,6 +111,26 @@ def prompt_turns(content: Any, layout: Layout) -> str | list[dict[str, str]]:
 
 def response_turns(text: str, layout: Layout) -> str | list[dict[str, str]]:
     """A response in the layout: as it is, or as one assistant turn."""
-    if layout is Layout.STANDARD:
-        return text
-    return [{"role": "assistant", "content": text}]
+    return text if layout is Layout.STANDARD else [answer(text)]
+
+
+def answer(text: str) -> dict[str, str]:
+    """A response as the assistant's message."""
+    return {"role": "assistant", "content": text}
+
+
+def plain_pair(preferred: PreferredPair, layout: Layout) -> Row:
+    """``prompt``, ``chosen`` and ``rejected``."""
+    return {
+        "prompt": prompt_turns(preferred.pair.prompt, layout),
+        "chosen": response_turns(preferred.chosen.text, layout),
+        "rejected": response_turns(preferred.rejected.text, layout),
+    }
+
+
+PLAIN_PAIR = (
+    Column("prompt", Kind.TURNS),
+    Column("chosen", Kind.TURNS),
+    Column("rejected", Kind.TURNS),
+)
+"""The columns of ``plain_pair``."""

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import StreamingResponse
 
 from app.accounts.dependencies import AdminKey
+from app.exports.bundle import stream_bundle
 from app.exports.download import Download
 from app.exports.encoder import FILE_TYPES, FileFormat
 from app.exports.recipes import RECIPES, find_recipe
 from app.exports.schemas import ExportOptions, RecipeList, RecipeView
-from app.exports.service import Export
+from app.exports.service import Export, stream_export
 from app.json_route import JsonRoute
 from app.problems import problems
 from app.projects.dependencies import ProjectQuery
@@ -21,21 +22,25 @@ from app.storage.sessions import Session
 router = APIRouter(prefix="/exports", route_class=JsonRoute, tags=["exports"])
 
 _EXAMPLE_LINE: Final = '{"prompt":"Explain DPO.","chosen":"It trains …","rejected":"No idea."}\n'
+_GZIP: Final = "application/gzip"
+_ZIP: Final = "application/zip"
+_HEADERS: Final[dict[str, Any]] = {
+    "X-Pending-Prompts": {
+        "description": "Prompts left out because their group is not fixed yet.",
+        "schema": {"type": "integer"},
+    },
+    "Content-Disposition": {
+        "description": "The name of the file.",
+        "schema": {"type": "string"},
+        "example": 'attachment; filename="default-dpo-all.jsonl"',
+    },
+}
 _FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The dataset, as a download.",
-        "headers": {
-            "X-Pending-Prompts": {
-                "description": "Prompts left out because their group is not fixed yet.",
-                "schema": {"type": "integer"},
-            },
-            "Content-Disposition": {
-                "description": "The name of the file.",
-                "schema": {"type": "string"},
-                "example": 'attachment; filename="default-dpo-all.jsonl"',
-            },
-        },
+        "headers": _HEADERS,
         "content": {
+            _GZIP: {"schema": {"type": "string", "format": "binary"}},
             FILE_TYPES[FileFormat.JSONL].media_type: {
                 "schema": {"type": "string"},
                 "example": _EXAMPLE_LINE,
@@ -44,6 +49,13 @@ _FILE: Final[dict[int | str, dict[str, Any]]] = {
                 "schema": {"type": "string", "format": "binary"}
             },
         },
+    }
+}
+_BUNDLE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The folder of the dataset, as a ZIP.",
+        "headers": _HEADERS,
+        "content": {_ZIP: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 
@@ -63,35 +75,83 @@ async def list_recipes(_: AdminKey) -> RecipeList:
     )
 
 
+RecipePath = Annotated[
+    str,
+    Path(
+        description="A recipe of `GET /exports`.",
+        openapi_examples={"dpo": {"summary": "Preference pairs", "value": "dpo"}},
+    ),
+]
+Options = Annotated[ExportOptions, Depends()]
+
+
 @router.get(
     "/{recipe}",
     summary="Download the labels as a dataset",
     response_class=StreamingResponse,
-    responses=_FILE | problems(401, 403, 404, 422),
+    responses=_FILE | problems(401, 403, 404, 409, 422),
 )
 async def export_dataset(
     *,
     request: Request,
-    recipe: Annotated[
-        str,
-        Path(
-            description="A recipe of `GET /exports`.",
-            openapi_examples={"dpo": {"summary": "Preference pairs", "value": "dpo"}},
-        ),
-    ],
+    recipe: RecipePath,
     project: ProjectQuery = DEFAULT_PROJECT,
-    options: Annotated[ExportOptions, Depends()],
+    options: Options,
     session: Session,
     principal: AdminKey,
 ) -> Download:
     """Stream the project's labels, one state of them, in the columns a trainer loads as they are.
 
-    Pairs whose labels are a tie, or whose prompt has no group yet, give no row. `margin` is the
-    mean strength of the labels that agree with the row if every row of the file has one, else null
-    in the whole file. The same data and query give the same bytes. A download that fails in the
-    middle breaks the connection.
+    Pairs whose labels are a tie, or whose prompt has no group yet, give no row; of preferences that
+    contradict each other in a circle the least supported are left out. `margin` is the mean
+    strength of the labels that agree with the row if every row of the file has one, else the gap of
+    the fitted rewards, in the whole file. The same data and query give the same bytes. A download
+    that fails in the middle breaks the connection. 409: the project lacks what the recipe needs.
     """
+    export = await _export(session, principal, recipe, project, options)
+    return Download(
+        request.app.state.sessions,
+        export,
+        stream_export,
+        media_type=export.media_type,
+        filename=export.filename,
+    )
+
+
+@router.get(
+    "/{recipe}/bundle",
+    summary="Download train, test, dataset card and manifest in one ZIP",
+    response_class=StreamingResponse,
+    responses=_BUNDLE | problems(401, 403, 404, 409, 422),
+)
+async def export_bundle(
+    *,
+    request: Request,
+    recipe: RecipePath,
+    project: ProjectQuery = DEFAULT_PROJECT,
+    options: Options,
+    session: Session,
+    principal: AdminKey,
+) -> Download:
+    """Stream one state of the labels as a folder that `datasets.load_dataset` opens.
+
+    `train` and `test` (or the `split` asked for; one without rows has no file), `README.md` (a
+    dataset card) and `manifest.json`: project, options, counts, versions, and the SHA-256 of each
+    file. The ZIP's directory comes last, so one that broke off does not open.
+    """
+    export = await _export(session, principal, recipe, project, options)
+    return Download(
+        request.app.state.sessions,
+        export,
+        stream_bundle,
+        media_type=_ZIP,
+        filename=f"{export.project_name}-{export.recipe.name}.zip",
+    )
+
+
+async def _export(
+    session: Session, principal: AdminKey, recipe: str, project: str, options: ExportOptions
+) -> Export:
     found = find_recipe(recipe)
     row = await find_project(session, project, principal)
-    export = Export(row.id, row.name, found, options)
-    return Download(request.app.state.sessions, export)
+    return Export(row.id, row.name, found, options)

@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 
+from app.exports.aggregate import Aggregation
+from app.exports.compression import Compression
 from app.exports.encoder import FileFormat
-from app.exports.pairs import Filter
 from app.exports.recipe import Layout
 from app.exports.split import Split, SplitRule
 
@@ -38,19 +39,34 @@ class ExportOptions:
             ge=0,
             le=1,
             allow_inf_nan=False,
-            description="Least share of a pair's left/right labels that agree with its row.",
+            description="Least share of a pair's left/right labels that agree with its row;"
+            " with `dawid-skene`, the least probability of its preference.",
         ),
     ] = 0.5
+    aggregation: Annotated[
+        Aggregation,
+        Query(
+            description="How several labels of a pair become one preference: by `majority`, or"
+            " weighted by each annotator's reliability, as Dawid and Skene estimate it from all"
+            " labels of the project."
+        ),
+    ] = Aggregation.MAJORITY
     surplus: Annotated[
         bool, Query(description="Take surplus labels too: late ones, that were not charged.")
     ] = False
     metadata: Annotated[bool, Query(description="Add the columns of provenance.")] = False
+    compression: Annotated[
+        Compression,
+        Query(
+            description="`gzip` packs the file, which then ends with its checksum: one that broke"
+            " off does not unpack. A bundle is packed as it is, and takes no notice of this."
+        ),
+    ] = Compression.NONE
 
     @property
-    def filter(self) -> Filter:
-        """The pairs that are asked for."""
-        rule = SplitRule(test_fraction=self.test_fraction, seed=self.seed)
-        return Filter(split=self.split, split_rule=rule, min_agreement=self.min_agreement)
+    def split_rule(self) -> SplitRule:
+        """Which side of train and test a group stands on."""
+        return SplitRule(test_fraction=self.test_fraction, seed=self.seed)
 
 
 class RecipeView(BaseModel):

@@ -1,18 +1,36 @@
-"""An export: one snapshot of the labels, read once, written as one file."""
+"""An export: one snapshot of the labels, read as a stream, written as one file or several."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.errors import RecipeUnfilled
 from app.exports import provenance, queries
+from app.exports.aggregate import Aggregation
+from app.exports.compression import Compression, Gzip
+from app.exports.counts import Counts
 from app.exports.encoder import FILE_TYPES, Encoder, FileType
-from app.exports.pairs import LabelledPair
+from app.exports.judge import Filter, Judge, Scale
+from app.exports.needs import check_needs
+from app.exports.pairs import JudgedPrompt, LabelledPair, PreferredPair
 from app.exports.queries import Source
-from app.exports.recipe import Recipe, Row
+from app.exports.recipe import Need, Order, PairRecipe, Recipe, Row
+from app.exports.reliability import PairOdds, dawid_skene
+from app.exports.rewards import Rewards, fit_rewards
 from app.exports.schemas import ExportOptions
+from app.exports.split import Split
+from app.exports.votes import Votes
+from app.exports.weight import unscaled_weight
+
+_PROMPTS_PER_FETCH = 200
+_NO_COMPARISONS = (
+    "the recipe needs rewards, which are fitted from labels that compare two responses:"
+    " the project has none yet"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,84 +44,239 @@ class Export:
 
     @property
     def filename(self) -> str:
-        """What the file is called."""
-        return f"{self.project_name}-{self.recipe.name}-{self.options.split}.{self.options.file}"
+        """What a single file is called."""
+        packed = ".gz" if self.options.compression is Compression.GZIP else ""
+        name = f"{self.project_name}-{self.recipe.name}-{self.options.split}"
+        return f"{name}.{self.options.file}{packed}"
 
     @property
     def file_type(self) -> FileType:
-        """The format of the file."""
+        """The format of the files."""
         return FILE_TYPES[self.options.file]
+
+    @property
+    def media_type(self) -> str:
+        """What a single file is over HTTP."""
+        is_packed = self.options.compression is Compression.GZIP
+        return "application/gzip" if is_packed else self.file_type.media_type
 
     @property
     def source(self) -> Source:
         """The labels it takes."""
-        return Source(self.project_id, surplus=self.options.surplus)
+        return Source(self.project_id, surplus=self.options.surplus, needs=self.recipe.needs)
+
+    @property
+    def with_margin(self) -> bool:
+        """Whether its rows have margins."""
+        told = self.options.metadata and isinstance(self.recipe, PairRecipe)
+        return told or Need.MARGIN in self.recipe.needs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Snapshot:
-    """What is known of the whole before the first row.
+    """What is known of the whole before the first row: one state of the database.
 
-    ``has_margin``: every row of the file has a mean strength; so a column is never half of a kind.
+    ``odds`` and ``rewards`` are there where the export needs them; the rewards of a margin are
+    fitted when the first file turns out to need them.
     """
 
     pending_prompts: int
-    has_margin: bool
+    votes: Votes | None = None
+    odds: PairOdds | None = None
+    rewards: Rewards | None = None
+
+
+@dataclass(slots=True)
+class WrittenFile:
+    """What is known of a file when its last byte is written."""
+
+    counts: Counts
+    scale: Scale
 
 
 async def begin_export(session: AsyncSession, export: Export) -> Snapshot:
-    """Fix the state of the database that the export shows."""
+    """Fix the state of the database that the export shows, and fit what it needs to the labels.
+
+    Raises:
+        RecipeUnfilled: the project lacks what the recipe needs.
+    """
     await queries.begin_snapshot(session)
-    return Snapshot(
-        pending_prompts=await queries.count_prompts_without_group(session, export.project_id),
-        has_margin=export.options.metadata and await _has_margin(session, export),
-    )
+    await check_needs(session, export.source)
+    snapshot = Snapshot(await queries.count_prompts_without_group(session, export.project_id))
+    if export.options.aggregation is Aggregation.DAWID_SKENE:
+        votes = snapshot.votes = await queries.load_votes(session, export.source)
+        snapshot.odds = await run_in_threadpool(dawid_skene, votes)
+    if Need.REWARDS in export.recipe.needs:
+        await _fit_rewards(session, export, snapshot)
+        if snapshot.votes is None or not snapshot.votes.side.any():
+            raise RecipeUnfilled(_NO_COMPARISONS)
+    return snapshot
+
+
+async def stream_file(
+    session: AsyncSession, export: Export, snapshot: Snapshot, split: Split, written: WrittenFile
+) -> AsyncGenerator[bytes, None]:
+    """The bytes of one split's file, in one or more pieces (some empty), with bounded memory.
+
+    ``written`` tells all about the file when the last piece has been taken.
+    """
+    written.scale = await _survey(session, export, snapshot, split)
+    writer = _Writer(export, _judge(export, snapshot, split, written.scale))
+    written.counts = writer.counts
+    async with aclosing(_batches(session, export, snapshot)) as batches:
+        async for prompts in batches:
+            # In a thread: a batch of long texts would hold up every other request.
+            yield await run_in_threadpool(writer.write, prompts)
+    yield await run_in_threadpool(writer.finish)
 
 
 async def stream_export(
     session: AsyncSession, export: Export, snapshot: Snapshot
 ) -> AsyncGenerator[bytes, None]:
-    """The bytes of the file, in one or more pieces (some empty), with bounded memory."""
-    writer = _Writer(export, with_margin=snapshot.has_margin)
-    async with aclosing(queries.stream_labelled_pairs(session, export.source)) as batches:
-        async for pairs in batches:
-            # In a thread: a batch of long texts would hold up every other request.
-            yield await run_in_threadpool(writer.write, pairs)
-    yield await run_in_threadpool(writer.finish)
+    """The single file that was asked for, packed if it should be."""
+    written = WrittenFile(Counts(), Scale())
+    gzip = Gzip() if export.options.compression is Compression.GZIP else None
+    pieces = stream_file(session, export, snapshot, export.options.split, written)
+    async with aclosing(pieces):
+        async for piece in pieces:
+            yield piece if gzip is None else await run_in_threadpool(gzip.pack, piece)
+    if gzip is not None:
+        yield gzip.finish()
 
 
-async def _has_margin(session: AsyncSession, export: Export) -> bool:
-    batches = queries.stream_labelled_pairs(session, export.source, only_without_strength=True)
-    async with aclosing(batches):
-        async for pairs in batches:
-            for preferred in export.options.filter.preferred(pairs):
+async def _fit_rewards(session: AsyncSession, export: Export, snapshot: Snapshot) -> None:
+    if snapshot.votes is None:
+        snapshot.votes = await queries.load_votes(session, export.source)
+    snapshot.rewards = await run_in_threadpool(fit_rewards, snapshot.votes)
+
+
+async def _survey(session: AsyncSession, export: Export, snapshot: Snapshot, split: Split) -> Scale:
+    """Read the file's rows once before they are written, where something is one for all of them.
+
+    Without strengths this ends at the first row that has none.
+    """
+    scale = Scale()
+    if export.with_margin:
+        scale = replace(scale, margin_is_strength=True)
+        async with aclosing(_preferred(session, export, snapshot, split)) as rows:
+            async for preferred in rows:
                 if preferred.preference.strength is None:
-                    return False
-    return True
+                    scale = replace(scale, margin_is_strength=False)
+                    break
+        if not scale.margin_is_strength and snapshot.rewards is None:
+            await _fit_rewards(session, export, snapshot)
+    if Need.MEAN_WEIGHT in export.recipe.needs:
+        count, total = 0, 0.0
+        async for preferred in _preferred(session, export, snapshot, split):
+            count, total = count + 1, total + unscaled_weight(preferred)
+        scale = replace(scale, mean_weight=total / count if count else 1.0)
+    return scale
+
+
+async def _preferred(
+    session: AsyncSession, export: Export, snapshot: Snapshot, split: Split
+) -> AsyncGenerator[PreferredPair, None]:
+    judge = _judge(export, snapshot, split, Scale())
+    async with aclosing(_batches(session, export, snapshot)) as batches:
+        async for prompts in batches:
+            for judged in map(judge.judge, prompts):
+                for preferred in judged.preferred if judged else ():
+                    yield preferred
+
+
+def _judge(export: Export, snapshot: Snapshot, split: Split, scale: Scale) -> Judge:
+    return Judge(
+        filter=Filter(split, export.options.split_rule, export.options.min_agreement),
+        odds=snapshot.odds,
+        rewards=snapshot.rewards,
+        with_margin=export.with_margin,
+        scale=scale,
+    )
+
+
+Prompts = Sequence[Sequence[LabelledPair]]
+"""The labelled pairs of some prompts, prompt by prompt; no prompt is cut in two."""
+
+
+async def _batches(
+    session: AsyncSession, export: Export, snapshot: Snapshot
+) -> AsyncGenerator[Prompts, None]:
+    """All labelled pairs of the project, in the order of the recipe."""
+    by_reward = export.recipe.order is Order.LOWEST_REWARD_FIRST
+    found = (
+        _by_reward(session, export.source, snapshot)
+        if by_reward
+        else _by_prompt(session, export.source)
+    )
+    async with aclosing(found):
+        async for prompts in found:
+            yield prompts
+
+
+async def _by_prompt(session: AsyncSession, source: Source) -> AsyncGenerator[Prompts, None]:
+    last: list[LabelledPair] = []
+    async with aclosing(queries.stream_labelled_pairs(session, source)) as batches:
+        async for pairs in batches:
+            *whole, last = _grouped(last + pairs)
+            if whole:
+                yield whole
+    if last:
+        yield [last]
+
+
+async def _by_reward(
+    session: AsyncSession, source: Source, snapshot: Snapshot
+) -> AsyncGenerator[Prompts, None]:
+    assert snapshot.rewards is not None
+    order: list[int] = snapshot.rewards.prompts_by_best().tolist()
+    for start in range(0, len(order), _PROMPTS_PER_FETCH):
+        wanted = order[start : start + _PROMPTS_PER_FETCH]
+        pairs = await queries.labelled_pairs_of(session, source, wanted)
+        found = {prompt[0].prompt_id: prompt for prompt in _grouped(pairs)}
+        yield [found[prompt_id] for prompt_id in wanted]
+
+
+def _grouped(pairs: Sequence[LabelledPair]) -> list[list[LabelledPair]]:
+    return [list(prompt) for _, prompt in groupby(pairs, key=lambda pair: pair.prompt_id)]
 
 
 class _Writer:
-    def __init__(self, export: Export, *, with_margin: bool) -> None:
+    def __init__(self, export: Export, judge: Judge) -> None:
         columns = export.recipe.columns
         if export.options.metadata:
-            columns += provenance.COLUMNS
-        self._export = export
-        self._with_margin = with_margin
-        self._encoder: Encoder = export.file_type.encoder(columns, export.options.layout)
+            columns += provenance.columns(export.recipe)
+        self._recipe = export.recipe
+        self._layout = export.options.layout
+        self._with_provenance = export.options.metadata
+        self._judge = judge
+        self._encoder: Encoder = export.file_type.encoder(columns, self._layout)
 
-    def write(self, pairs: list[LabelledPair]) -> bytes:
-        return self._encoder.encode(self._rows(pairs))
+    @property
+    def counts(self) -> Counts:
+        return self._judge.counts
+
+    def write(self, prompts: Prompts) -> bytes:
+        return self._encoder.encode(self._rows(prompts))
 
     def finish(self) -> bytes:
         return self._encoder.finish()
 
-    def _rows(self, pairs: list[LabelledPair]) -> Iterator[Row]:
-        options = self._export.options
-        for preferred in options.filter.preferred(pairs):
-            told = (
-                provenance.provenance(preferred, with_margin=self._with_margin)
-                if options.metadata
-                else {}
-            )
-            for row in self._export.recipe.rows(preferred, options.layout):
-                yield row | told
+    def _rows(self, prompts: Prompts) -> Iterator[Row]:
+        for pairs in prompts:
+            judged = self._judge.judge(pairs)
+            for row in self._rows_of(judged) if judged else ():
+                self.counts.rows += 1
+                yield row
+
+    def _rows_of(self, prompt: JudgedPrompt) -> Iterator[Row]:
+        """The recipe's own columns win over those of provenance."""
+        recipe = self._recipe
+        if isinstance(recipe, PairRecipe):
+            for preferred in prompt.preferred:
+                told = provenance.of_pair(preferred) if self._with_provenance else {}
+                for row in recipe.rows(preferred, self._layout):
+                    yield told | row
+        else:
+            told = provenance.of_prompt(prompt) if self._with_provenance else {}
+            for row in recipe.rows(prompt, self._layout):
+                yield told | row

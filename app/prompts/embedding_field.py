@@ -1,5 +1,6 @@
 """The callers' own vectors, as a field of a request: a list of numbers, or base64."""
 
+import math
 from array import array
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from app.settings import MAX_EMBEDDING_DIMENSIONS
 
 Vector = NDArray[np.float32]
 _NUMBERS = {float, int}
+_SMALL, _LARGE = 1e-100, 1e100
 
 
 def _unit_vector(sent: Any) -> Vector:
@@ -24,6 +26,15 @@ def _unit_vector(sent: Any) -> Vector:
         raise InvalidVector("must be a list of numbers, or base64 of little-endian float32")
     if len(numbers) > MAX_EMBEDDING_DIMENSIONS:
         raise InvalidVector(f"has more than {MAX_EMBEDDING_DIMENSIONS} numbers")
+    return _normalised(numbers)
+
+
+def _normalised(numbers: NDArray[Any]) -> Vector:
+    """``normalise``, at an eighth of its price where the length is nothing out of the ordinary."""
+    wide = numbers.astype(np.float64)
+    square = float(wide @ wide)
+    if _SMALL < square < _LARGE:
+        return (wide * (1 / math.sqrt(square))).astype(np.float32)
     return normalise(numbers)
 
 

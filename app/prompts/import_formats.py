@@ -4,44 +4,32 @@ A line's format is told by its keys:
 
 - ``responses``: this service's own; with ``preferences``, ``prompt_id`` or ``dataset`` it may have
   other columns too, which are left out;
-- ``instruction`` and ``completions``: UltraFeedback and its like;
+- ``instruction`` and ``completions``: UltraFeedback and its like (``ultrafeedback_format.py``);
+- ``prefix``, ``suffix`` and ``reward``: PRO's rankings (``ranking_format.py``);
+- ``fields``: a record that Argilla exported (``argilla_format.py``);
+- ``data`` and ``annotations``: a task that Label Studio exported (``label_studio_format.py``);
 - ``chosen`` and ``rejected``: transcripts as Anthropic's HH has them (``transcripts.py``), or TRL's
   preference format (``trl_format.py``).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import InvalidInput
-from app.prompts.imported_labels import IMPORT_ANNOTATOR
+from app.prompts.argilla_format import read_record
+from app.prompts.label_studio_format import read_task
+from app.prompts.line_values import Preference, ReadLine, annotator_name, number, objects
 from app.prompts.places import Place
+from app.prompts.ranking_format import read_ranking
 from app.prompts.transcripts import looks_like_transcript, split_transcripts
 from app.prompts.trl_format import split_conversations, split_strings
-from app.settings import MAX_EXTERNAL_ID_CHARACTERS
+from app.prompts.ultrafeedback_format import read_completions
+
+__all__ = ["Preference", "ReadLine", "read_line"]
 
 _MULTI_ONLY = frozenset({"preferences", "prompt_id", "dataset"})
 _PROMPT_FIELDS = ("prompt", "embedding", "metadata")
 _RESPONSE_FIELDS = ("id", "text", "model", "score", "reference", "metadata", "embedding")
-
-
-@dataclass(frozen=True, slots=True)
-class Preference:
-    """One vote on two responses, by their places in the line; None preferred: a tie."""
-
-    responses: tuple[int, int]
-    preferred: int | None
-    annotator: str = IMPORT_ANNOTATOR
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLine:
-    """A line as the body of ``POST /prompts``, with the preferences it carries."""
-
-    prompt: dict[str, Any]
-    preferences: Sequence[Preference] = ()
-    names: Mapping[Place, str] = field(default_factory=dict)
-    """What the line itself calls the fields of ``prompt``, for errors."""
 
 
 def read_line(line: Any) -> ReadLine:
@@ -52,22 +40,28 @@ def read_line(line: Any) -> ReadLine:
     """
     if not isinstance(line, dict):
         raise InvalidInput("a line must be a JSON object")
+    if "fields" in line and "prompt" not in line:
+        return read_record(line)
     if "responses" in line:
         return _read_multi(line) if _MULTI_ONLY & line.keys() else ReadLine(line)
     if "completions" in line and "instruction" in line:
-        return _read_completions(line)
+        return read_completions(line)
+    if all(name in line for name in ("prefix", "suffix", "reward")):
+        return read_ranking(line)
+    if "data" in line and "annotations" in line:
+        return read_task(line)
     if "chosen" in line and "rejected" in line:
         return _read_chosen(line)
     raise InvalidInput(
         "no known format: a line has `prompt` and `responses`, or `chosen` and `rejected`,"
-        " or `instruction` and `completions`"
+        " or `instruction` and `completions`, or is a record of PRO, Argilla or Label Studio"
     )
 
 
 def _read_multi(line: dict[str, Any]) -> ReadLine:
     responses = [
         {name: each[name] for name in _RESPONSE_FIELDS if name in each}
-        for each in _objects(line, "responses")
+        for each in objects(line, "responses")
     ]
     prompt: dict[str, Any] = {name: line[name] for name in _PROMPT_FIELDS if name in line}
     prompt |= {"id": line.get("id", line.get("prompt_id")), "responses": responses}
@@ -86,8 +80,8 @@ def _read_preferences(
         each["id"]: place for place, each in enumerate(responses) if isinstance(each.get("id"), str)
     }
     return [
-        _read_preference(each, f"preferences.{number}", places)
-        for number, each in enumerate(_objects(line, "preferences"))
+        _read_preference(each, f"preferences.{at}", places)
+        for at, each in enumerate(objects(line, "preferences"))
     ]
 
 
@@ -101,33 +95,8 @@ def _read_preference(vote: Mapping[str, Any], where: str, places: Mapping[str, i
     winner = vote.get("winner")
     if winner not in ("a", "b", "tie"):
         raise InvalidInput(f"{where}.winner: must be a, b or tie")
-    annotator = vote.get("annotator")
-    if annotator is None:
-        annotator = IMPORT_ANNOTATOR
-    if not isinstance(annotator, str) or not 1 <= len(annotator) <= MAX_EXTERNAL_ID_CHARACTERS:
-        raise InvalidInput(
-            f"{where}.annotator: must be a name of at most {MAX_EXTERNAL_ID_CHARACTERS} characters"
-        )
+    annotator = annotator_name(vote.get("annotator"), f"{where}.annotator")
     return Preference((sides["a"], sides["b"]), sides.get(winner), annotator)
-
-
-def _read_completions(line: dict[str, Any]) -> ReadLine:
-    completions = _objects(line, "completions")
-    responses = [
-        {
-            "text": each.get("response"),
-            "model": each.get("model"),
-            "score": _number(each.get("overall_score")),
-        }
-        for each in completions
-    ]
-    names: dict[Place, str] = {("prompt",): "instruction", ("responses",): "completions"}
-    for place in range(len(completions)):
-        names |= {
-            ("responses", place, "text"): f"completions.{place}.response",
-            ("responses", place, "model"): f"completions.{place}.model",
-        }
-    return ReadLine({"prompt": line["instruction"], "responses": responses}, names=names)
 
 
 def _read_chosen(line: dict[str, Any]) -> ReadLine:
@@ -144,8 +113,8 @@ def _read_chosen(line: dict[str, Any]) -> ReadLine:
         split = split_strings(chosen, rejected)
     content, preferred, other = split
     responses = [
-        {"text": preferred, "score": _number(line.get("score_chosen"))},
-        {"text": other, "score": _number(line.get("score_rejected"))},
+        {"text": preferred, "score": number(line.get("score_chosen"))},
+        {"text": other, "score": number(line.get("score_rejected"))},
     ]
     names: dict[Place, str] = {
         ("responses",): "chosen, rejected",
@@ -155,19 +124,3 @@ def _read_chosen(line: dict[str, Any]) -> ReadLine:
         ("responses", 1, "text"): "rejected",
     }
     return ReadLine({"prompt": content, "responses": responses}, [Preference((0, 1), 0)], names)
-
-
-def _objects(line: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    values = line[key]
-    if not isinstance(values, list):
-        raise InvalidInput(f"{key}: must be a list")
-    for number, value in enumerate(values):
-        if not isinstance(value, dict):
-            raise InvalidInput(f"{key}.{number}: must be an object")
-    return values
-
-
-def _number(value: Any) -> float | None:
-    """A column's number; what other datasets keep there instead is left out."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None

@@ -80,8 +80,9 @@ async def post_import(
         Query(description="`keep`: store the preferences that lines carry as imported labels"),
     ] = "ignore",
 ) -> ImportReport:
-    """Any number of lines, each a prompt: this service's own form, Anthropic HH, TRL preference, or
-    UltraFeedback-like. Good lines are kept, bad ones are told. Safe to repeat."""
+    """Any number of lines, each a prompt: this service's own form, Anthropic HH, TRL preference,
+    UltraFeedback, PRO, or a record that Argilla or Label Studio exported. Good lines are kept, bad
+    ones are told. Safe to repeat."""
     require_media_type(request.headers, _LINES)
     sessions: Sessions = request.app.state.sessions
     keep_labels = labels == "keep"

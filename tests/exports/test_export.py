@@ -217,7 +217,7 @@ async def test_metadata_tells_where_a_row_came_from(
     }
 
 
-async def test_margin_is_null_in_the_whole_file_if_one_of_its_rows_has_no_strength(
+async def test_margin_is_the_gap_of_the_rewards_in_the_whole_file_if_one_row_has_no_strength(
     client: httpx.AsyncClient, stored: AsyncSession, project_id: int
 ) -> None:
     for number, strength in enumerate((1, None, 3)):
@@ -234,15 +234,17 @@ async def test_margin_is_null_in_the_whole_file_if_one_of_its_rows_has_no_streng
         rows = await _rows(client, metadata=True, **query)
         return {row["prompt"]: row["margin"] for row in rows}
 
+    whole = await margins()
     train, test = [
         await margins(split=split, test_fraction=0.5, seed=3) for split in ("train", "test")
     ]
 
-    assert await margins() == {"1000": None, "1001": None, "1002": None}
-    with_it, without_it = (train, test) if "1001" not in train else (test, train)
-    assert set(without_it.values()) == {None}
-    assert with_it.items() <= {"1000": 1.0, "1002": 3.0}.items()
-    assert with_it
+    # A strength is a label's weight: the stronger, the wider the gap.
+    assert 0 < whole["1001"] == whole["1000"] < whole["1002"] < 3
+    with_strength, without = (train, test) if "1001" not in train else (test, train)
+    assert with_strength.items() <= {"1000": 1.0, "1002": 3.0}.items()
+    assert with_strength
+    assert without.items() <= whole.items()
 
 
 async def test_a_label_of_no_preference_needs_no_strength_for_the_margin(
@@ -271,6 +273,8 @@ async def test_a_wrong_parameter_is_named(client: httpx.AsyncClient) -> None:
         ("min_agreement", "inf"),
         ("surplus", "maybe"),
         ("metadata", "2"),
+        ("aggregation", "mean"),
+        ("compression", "zip"),
     ]
 
     for field, value in wrong:
@@ -308,7 +312,7 @@ async def test_only_an_admin_may_export(
 async def test_every_error_and_media_type_is_documented(client: httpx.AsyncClient) -> None:
     operation = (await client.get("/openapi.json")).json()["paths"]["/exports/{recipe}"]["get"]
 
-    assert {"200", "401", "403", "404", "422"} == set(operation["responses"])
-    assert {"application/x-ndjson", "application/vnd.apache.parquet"} == set(
+    assert {"200", "401", "403", "404", "409", "422"} <= set(operation["responses"])
+    assert {"application/x-ndjson", "application/vnd.apache.parquet", "application/gzip"} == set(
         operation["responses"]["200"]["content"]
     )

@@ -109,4 +109,4 @@ async def test_json_lines_with_nulls_load_with_arrow(
 
     table = pj.read_json(io.BytesIO(answer.content))
     assert table["prompt_external_id"].to_pylist() == ["id-0", "id-1", "id-2"]
-    assert table["margin"].to_pylist() == [None, None, None]
+    assert table["propensity"].to_pylist() == [None, None, None]

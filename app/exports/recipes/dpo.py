@@ -9,24 +9,16 @@ Trainers: TRL's DPOTrainer (also its IPO, SimPO, ORPO and CPO losses); Adaptive 
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import Column, Kind, Layout, Recipe, Row, prompt_turns, response_turns
+from app.exports.recipe import PLAIN_PAIR, Layout, PairRecipe, Row, plain_pair
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
-    yield {
-        "prompt": prompt_turns(preferred.pair.prompt, layout),
-        "chosen": response_turns(preferred.chosen.text, layout),
-        "rejected": response_turns(preferred.rejected.text, layout),
-    }
+    yield plain_pair(preferred, layout)
 
 
-RECIPE = Recipe(
+RECIPE = PairRecipe(
     name="dpo",
     description="Preference pairs for DPO, IPO, SimPO, ORPO and CPO",
-    columns=(
-        Column("prompt", Kind.TURNS),
-        Column("chosen", Kind.TURNS),
-        Column("rejected", Kind.TURNS),
-    ),
+    columns=PLAIN_PAIR,
     rows=_rows,
 )

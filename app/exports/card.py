@@ -1,0 +1,106 @@
+"""What a bundle says about itself, for people: a dataset card as the Hugging Face Hub reads it."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from app.exports.counts import Counts
+from app.exports.manifest import MANIFEST, BundledFile
+from app.exports.service import Export
+from app.storage.tables import Project
+
+CARD: Final = "README.md"
+_SIZES: Final = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+
+
+def dataset_card(
+    export: Export, project: Project, pending: int, files: Sequence[BundledFile]
+) -> str:
+    """The card: front matter that names the files of each split, then what the data are."""
+    counts = [file.written.counts for file in files if file.written is not None]
+    parts = [
+        _front_matter(export, files, sum(each.rows for each in counts)),
+        _introduction(export, project),
+        _table(files),
+        _labels(counts),
+        _limits(export, project, pending, counts),
+    ]
+    return "\n".join(parts)
+
+
+def _front_matter(export: Export, files: Sequence[BundledFile], rows: int) -> str:
+    size = next((name for limit, name in _SIZES if rows < limit), "n>10M")
+    lines = ["---", f"pretty_name: {json.dumps(f'{export.project_name}: {export.recipe.name}')}"]
+    lines += ["tags:", "- preference-data", "- annotation-budget", "size_categories:", f"- {size}"]
+    if files:
+        lines += ["configs:", "- config_name: default", "  data_files:"]
+        for file in files:
+            lines += [f"  - split: {file.split}", f"    path: {file.name}"]
+    return "\n".join([*lines, "---", ""])
+
+
+def _introduction(export: Export, project: Project) -> str:
+    columns = ", ".join(f"`{column.name}`" for column in export.recipe.columns)
+    source = "the caller's own" if project.embedding_source == "caller" else project.embedding_model
+    return f"""# {project.name}: {export.recipe.name}
+
+{export.recipe.description}. Columns: {columns}.
+
+Pairs of responses were chosen by the strategy `{project.strategy}` (embeddings: {source or "none"};
+a share of {project.exploration:g} of the prompts was drawn at random instead), and judged by
+annotators. Several labels of a pair were put together by `{export.options.aggregation}`; pairs
+below {export.options.min_agreement:g} of agreement, ties and `both_bad` are left out.
+"""
+
+
+def _table(files: Sequence[BundledFile]) -> str:
+    lines = ["| split | file | rows | prompts |", "|---|---|---|---|"]
+    for file in files:
+        if file.written is not None:
+            counts = file.written.counts
+            lines.append(f"| {file.split} | `{file.name}` | {counts.rows} | {counts.prompts} |")
+    return "\n".join([*lines, ""])
+
+
+def _labels(counts: Sequence[Counts]) -> str:
+    labels, pairs = sum(each.labels for each in counts), sum(each.labelled_pairs for each in counts)
+    preferred = sum(each.preferred_pairs for each in counts)
+    votes, agreeing = (
+        sum(each.votes for each in counts),
+        sum(each.agreeing_votes for each in counts),
+    )
+    several = sum(each.pairs_with_several_labels for each in counts)
+    exploration = sum(each.exploration_pairs for each in counts)
+    agreement = f"{agreeing / votes:.1%}" if votes else "no"
+    per_row = f"{labels / preferred:.2f}" if preferred else "no"
+    return f"""## Labels and agreement
+
+{labels} labels on {pairs} pairs gave {preferred} preferences: {per_row} labels for each.
+{agreement} of the left/right labels agree with the preference of their pair; {several} of the pairs
+have several labels, and only those say how far annotators agree. {exploration} of the preferences
+come from pairs that were drawn at random (`arm` is `exploration`): an honest sample, by which the
+label-efficiency curve of the project (`GET /curve`) is measured.
+"""
+
+
+def _limits(export: Export, project: Project, pending: int, counts: Sequence[Counts]) -> str:
+    undecided = sum(each.undecided_pairs for each in counts)
+    below = sum(each.pairs_below_agreement for each in counts)
+    cycles = sum(each.cycles for each in counts)
+    dropped = sum(each.pairs_dropped_for_cycles for each in counts)
+    same = sum(each.pairs_of_one_text for each in counts)
+    return f"""## Limits
+
+Left out: {undecided} pairs without a preference, {below} below the least agreement, {same} of one
+text, and {dropped} that closed one of {cycles} circles of preferences (the least supported give
+way); {pending} prompts were not planned yet. Apart from the exploration arm the pairs are no random
+sample: `{project.strategy}` chose them. The test split is by groups of near-duplicate prompts
+(seed {export.options.seed}); no group stands in both. `{MANIFEST}` has all counts, and the SHA-256
+of each file.
+"""

@@ -1,0 +1,86 @@
+"""What a bundle says about itself, for machines: where every row came from, and how to check."""
+
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+from app.exports.recipe import Need, PairRecipe
+from app.exports.reliability import PairOdds
+from app.exports.service import Export, WrittenFile
+from app.storage.tables import Project
+
+MANIFEST: Final = "manifest.json"
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BundledFile:
+    """A file of a bundle. ``written`` is None for the dataset card."""
+
+    name: str
+    split: str | None
+    size: int
+    sha256: str
+    written: WrittenFile | None
+
+
+def manifest(
+    export: Export, project: Project, pending: int, odds: PairOdds | None, files: list[BundledFile]
+) -> dict[str, Any]:
+    """The manifest. It holds no time and no place: the same data and query give the same bytes."""
+    options = export.options
+    return {
+        "format": _FORMAT,
+        "generator": {"annotation-budget": version("annotation-budget")},
+        "project": {
+            "name": project.name,
+            "strategy": project.strategy,
+            "seed": project.seed,
+            "exploration": project.exploration,
+            "labels_per_pair": project.labels_per_pair,
+            "embedding": {
+                "source": project.embedding_source,
+                "model": project.embedding_model,
+                "dimensions": project.embedding_dimensions,
+            },
+        },
+        "recipe": {
+            "name": export.recipe.name,
+            "description": export.recipe.description,
+            "columns": [column.name for column in export.recipe.columns],
+        },
+        "options": {
+            "file": str(options.file),
+            "layout": str(options.layout),
+            "split": str(options.split),
+            "test_fraction": options.test_fraction,
+            "seed": options.seed,
+            "aggregation": str(options.aggregation),
+            "min_agreement": options.min_agreement,
+            "surplus": options.surplus,
+            "metadata": options.metadata,
+        },
+        "annotators": None if odds is None else _reliability(odds),
+        "pending_prompts": pending,
+        "files": [_file(export, each) for each in files],
+    }
+
+
+def _reliability(odds: PairOdds) -> dict[str, Any]:
+    """Without names: a dataset travels further than they should."""
+    return {
+        "count": len(odds.reliability),
+        "reliability": sorted(odds.reliability.round(6).tolist()),
+    }
+
+
+def _file(export: Export, file: BundledFile) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": file.name, "bytes": file.size, "sha256": file.sha256}
+    if file.written is not None:
+        told |= {"split": file.split, "margin": None, "counts": asdict(file.written.counts)}
+        if export.with_margin and isinstance(export.recipe, PairRecipe):
+            is_strength = file.written.scale.margin_is_strength
+            told["margin"] = "mean strength of the labels" if is_strength else "gap of the rewards"
+        if Need.MEAN_WEIGHT in export.recipe.needs:
+            told["mean_unscaled_weight"] = file.written.scale.mean_weight
+    return told

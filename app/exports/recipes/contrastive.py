@@ -1,0 +1,56 @@
+"""Pairs with rewards from contrasting prompts: DLMA (arXiv 2402.11907).
+
+One row a pair whose responses both came with their log-probabilities under a good system prompt p⁺
+(``logprob_safe``) and a bad one p⁻ (``logprob_unsafe``) in their metadata:
+``reward_safe`` = log π(y_w|x, p⁺) − log π(y_w|x, p⁻), ``reward_not_safe`` the same for y_l, and
+``margin`` = reward_safe − reward_not_safe, for
+−log σ(β log π(y_w|x)/π_ref(y_w|x) − β log π(y_l|x)/π_ref(y_l|x) − β₁ clamp(margin, L, U)).
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from app.exports.pairs import Candidate, PreferredPair
+from app.exports.recipe import PLAIN_PAIR, Column, Kind, Layout, Need, PairRecipe, Row, plain_pair
+
+LOG_PROBABILITIES: Final = ("logprob_safe", "logprob_unsafe")
+"""The keys of a response's metadata."""
+
+
+def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
+    safe, not_safe = _contrast(preferred.chosen), _contrast(preferred.rejected)
+    if safe is not None and not_safe is not None:
+        yield plain_pair(preferred, layout) | {
+            "reward_safe": safe,
+            "reward_not_safe": not_safe,
+            "margin": safe - not_safe,
+        }
+
+
+def _contrast(candidate: Candidate) -> float | None:
+    metadata = candidate.metadata or {}
+    given = [metadata.get(key) for key in LOG_PROBABILITIES]
+    numbers = [
+        float(value)
+        for value in given
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    if len(numbers) < len(given) or not all(map(math.isfinite, numbers)):
+        return None
+    good, bad = numbers
+    return good - bad
+
+
+RECIPE = PairRecipe(
+    name="contrastive",
+    description="Preference pairs with rewards from contrasting system prompts, for DLMA",
+    columns=(
+        *PLAIN_PAIR,
+        Column("reward_safe", Kind.NUMBER),
+        Column("reward_not_safe", Kind.NUMBER),
+        Column("margin", Kind.NUMBER),
+    ),
+    rows=_rows,
+    needs=frozenset({Need.LOG_PROBABILITIES}),
+)

@@ -1,0 +1,56 @@
+"""Responses that are good or bad, each by itself: KTO (arXiv 2402.01306).
+
+One row a response: ``prompt`` x, ``completion`` y, ``label`` (desirable or not), for
+λ_y − v(x, y), v = λ_D σ(β(r − z₀)) where the label is true, λ_U σ(β(z₀ − r)) where it is false,
+with r = log π(y|x)/π_ref(y|x). Trainer: TRL's KTOTrainer.
+
+A response's votes are the preferences for it less those against it; a pair that most labels call
+bad on both sides counts against both. More for than against is true, more against is false, as many
+is no row: so no response is ever both.
+"""
+
+from collections.abc import Iterator
+
+from app.exports.pairs import JudgedPrompt
+from app.exports.recipe import (
+    Column,
+    Kind,
+    Layout,
+    PromptRecipe,
+    Row,
+    prompt_turns,
+    response_turns,
+)
+
+
+def _rows(prompt: JudgedPrompt, layout: Layout) -> Iterator[Row]:
+    texts: dict[str, str] = {}
+    votes: dict[str, int] = {}
+    for candidate in prompt.candidates.values():
+        texts.setdefault(candidate.text.strip(), candidate.text)
+        votes[candidate.text.strip()] = 0
+    for preferred in prompt.preferred:
+        votes[preferred.chosen.text.strip()] += 1
+        votes[preferred.rejected.text.strip()] -= 1
+    for pair in prompt.disliked:
+        for text in {pair.first.text.strip(), pair.second.text.strip()}:
+            votes[text] -= 1
+    for said, text in texts.items():
+        if votes[said]:
+            yield {
+                "prompt": prompt_turns(prompt.content, layout),
+                "completion": response_turns(text, layout),
+                "label": votes[said] > 0,
+            }
+
+
+RECIPE = PromptRecipe(
+    name="kto",
+    description="Single responses, desirable or not, for KTO",
+    columns=(
+        Column("prompt", Kind.TURNS),
+        Column("completion", Kind.TURNS),
+        Column("label", Kind.FLAG),
+    ),
+    rows=_rows,
+)

@@ -1,0 +1,45 @@
+"""Which prompts to sample again: OPTune (arXiv 2406.07657), section on prompt selection.
+
+One row a labelled prompt, by the fitted reward of its best response, lowest first: those gain most
+from fresh responses. ``rank`` counts from 1. The weighted loss for what comes back is ``optune``'s.
+"""
+
+from collections.abc import Iterator
+
+from app.exports.pairs import JudgedPrompt
+from app.exports.recipe import (
+    Column,
+    Kind,
+    Layout,
+    Need,
+    Order,
+    PromptRecipe,
+    Row,
+    prompt_turns,
+)
+from app.storage.ids import Kind as IdKind
+from app.storage.ids import encode
+
+
+def _rows(prompt: JudgedPrompt, layout: Layout) -> Iterator[Row]:
+    yield {
+        "prompt": prompt_turns(prompt.content, layout),
+        "prompt_id": encode(IdKind.PROMPT, prompt.prompt_id),
+        "best_reward": max(prompt.rewards.values()),
+        "rank": prompt.rank,
+    }
+
+
+RECIPE = PromptRecipe(
+    name="regenerate",
+    description="The prompts whose best response is poorest, to be sampled again",
+    columns=(
+        Column("prompt", Kind.TURNS),
+        Column("prompt_id", Kind.TEXT),
+        Column("best_reward", Kind.NUMBER),
+        Column("rank", Kind.COUNT),
+    ),
+    rows=_rows,
+    needs=frozenset({Need.REWARDS}),
+    order=Order.LOWEST_REWARD_FIRST,
+)

@@ -1,0 +1,74 @@
+"""Goal-conditioned pairs: Reward-Augmented Data (arXiv 2410.08067).
+
+Two rows a pair, with the goal g in a system turn. With R(x, y, g) = −(g − r(x, y))², the response
+whose own reward is the goal is the better: g = r_w keeps the order, g = r_l swaps it. The loss is
+DPO's on either. ``overall_score_chosen`` and ``overall_score_rejected`` are the rewards of the
+row's own chosen and rejected. A pair whose rewards are equal, or stand the other way round than its
+labels, has no such goals and gives no row.
+"""
+
+from collections.abc import Iterator
+
+from app.exports.pairs import Candidate, PreferredPair
+from app.exports.recipe import (
+    PLAIN_PAIR,
+    Column,
+    Kind,
+    Layout,
+    Need,
+    PairRecipe,
+    Row,
+    messages,
+    prompt_turns,
+    response_turns,
+)
+
+
+def goal_text(goal: float) -> str:
+    """What the system turn says."""
+    return (
+        "You are an assistant that generates responses for the instruction while implicitly"
+        f" achieving the following target score (0 is average, higher is better): {goal:.2f}."
+    )
+
+
+def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
+    better = preferred.chosen, preferred.reward_chosen
+    worse = preferred.rejected, preferred.reward_rejected
+    # What the goals say must differ, as the model reads it.
+    if better[1] > worse[1] and goal_text(better[1]) != goal_text(worse[1]):
+        yield _row(preferred, better, worse, layout)
+        yield _row(preferred, worse, better, layout)
+
+
+def _row(
+    preferred: PreferredPair,
+    chosen: tuple[Candidate, float],
+    rejected: tuple[Candidate, float],
+    layout: Layout,
+) -> Row:
+    goal = {"role": "system", "content": goal_text(chosen[1])}
+    turns = messages(preferred.pair.prompt)
+    if turns[0]["role"] == "system":
+        # Chat templates take one system turn.
+        goal["content"] += "\n\n" + turns.pop(0)["content"]
+    return {
+        "prompt": prompt_turns([goal, *turns], layout),
+        "chosen": response_turns(chosen[0].text, layout),
+        "rejected": response_turns(rejected[0].text, layout),
+        "overall_score_chosen": chosen[1],
+        "overall_score_rejected": rejected[1],
+    }
+
+
+RECIPE = PairRecipe(
+    name="reward-augmented",
+    description="Pairs conditioned on a goal, each in both orders, for Reward-Augmented Data",
+    columns=(
+        *PLAIN_PAIR,
+        Column("overall_score_chosen", Kind.NUMBER),
+        Column("overall_score_rejected", Kind.NUMBER),
+    ),
+    rows=_rows,
+    needs=frozenset({Need.REWARDS}),
+)

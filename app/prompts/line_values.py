@@ -1,0 +1,92 @@
+"""What readers of foreign lines share: lists of objects, numbers, names. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.errors import InvalidInput
+from app.prompts.imported_labels import IMPORT_ANNOTATOR
+from app.prompts.places import Place
+from app.settings import MAX_EXTERNAL_ID_CHARACTERS
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """One vote on two responses, by their places in the line; None preferred: a tie."""
+
+    responses: tuple[int, int]
+    preferred: int | None
+    annotator: str = IMPORT_ANNOTATOR
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLine:
+    """A line as the body of ``POST /prompts``, with the preferences it carries."""
+
+    prompt: dict[str, Any]
+    preferences: Sequence[Preference] = ()
+    names: Mapping[Place, str] = field(default_factory=dict)
+    """What the line itself calls the fields of ``prompt``, for errors."""
+
+
+def objects(line: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """A column that holds a list of objects.
+
+    Raises:
+        InvalidInput: it holds something else.
+    """
+    values = line[key]
+    if not isinstance(values, list):
+        raise InvalidInput(f"{key}: must be a list")
+    for number, value in enumerate(values):
+        if not isinstance(value, dict):
+            raise InvalidInput(f"{key}.{number}: must be an object")
+    return values
+
+
+def number(value: Any) -> float | None:
+    """A column's number; what other datasets keep there instead is left out."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None
+
+
+def written_number(value: Any) -> float | None:
+    """A number, or one that stands in a string, as ratings often do."""
+    if not isinstance(value, str):
+        return number(value)
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def annotator_name(value: Any, where: str) -> str:
+    """Who voted, as a name: a text, or a number; ``import`` where it is told by nobody.
+
+    Raises:
+        InvalidInput: it is something else, or too long.
+    """
+    if value is None:
+        return IMPORT_ANNOTATOR
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_EXTERNAL_ID_CHARACTERS:
+        raise InvalidInput(
+            f"{where}: must be a name of at most {MAX_EXTERNAL_ID_CHARACTERS} characters"
+        )
+    return value
+
+
+def ranked(levels: Mapping[int, float], annotator: str = IMPORT_ANNOTATOR) -> list[Preference]:
+    """All the preferences that a ranking implies: from a response's place to its level, higher is
+    better, the same level is a tie."""
+    places = sorted(levels)
+    return [
+        Preference(
+            (one, other),
+            None if levels[one] == levels[other] else max((one, other), key=levels.__getitem__),
+            annotator,
+        )
+        for at, one in enumerate(places)
+        for other in places[at + 1 :]
+    ]
