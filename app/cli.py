@@ -8,13 +8,27 @@ never holds what the embedder or the planner does.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from app.cli_errors import plain_errors
+from app.cli_keeping import keeping
+from app.cli_options import (
+    DEFAULT_URL,
+    ApiProcesses,
+    DataDir,
+    Embedders,
+    Host,
+    Key,
+    ListenDescriptor,
+    Port,
+    Project,
+    Supervised,
+    Url,
+    examples,
+)
 
-DEFAULT_URL: Final = "http://127.0.0.1:8000"
 _OWNER_GONE_SECONDS = 1.0
 """A part whose supervisor was killed leaves soon: the next supervisor wants its port."""
 
@@ -26,59 +40,22 @@ cli = typer.Typer(
     rich_markup_mode="rich",
 )
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        help="Folder of the embedded database, the index files and the admin key "
-        "[DATA_DIR; default: the user's own data folder].",
-        show_default=False,
-    ),
-]
-Host = Annotated[
-    str | None,
-    typer.Option(
-        "--host", help="Address to listen on [HOST; default: 127.0.0.1].", show_default=False
-    ),
-]
-Port = Annotated[
-    int | None,
-    typer.Option(
-        "--port",
-        min=0,
-        max=65535,
-        help="TCP port to listen on; 0 takes a free one [PORT; default: 8000].",
-        show_default=False,
-    ),
-]
-Project = Annotated[str, typer.Option("--project", help="The project's name.")]
-Url = Annotated[str, typer.Option("--url", help="Address of the running service.")]
-Key = Annotated[
-    str | None,
-    typer.Option(
-        "--key",
-        help="An admin's key [ADMIN_KEY; default: the one kept in the data folder].",
-        show_default=False,
-    ),
-]
-Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
-ListenDescriptor = Annotated[int | None, typer.Option("--listen-descriptor", hidden=True)]
-
-
-def _examples(*commands: str) -> str:
-    """An epilog; blank lines keep the commands on lines of their own."""
-    word = "Example" if len(commands) == 1 else "Examples"
-    return "\n\n".join((f"[bold]{word}[/]:", *commands))
-
 
 @cli.command(
-    epilog=_examples(
+    epilog=examples(
         "annotation-budget serve",
         "annotation-budget serve --data-dir ./data --host 0.0.0.0 --port 8080",
+        "annotation-budget serve --api-processes 4 --embedders 2",
         "DATABASE_URL=postgresql://budget:secret@db/budget annotation-budget serve",
     )
 )
-def serve(data_dir: DataDir = None, host: Host = None, port: Port = None) -> None:
+def serve(
+    data_dir: DataDir = None,
+    host: Host = None,
+    port: Port = None,
+    api_processes: ApiProcesses = None,
+    embedders: Embedders = None,
+) -> None:
     """Run the whole service on this machine: database, API, embedder and planner."""
     from app import cli_service
     from app.cli_settings import read_settings
@@ -86,11 +63,18 @@ def serve(data_dir: DataDir = None, host: Host = None, port: Port = None) -> Non
     from app.storage.embedded_errors import EmbeddedPostgresError
 
     with plain_errors(AddressUnusable, EmbeddedPostgresError):
-        cli_service.serve(read_settings(data_dir=data_dir, host=host, port=port))
+        settings = read_settings(
+            data_dir=data_dir,
+            host=host,
+            port=port,
+            api_processes=api_processes,
+            embedders=embedders,
+        )
+        cli_service.serve(settings)
 
 
 @cli.command(
-    epilog=_examples(
+    epilog=examples(
         "DATABASE_URL=postgresql://budget:secret@db/budget annotation-budget api",
         "annotation-budget api --host 0.0.0.0 --port 8080",
     )
@@ -113,7 +97,7 @@ def api(
 
 
 @cli.command(
-    epilog=_examples("DATABASE_URL=postgresql://budget:secret@db/budget annotation-budget embedder")
+    epilog=examples("DATABASE_URL=postgresql://budget:secret@db/budget annotation-budget embedder")
 )
 def embedder(supervised: Supervised = False) -> None:
     """Run an embedder alone: it turns pending texts into vectors. Several may run."""
@@ -132,7 +116,7 @@ def embedder(supervised: Supervised = False) -> None:
 
 
 @cli.command(
-    epilog=_examples("DATABASE_URL=postgresql://budget:secret@db/budget annotation-budget planner")
+    epilog=examples("DATABASE_URL=postgresql://budget:secret@db/budget annotation-budget planner")
 )
 def planner(data_dir: DataDir = None, supervised: Supervised = False) -> None:
     """Run a planner alone: it keeps the index, the groups and every project's plan."""
@@ -151,7 +135,7 @@ def planner(data_dir: DataDir = None, supervised: Supervised = False) -> None:
 
 
 @cli.command(
-    epilog=_examples(
+    epilog=examples(
         "DATABASE_URL=postgresql://budget:secret@db/budget annotation-budget migrate",
         "annotation-budget migrate --data-dir ./data",
     )
@@ -167,7 +151,7 @@ def migrate(data_dir: DataDir = None) -> None:
 
 
 @cli.command(
-    epilog=_examples(
+    epilog=examples(
         "annotation-budget key",
         'curl -H "Authorization: Bearer $(annotation-budget key)" http://127.0.0.1:8000/projects',
     )
@@ -182,9 +166,10 @@ def key(data_dir: DataDir = None) -> None:
 
 @cli.command(
     "import",
-    epilog=_examples(
+    epilog=examples(
         "annotation-budget import prompts.ndjson",
         "annotation-budget import hh-train.jsonl.gz --project helpful-v1 --labels keep",
+        "annotation-budget import argilla-records.json --labels keep",
         "zstd -dc prompts.ndjson.zst | annotation-budget import -",
     ),
 )
@@ -193,7 +178,8 @@ def import_prompts(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Prompts, one JSON object a line; gzip is unpacked; `-` reads standard input.",
+            help="Prompts: JSON lines, a JSON array, CSV or Parquet; gzip is unpacked; `-` reads "
+            "standard input.",
         ),
     ],
     project: Project = "default",
@@ -221,8 +207,9 @@ def import_prompts(
 
 @cli.command(
     "export",
-    epilog=_examples(
+    epilog=examples(
         "annotation-budget export dpo > preferences.jsonl",
+        "annotation-budget export dpo --out my-dataset",
         "annotation-budget export dpo --file parquet --split train --out train.parquet",
         "annotation-budget export dpo --layout conversational --metadata --min-agreement 0.7",
     ),
@@ -245,14 +232,24 @@ def export_dataset(
         float, typer.Option("--min-agreement", help="Least share of labels that agree with a row.")
     ] = 0.5,
     surplus: Annotated[bool, typer.Option("--surplus", help="Take surplus labels too.")] = False,
+    aggregation: Annotated[
+        str,
+        typer.Option(
+            "--aggregation", help="Several labels of a pair: `majority` or `dawid-skene`."
+        ),
+    ] = "majority",
     metadata: Annotated[
         bool, typer.Option("--metadata", help="Add the columns of provenance.")
     ] = False,
+    compression: Annotated[
+        str, typer.Option("--compression", help="`none`, or `gzip` for a packed file.")
+    ] = "none",
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="File to write, whole or not at all; standard output without it.",
+            help="File to write, or (a name without a suffix) folder for train, test, dataset card "
+            "and manifest; whole or not at all. Standard output without it.",
             show_default=False,
         ),
     ] = None,
@@ -260,9 +257,10 @@ def export_dataset(
     admin_key: Key = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Download the labels of a running service as a dataset that a trainer loads."""
-    from app import cli_transfer
+    """Download the labels of a running service as a dataset that a trainer loads, and verify it."""
+    from app import cli_export
     from app.cli_settings import kept_admin_key, read_settings
+    from app.cli_transfer import Service
 
     query: dict[str, str | int | float | bool] = {
         "project": project,
@@ -272,12 +270,94 @@ def export_dataset(
         "test_fraction": test_fraction,
         "seed": seed,
         "min_agreement": min_agreement,
+        "aggregation": aggregation,
         "surplus": surplus,
         "metadata": metadata,
+        "compression": compression,
     }
     with plain_errors():
         bearer = admin_key or kept_admin_key(read_settings(data_dir=data_dir))
-        cli_transfer.export_dataset(recipe, cli_transfer.Service(url, bearer), query, out)
+        service = Service(url, bearer)
+        if out is not None and cli_export.is_folder(out):
+            cli_export.export_folder(recipe, service, query, out)
+        else:
+            cli_export.export_file(recipe, service, query, out)
+
+
+cli.add_typer(keeping)
+
+
+@cli.command(
+    epilog=examples(
+        "annotation-budget simulate labelled.jsonl.gz",
+        "annotation-budget simulate labelled.jsonl --strategies auto,dissimilar --seeds 40",
+        "annotation-budget simulate labelled.jsonl --json report.json --plot curve.svg",
+    )
+)
+def simulate(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Prompts with preferences, in a format that `import` reads; gzip is unpacked.",
+        ),
+    ],
+    strategies: Annotated[
+        str | None,
+        typer.Option(
+            "--strategies", help="Names, with commas between [default: all].", show_default=False
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=2, help="Splits by prompt.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the splits and draws.")] = 0,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            "--processes", min=1, help="Processes [default: one a processor].", show_default=False
+        ),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(
+            "--embeddings",
+            help="NPZ file with `prompts` and `responses`: vectors made elsewhere.",
+            show_default=False,
+        ),
+    ] = None,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures there.", show_default=False)
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Draw the curves: .png or .svg.", show_default=False),
+    ] = None,
+) -> None:
+    """Find out which strategy would have saved labels on a file that is already labelled."""
+    from app import cli_simulate
+    from app.cli_settings import read_settings
+
+    with plain_errors():
+        settings = read_settings()
+        cli_simulate.simulate(
+            source,
+            strategies=strategies,
+            seeds=seeds,
+            seed=seed,
+            processes=processes,
+            embeddings=embeddings,
+            json_out=json_out,
+            plot=plot,
+            model=settings.embedding_model,
+            device=settings.embedding_device,
+        )
+
+
+@cli.command(epilog=examples("annotation-budget strategies"))
+def strategies() -> None:
+    """List the strategies, with one line each."""
+    from app import cli_simulate
+
+    cli_simulate.list_strategies()
 
 
 def _watch_owner(supervised: bool) -> None:

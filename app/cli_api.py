@@ -37,7 +37,8 @@ def serve_api(settings: Settings, *, supervised: bool, descriptor: int | None) -
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds / 2),
     )
-    server = Server(config, application.state.stopping)
+    shares_sockets = descriptor is not None and settings.api_processes > 1
+    server = Server(config, application.state.stopping, shares_sockets=shares_sockets)
     # Uvicorn sends itself the signal it was stopped by, to die of it; stopping is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -43,5 +43,5 @@ def configure_logging(level: str, log_format: str) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # Their lines say nothing that ours do not.
-    for noisy in ("uvicorn.access", "httpx", "alembic.runtime.plugins"):
+    for noisy in ("uvicorn.access", "httpx", "alembic", "faiss.loader"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -21,6 +21,8 @@ from app.prompts import routes as prompts
 from app.settings import Settings
 from app.storage.engine import create_engine, session_factory
 from app.storage.notifications import Listener
+from app.throttle.middleware import LimitRates
+from app.throttle.rates import Rates
 
 _DESCRIPTION = """Decides which pairs of LLM responses are worth a human's label, hands them out
 under a budget, keeps every label, and gives back a dataset that a trainer loads as it is."""
@@ -29,12 +31,14 @@ under a budget, keeps every label, and gives back a dataset that a trainer loads
 def create_app(settings: Settings) -> FastAPI:
     """The API over the database of ``settings.database_url``, which must be set."""
     url = str(settings.database_url)
+    rates = Rates(settings)
 
     @asynccontextmanager
     async def connected(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             engine = create_engine(url, pool_size=settings.database_pool_size)
             stack.push_async_callback(engine.dispose)
+            stack.push_async_callback(rates.close)
             app.state.engine = engine
             app.state.autocommit_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
             app.state.sessions = session_factory(engine)
@@ -68,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     for room in (accounts, projects, prompts, annotation, exports, insights, health):
         app.include_router(room.router)
     app.add_middleware(RefuseNulCharacters)
+    app.add_middleware(LimitRates, rates=rates)
     app.add_middleware(RequestLog)
     app.add_middleware(CountRequests, metrics=app.state.request_metrics)
     return app

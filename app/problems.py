@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -22,6 +22,11 @@ _HIDDEN_ERROR: Final = "the service failed on this request; its log has the reas
 
 _DATABASE_AWAY: Final = "the database did not answer; the same request is safe to repeat"
 
+_RETRY_AFTER: Final = {
+    "description": "Seconds after which to come back.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+
 _BY_STATUS: Final[dict[int, type[AppError]]] = {
     401: errors.Unauthenticated,
     403: errors.Forbidden,
@@ -35,36 +40,47 @@ _BY_STATUS: Final[dict[int, type[AppError]]] = {
 }
 
 
-class FieldProblem(BaseModel):
-    """One field at fault."""
+_FIELD_PROBLEM: Final = {
+    "type": "object",
+    "properties": {
+        "loc": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
+        "msg": {"type": "string"},
+    },
+    "required": ["loc", "msg"],
+}
+_PROBLEM: Final = {
+    "title": "Problem",
+    "description": "RFC 9457: what went wrong. `type` ends in a stable slug.",
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {"type": "array", "items": _FIELD_PROBLEM},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
 
-    loc: list[str | int]
-    msg: str
-
-
-class Problem(BaseModel):
-    """RFC 9457: what went wrong. ``type`` ends in a stable slug."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[FieldProblem] | None = None
+_OF_EVERY_KEY: Final = (429, 503)
+"""What every operation that asks for a key can answer: keys are counted, and stored."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The ``responses=`` of an operation that can answer these errors."""
+    every = (*statuses, *_OF_EVERY_KEY) if 401 in statuses else statuses
     return {
         status: {
             "description": _BY_STATUS[status].title,
+            "headers": {"Retry-After": _RETRY_AFTER} if status in _OF_EVERY_KEY else {},
             "content": {
                 MEDIA_TYPE: {
-                    "schema": Problem.model_json_schema(),
+                    "schema": _PROBLEM,
                     "example": _example(_BY_STATUS[status]).problem(),
                 }
             },
         }
-        for status in statuses
+        for status in every
     }
 
 
@@ -87,7 +103,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AppError, _answer_app_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
-    app.add_exception_handler(OperationalError, _answer_database_away)
+    for away in (
+        OperationalError,
+        InterfaceError,
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+    ):
+        app.add_exception_handler(away, _answer_database_away)
     app.add_exception_handler(PoolTimeout, _answer_database_away)
     app.add_exception_handler(Exception, _answer_unexpected_error)
 

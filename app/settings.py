@@ -76,6 +76,10 @@ class Settings(BaseSettings):
         pattern="^(auto|console|json)$",
         description="`json`, `console`, or `auto`: console on a terminal, else JSON.",
     )
+    api_processes: int = Field(
+        default=1, ge=1, le=64, description="API processes that `serve` runs, behind one address."
+    )
+    embedders: int = Field(default=1, ge=1, le=64, description="Embedders that `serve` runs.")
     database_pool_size: int = Field(
         default=10, ge=1, le=200, description="Connections an API process keeps to Postgres."
     )
@@ -89,6 +93,22 @@ class Settings(BaseSettings):
     )
     embedding_batch_texts: int = Field(
         default=256, ge=1, le=10_000, description="Texts one embedder claims at a time, at most."
+    )
+    embedding_cache_megabytes: int = Field(
+        default=64,
+        ge=0,
+        description="Vectors that an embedder keeps for texts that come again; 0: none.",
+    )
+    embedding_cache_seconds: int = Field(
+        default=604_800,
+        ge=0,
+        description="How long Redis keeps a vector for a text that comes again; 0: not at all.",
+    )
+    rate_limit_requests_per_minute: int = Field(
+        default=6_000, ge=0, description="Requests that a key may make; 0: any number."
+    )
+    rate_limit_failures_per_minute: int = Field(
+        default=30, ge=0, description="Wrong keys that an address may send; 0: any number."
     )
     poll_seconds: float = Field(
         default=2.0, gt=0, le=60, description="Slow poll of the background behind Postgres NOTIFY."

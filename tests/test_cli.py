@@ -21,7 +21,10 @@ from app.storage.tables import Project
 from tests.conftest import ADMIN_KEY
 from tests.exports.dataset import add_labelled_prompt
 
-COMMANDS = ("serve", "api", "embedder", "planner", "migrate", "key", "import", "export")
+COMMANDS = (
+    *("serve", "api", "embedder", "planner", "migrate", "key", "import", "export"),
+    *("ledger verify", "backup", "restore"),
+)
 HEAVY = ("torch", "faiss", "sentence_transformers", "transformers", "sklearn")
 SETTINGS = ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "ADMIN_KEY", "HOST", "PORT")
 
@@ -32,7 +35,7 @@ told = {}
 for command in sys.argv[1:]:
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     told[command] = out.getvalue()
 print(json.dumps({"told": told, "modules": sorted(sys.modules)}))
 """
@@ -81,7 +84,11 @@ def test_every_command_has_help_with_examples_and_it_loads_nothing_heavy() -> No
 
 
 @pytest.mark.parametrize(
-    "module", ["app.cli_api", "app.cli_service", "app.cli_settings", "app.cli_transfer"]
+    "module",
+    [
+        *("app.cli_api", "app.cli_service", "app.cli_settings", "app.cli_transfer"),
+        *("app.cli_ledger", "app.cli_backup"),
+    ],
 )
 def test_the_api_the_supervisor_and_the_small_commands_load_nothing_heavy(module: str) -> None:
     script = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
@@ -98,16 +105,16 @@ def test_a_part_alone_asks_for_a_database(part: str) -> None:
 
 def test_a_database_that_does_not_answer_is_told_without_its_password() -> None:
     url = "postgresql://budget:a-password@127.0.0.1:1/budget"
-    for command in ("api", "migrate"):
-        done = run(command, DATABASE_URL=url)
+    for command in ("api", "migrate", "ledger verify"):
+        done = run(*command.split(), DATABASE_URL=url)
         assert_fails_with(done, "The database: ")
         assert "a-password" not in done.stderr
 
 
 def test_an_unmigrated_database_is_told_with_the_remedy(postgres_url: str) -> None:
-    assert_fails_with(
-        run("api", DATABASE_URL=postgres_url, LOG_LEVEL="WARNING"), "annotation-budget migrate"
-    )
+    for command in ("api", "ledger verify"):
+        done = run(*command.split(), DATABASE_URL=postgres_url, LOG_LEVEL="WARNING")
+        assert_fails_with(done, "annotation-budget migrate")
 
 
 def test_migrate_may_be_repeated(database_url: str) -> None:

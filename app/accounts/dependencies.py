@@ -7,6 +7,7 @@ from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.accounts.service import Principal, authenticate, require_admin
+from app.throttle.middleware import AUTHENTICATED
 
 # Declared for the OpenAPI document alone; `authenticate` reads the header and answers for it.
 _bearer = HTTPBearer(auto_error=False, scheme_name="key", description="`Bearer <key>`")
@@ -17,7 +18,9 @@ async def _principal(request: Request, _: Annotated[object, Security(_bearer)]) 
     # One statement needs no transaction around it.
     engine: AsyncEngine = request.app.state.autocommit_engine
     async with AsyncSession(engine) as session:
-        return await authenticate(session, request.headers.get("authorization"))
+        principal = await authenticate(session, request.headers.get("authorization"))
+    setattr(request.state, AUTHENTICATED, True)
+    return principal
 
 
 AnyKey = Annotated[Principal, Depends(_principal)]

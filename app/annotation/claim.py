@@ -176,6 +176,9 @@ class _Queue:
             await self._read(ledger.longest_that_fits(self._project, promised))
 
     async def _read(self, longest: float | None) -> None:
+        if longest is not None and longest < 0:
+            self._is_read_to_the_end = True  # nothing fits; the whole plan would be searched for it
+            return
         rows = await self._session.execute(
             _FIRST_OPEN,
             {

@@ -167,23 +167,27 @@ NOT_TAKEN_BY_ANNOTATOR: Final = """
 Served by the unique indexes on pair and annotator of assignments and of live labels.
 """
 
+# The order is the indexes': with EXISTS, Postgres may prefer to read a whole table for the one row.
 _OUTLOOK = text(
     f"""
     SELECT
-        EXISTS (
-            SELECT FROM prompts
+        (
+            SELECT true FROM prompts
             WHERE project_id = :project_id AND status = 'ready' AND group_id IS NOT NULL
                 AND pairs_planned < pairs_total AND pairs_planned < :pairs_per_prompt
-        ),
-        EXISTS (
-            SELECT FROM pairs
-            WHERE project_id = :project_id AND open AND {NOT_TAKEN_BY_ANNOTATOR}
-        ),
+            ORDER BY exploration, pairs_planned, near_duplicate, order_key, id LIMIT 1
+        ) IS NOT NULL,
         (
-            SELECT extract(epoch FROM min(held.expires_at) - clock_timestamp())::float8
+            SELECT true FROM pairs
+            WHERE project_id = :project_id AND open AND {NOT_TAKEN_BY_ANNOTATOR}
+            ORDER BY arm, position, id LIMIT 1
+        ) IS NOT NULL,
+        (
+            SELECT extract(epoch FROM held.expires_at - clock_timestamp())::float8
             FROM assignments AS held JOIN pairs ON pairs.id = held.pair_id
             WHERE held.project_id = :project_id AND held.status = 'held'
                 AND {NOT_TAKEN_BY_ANNOTATOR}
+            ORDER BY held.expires_at LIMIT 1
         )
     """  # noqa: S608 - put together from constants
 )

@@ -107,8 +107,9 @@ async def _fill_what_was_skipped(
     if skipped and project.surplus_labels:
         # The counts were written by a statement that the session has not seen.
         await projects.lock_project(session, project.id)
-        for pair in (await queries.pairs_by_id(session, skipped)).values():
-            await promote_surplus(session, project, pair)
+        pairs = await queries.pairs_by_id(session, skipped)
+        for pair_id in skipped:
+            await promote_surplus(session, project, pairs[pair_id])
 
 
 def _reserved(assignment: Assignment) -> Decimal:

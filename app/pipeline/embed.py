@@ -5,6 +5,7 @@ whatever moment, leaves nothing half done: the database frees its batch at once,
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.embedding.cache import Cache, CachedEncoder, MemoryCache, RedisCache
 from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder
 from app.pipeline import embed_queries as queries
@@ -30,6 +32,7 @@ CHARACTERS_PER_TEXT = 2_000
 _SLICE_CHARACTERS = 100_000
 _FIRST_BACKOFF_SECONDS = 0.5
 _MAX_BACKOFF_SECONDS = 30.0
+_MEGABYTE = 1024 * 1024
 _PROBE = "Does the model still answer?"
 
 log = structlog.get_logger()
@@ -52,7 +55,7 @@ async def run(settings: Settings, url: str) -> None:
     try:
         async with Listener(url) as listener:
             with listener.subscribe(Channel.TEXTS_PENDING) as announced:
-                encoder = await _load(settings)
+                encoder = with_cache(await _load(settings), settings)
                 embedder = Embedder(
                     encoder, session_factory(engine), settings.embedding_batch_texts
                 )
@@ -73,6 +76,20 @@ async def _load(settings: Settings) -> Encoder:
         seconds=round(time.monotonic() - started, 2),
     )
     return encoder
+
+
+def with_cache(encoder: Encoder, settings: Settings) -> Encoder:
+    """The encoder behind a cache: in Redis where there is one, else in this process."""
+    cache: Cache
+    if settings.redis_url is not None:
+        if not settings.embedding_cache_seconds:
+            return encoder
+        cache = RedisCache(str(settings.redis_url), settings.embedding_cache_seconds)
+    else:
+        if not settings.embedding_cache_megabytes:
+            return encoder
+        cache = MemoryCache(settings.embedding_cache_megabytes * _MEGABYTE)
+    return CachedEncoder(encoder, cache)
 
 
 async def _work(embedder: "Embedder", announced: Subscription, poll_seconds: float) -> None:
@@ -195,7 +212,8 @@ class Embedder:
     async def _probe(self) -> None:
         """Tell a text that the model cannot take from a model that is broken."""
         try:
-            await self._encode([_PROBE])
+            # Never the same text twice: a cache must not answer for the model.
+            await self._encode([f"{_PROBE} {secrets.token_hex(8)}"])
         except Exception as error:
             raise EncoderBroken(f"{self.encoder.name} fails on every text") from error
 

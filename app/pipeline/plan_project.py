@@ -19,7 +19,7 @@ from app.settings import PLAN_AHEAD
 from app.storage.notifications import Channel, notify
 from app.storage.sessions import Sessions
 from app.vectors import snapshot
-from app.vectors.service import START, Mark, VectorIndex, apply_erasures, restore
+from app.vectors.service import START, Mark, VectorIndex, apply_erasures, cluster, restore
 
 _SAVE_SECONDS = 30.0
 _SAVE_ERASED_SECONDS = 3.0
@@ -130,7 +130,8 @@ class ProjectPlanner:
         if self._index is None:
             assert project.dimensions is not None
             await asyncio.to_thread(snapshot.delete_unfinished, self._path)
-            self._owner = f"project {project.project_id} seed {project.seed}"
+            place = f"cluster {await cluster(session)}"
+            self._owner = f"project {project.project_id} seed {project.seed} in {place}"
             restored = await restore(
                 session,
                 self.project_id,

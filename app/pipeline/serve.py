@@ -1,4 +1,4 @@
-"""The whole service on one machine: database, API, embedder and planner under one supervisor."""
+"""The whole service on one machine: database, APIs, embedders and planner under one supervisor."""
 
 import asyncio
 import contextlib
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 _FIRST_ANSWER_SECONDS = 120.0
 _RETRY_SECONDS = 0.1
+_MOST_API_CONNECTIONS = 80
+"""Of all API processes together: a PostgreSQL as it comes takes 100, from the other parts too."""
 _PORT_SECONDS = 3.0
 """How long the parts of a supervisor that was killed may take to leave its port."""
 
@@ -85,19 +87,36 @@ def _prepared(
 
 
 def _parts(settings: Settings, url: str, listener: socket.socket) -> Iterator[Part]:
-    """The three processes; the address of the database carries a password, so it is no argument."""
+    """The processes; the address of the database carries a password, so it is no argument."""
     data_dir = DataFolder.of(settings.data_dir).root
-    environment = os.environ | {"DATABASE_URL": url, "DATA_DIR": str(data_dir)}
+    environment = os.environ | {
+        "DATABASE_URL": url,
+        "DATA_DIR": str(data_dir),
+        "DATABASE_POOL_SIZE": str(connections_of_each(settings)),
+        "API_PROCESSES": str(settings.api_processes),
+    }
     # -P: a folder `app` where the user happens to stand is not ours.
     command = [sys.executable, "-P", "-m", "app.cli"]
-    yield Part(
-        "api",
-        [*command, "api", "--supervised", f"--listen-descriptor={listener.fileno()}"],
-        environment,
-        inherited=(listener.fileno(),),
-    )
-    for name in ("embedder", "planner"):
-        yield Part(name, [*command, name, "--supervised"], environment)
+    # They all accept on the one socket: whoever is free takes the next connection.
+    api = [*command, "api", "--supervised", f"--listen-descriptor={listener.fileno()}"]
+    for name in _numbered("api", settings.api_processes):
+        yield Part(name, api, environment, inherited=(listener.fileno(),))
+    for name in _numbered("embedder", settings.embedders):
+        yield Part(name, [*command, "embedder", "--supervised"], environment)
+    yield Part("planner", [*command, "planner", "--supervised"], environment)
+
+
+def connections_of_each(settings: Settings) -> int:
+    """The pool of each API process: the setting, or less where many processes share a server."""
+    if settings.api_processes == 1:
+        return settings.database_pool_size
+    fair = max(1, _MOST_API_CONNECTIONS // settings.api_processes)
+    return min(settings.database_pool_size, fair)
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    """Names to tell processes of one kind apart in the log."""
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
 
 
 def _announce_when_it_answers(addresses: Addresses, announce: Callable[[Addresses], None]) -> None:

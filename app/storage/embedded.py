@@ -11,9 +11,9 @@ from typing import Final, Self
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import URL
 
 from app.storage import embedded_guard
+from app.storage.embedded_address import DATABASE, ROLE, SOCKET_PORT, ServerAddress
 from app.storage.embedded_binaries import find_binaries
 from app.storage.embedded_cluster import end_orphan, make_cluster
 from app.storage.embedded_errors import DataDirUnusable, EmbeddedPostgresError, ServerFailed
@@ -21,8 +21,6 @@ from app.storage.embedded_folder import DataFolder
 from app.storage.embedded_lock import DataDirLock
 from app.storage.embedded_user import ServerUser, choose_server_user
 
-DATABASE: Final = "annotation_budget"
-ROLE: Final = "annotation_budget"
 LOG_BYTES: Final = 10 * 1024 * 1024
 START_SECONDS: Final = 60.0
 """Patience with a start: recovery after a crash replays what was not yet checkpointed."""
@@ -30,7 +28,6 @@ STOP_SECONDS: Final = 75.0
 """A little more than the guard needs for all its ways to stop a server."""
 _POLL_SECONDS = 0.02
 _RETRY_SECONDS = 0.5
-_SOCKET_PORT = 5432
 _MAX_SOCKET_BYTES = 100
 """Of a socket's path; the systems allow 103 to 107."""
 
@@ -61,7 +58,7 @@ class EmbeddedPostgres:
         """
         if not self._password:
             raise EmbeddedPostgresError("The embedded database has not been started.")
-        return self._address().render_as_string(hide_password=False)
+        return self._address().url().render_as_string(hide_password=False)
 
     @property
     def running(self) -> bool:
@@ -158,14 +155,14 @@ class EmbeddedPostgres:
 
         A comma separates hosts for libpq, so a path with one counts as too long.
         """
-        socket_path = os.fsencode(self._folder.run / f".s.PGSQL.{_SOCKET_PORT}")
+        socket_path = os.fsencode(self._folder.run / f".s.PGSQL.{SOCKET_PORT}")
         if self._port is None and (len(socket_path) > _MAX_SOCKET_BYTES or b"," in socket_path):
             self._port = _free_port()
         if self._port is None:
             folders = '"' + str(self._folder.run).replace('"', '""') + '"'
             return {
                 "listen_addresses": "",
-                "port": str(_SOCKET_PORT),
+                "port": str(SOCKET_PORT),
                 "unix_socket_directories": folders,
             }
         return {
@@ -211,25 +208,16 @@ class EmbeddedPostgres:
 
     def _connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
-            host="127.0.0.1" if self._port else str(self._folder.run),
-            port=self._port or _SOCKET_PORT,
+            host=self._address().host,
+            port=self._port or SOCKET_PORT,
             user=ROLE,
             password=self._password,
             dbname=database,
             connect_timeout=5,
         )
 
-    def _address(self) -> URL:
-        """A socket's folder stands in the query, beside a host name that URLs must have."""
-        return URL.create(
-            "postgresql+psycopg",
-            username=ROLE,
-            password=self._password,
-            host="127.0.0.1" if self._port else "localhost",
-            port=self._port or _SOCKET_PORT,
-            database=DATABASE,
-            query={} if self._port else {"host": str(self._folder.run)},
-        )
+    def _address(self) -> ServerAddress:
+        return ServerAddress(self._folder, self._port, self._password)
 
     def _log_bytes(self) -> int:
         return self._folder.log.stat().st_size if self._folder.log.exists() else 0

@@ -42,12 +42,21 @@ def upgrade(url: str) -> None:
 
 async def pending_migration(engine: AsyncEngine) -> str | None:
     """What the database lacks to be at the newest schema, in words; None if nothing."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = _scripts().get_current_head()
     async with engine.connect() as connection:
         current = await connection.run_sync(_current_revision)
     if current == head:
         return None
     return f"the database is at migration {current}, this version needs {head}"
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version has that migration."""
+    return revision in {script.revision for script in _scripts().walk_revisions()}
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
 
 
 def _current_revision(connection: Connection) -> str | None:

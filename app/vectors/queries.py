@@ -40,6 +40,8 @@ _CONTENTS_UP_TO = text("""
       AND (written_by, prompt_id) <= (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
 """)
 
+_CLUSTER = text("SELECT system_identifier FROM pg_control_system()")
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -90,3 +92,11 @@ async def contents_up_to(session: AsyncSession, project_id: int, mark: Mark) -> 
     )
     row = found.one()
     return Contents(row.size, row.sum_of_ids)
+
+
+async def cluster(session: AsyncSession) -> int:
+    """The database cluster's own number: transactions' numbers, and so marks, mean nothing beyond.
+
+    A database that was restored from a backup stands in another one.
+    """
+    return int((await session.execute(_CLUSTER)).scalar_one())

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.vectors import queries, snapshot
 from app.vectors.index import Ids, VectorIndex, Vectors
 from app.vectors.mark import START, Mark, Position
+from app.vectors.queries import cluster
 from app.vectors.snapshot import Snapshot
 
 ROWS_AT_A_TIME: Final = 1024
@@ -27,6 +28,7 @@ __all__ = [
     "Snapshot",
     "VectorIndex",
     "apply_erasures",
+    "cluster",
     "read_additions",
     "restore",
 ]

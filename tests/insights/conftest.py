@@ -1,6 +1,7 @@
 """Plans to label, and the application behind a real server."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -59,11 +60,13 @@ class Serving:
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[Serving]:
     """The application, whose lifespan has begun, behind a server."""
-    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
     server = Server(config, app.state.stopping)
-    task = asyncio.create_task(server.serve())
+    listener = socket.create_server(("127.0.0.1", 0))
+    port: int = listener.getsockname()[1]
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     await wait_until(lambda: server.started)
-    running = Serving(server, task, server.servers[0].sockets[0].getsockname()[1])
+    running = Serving(server, task, port)
     try:
         yield running
     finally:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.embedding.cache import CachedEncoder, MemoryCache
 from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder
 from app.embedding.unit import from_bytes, normalise
-from app.pipeline.embed import Embedder, EncoderBroken, run, slices_by_length
+from app.pipeline.embed import Embedder, EncoderBroken, run, slices_by_length, with_cache
 from app.pipeline.embed_queries import claim_prompts
 from app.settings import Settings
 from app.storage.notifications import Channel, Listener, notify
@@ -36,10 +37,11 @@ DEADLINE_SECONDS = 60
 LONG = "A sentence about the weather, which was fine, and about the sea, which was not. " * 150
 
 _RUN = """
-import asyncio, os
+import os
 from app.pipeline.embed import run
+from app.pipeline.part import run_until_stopped
 from app.settings import Settings
-asyncio.run(run(Settings(), os.environ["DATABASE_URL"]))
+run_until_stopped(run(Settings(), os.environ["DATABASE_URL"]))
 """
 
 
@@ -397,6 +399,48 @@ async def test_a_model_that_fails_on_everything_ends_the_embedder_and_loses_noth
     assert await all_ready(sessions)()
 
 
+async def test_a_cache_does_not_answer_for_a_model_that_is_broken(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    encoder = LetterEncoder()
+    embedder = Embedder(CachedEncoder(encoder, MemoryCache(1_000_000)), sessions, 256)
+    encoder.fails_on = lambda text: text == "bad"
+    await add_prompts(sessions, project_id, [("q", ["good", "bad"])])
+    await embedder.embed_batch()
+    assert len(embedder.set_aside) == 1  # the model was asked whether it still works, and did
+    encoder.fails_on = lambda _: True
+    await add_prompts(sessions, project_id, [("r", ["new", "newer"])])
+    with pytest.raises(EncoderBroken):
+        await embedder.embed_batch()
+
+
+async def test_texts_that_come_again_cost_the_model_nothing(sessions: Sessions) -> None:
+    encoder = LetterEncoder()
+    embedder = Embedder(CachedEncoder(encoder, MemoryCache(1_000_000)), sessions, 256)
+    for name in ("p", "again"):
+        project_id = await add_project(sessions, name)
+        await add_prompts(sessions, project_id, [("q", ["one", "two"])])
+        await embedder.embed_batch()
+    assert await all_ready(sessions)()
+    assert sorted(encoder.encoded) == ["one", "q", "two"]
+    assert len(await vectors_stored(sessions, 8)) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings_given", "is_cached"),
+    [
+        ({}, True),
+        ({"embedding_cache_megabytes": 0}, False),
+        ({"redis_url": "redis://127.0.0.1:1/0"}, True),
+        ({"redis_url": "redis://127.0.0.1:1/0", "embedding_cache_seconds": 0}, False),
+    ],
+)
+def test_a_cache_may_be_left_out(settings_given: dict[str, object], is_cached: bool) -> None:
+    encoder = LetterEncoder()
+    behind = with_cache(encoder, Settings.model_validate(settings_given))
+    assert isinstance(behind, CachedEncoder) == is_cached
+    assert behind.encode(["one"]).shape == (1, 8)
+
+
 async def test_a_running_embedder_embeds_what_comes(settings: Settings, sessions: Sessions) -> None:
     project_id = await add_project(sessions, "p")
     async with running(settings, sessions):
@@ -459,8 +503,15 @@ def embedder_process(database_url: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-async def test_a_batch_of_a_killed_embedder_is_free_at_once_and_nothing_is_lost(
-    database_url: str, sessions: Sessions
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (signal.SIGKILL, -signal.SIGKILL),
+        pytest.param(signal.SIGTERM, 0, marks=pytest.mark.e2e),
+    ],
+)
+async def test_a_batch_of_a_killed_or_stopped_embedder_is_free_at_once_and_nothing_is_lost(
+    database_url: str, sessions: Sessions, asked: signal.Signals, status: int
 ) -> None:
     project_id = await add_project(sessions, "p")
     await add_prompts(sessions, project_id, [(f"q{i}", [LONG, LONG + "!"]) for i in range(8)])
@@ -471,8 +522,8 @@ async def test_a_batch_of_a_killed_embedder_is_free_at_once_and_nothing_is_lost(
             return bool(await at_work(sessions))
 
         await until(working)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.send_signal(asked)
+        assert await asyncio.to_thread(process.wait, DEADLINE_SECONDS) == status
 
     async def free() -> bool:
         return await count_free(sessions) == 8

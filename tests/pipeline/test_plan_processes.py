@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, insert, select, text
 from app.storage.notifications import Channel, Listener, Subscription, notify
 from app.storage.tables import ErasedPrompt, Pair, Project, ProjectIntake, Prompt
 from app.vectors import snapshot
+from app.vectors.service import cluster
 from tests.pipeline.planning import DIMENSIONS, PlanWorld, near, plan_all, unit, until
 
 
@@ -120,6 +121,11 @@ def _holds(world: PlanWorld, pairs: int) -> Callable[[], Awaitable[bool]]:
     return holds
 
 
+async def _owner(world: PlanWorld) -> str:
+    async with world.sessions() as session:
+        return f"project {world.project_id} seed 7 in cluster {await cluster(session)}"
+
+
 async def test_a_planner_that_is_asked_to_stop_saves_its_index(
     world: PlanWorld, rng: np.random.Generator
 ) -> None:
@@ -130,7 +136,7 @@ async def test_a_planner_that_is_asked_to_stop_saves_its_index(
         assert process.wait() == 0
 
     [path] = (world.data_dir / "index").iterdir()
-    saved = snapshot.load(path, owner=f"project {world.project_id} seed 7", dimensions=DIMENSIONS)
+    saved = snapshot.load(path, owner=await _owner(world), dimensions=DIMENSIONS)
     assert saved is not None
     assert saved.index.ids().tolist() == ids
 
@@ -197,7 +203,7 @@ async def test_an_erased_prompt_leaves_the_saved_index_too(
     await world.plan()
 
     [path] = (world.data_dir / "index").iterdir()
-    saved = snapshot.load(path, owner=f"project {world.project_id} seed 7", dimensions=DIMENSIONS)
+    saved = snapshot.load(path, owner=await _owner(world), dimensions=DIMENSIONS)
     assert saved is not None
     assert saved.index.ids().tolist() == [ids[0], ids[2]]
 

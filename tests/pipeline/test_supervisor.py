@@ -326,7 +326,8 @@ def test_a_killed_supervisor_takes_everything_along_and_serve_works_again(folder
             wait_until(lambda: all(gone(process.pid) for process in everything))
             everything = again.everything()
             for process in everything:
-                process.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # what saw its owner go, went
+                    process.kill()
         wait_until(lambda: all(gone(process.pid) for process in everything))
     with serving(folder, port) as last:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", last.url)

@@ -149,6 +149,42 @@ async def test_fewer_labels_per_pair_than_a_pair_has_is_a_conflict(
     assert (await world.pair(number)).labels_wanted == 2
 
 
+async def test_an_overlap_stays_changeable_once_its_pairs_have_their_labels(
+    client: httpx.AsyncClient, world: World, annotator_client: ClientFactory
+) -> None:
+    overlap = {"share": 1.0, "labels": 2}
+    assert (await client.patch("/projects/default", json={"overlap": overlap})).status_code == 200
+    await world.add_pairs(1, labels_wanted=2)
+    for name in ("ana", "ben"):
+        assert len((await (await annotator_client(name)).get("/next-pairs")).json()["pairs"]) == 1
+    more = {"overlap": {"share": 1.0, "labels": 3}}
+    assert (await client.patch("/projects/default", json=more)).status_code == 200
+    none = {"overlap": {"share": 0.0, "labels": 3}}
+    assert (await client.patch("/projects/default", json=none)).status_code == 409
+
+
+async def test_a_limit_in_minutes_may_have_a_fraction_whether_the_unit_is_named_or_not(
+    client: httpx.AsyncClient,
+) -> None:
+    await make(client, name="timed", budget={"unit": "minutes", "limit": 1.5})
+    for budget in ({"limit": 2.5}, {"unit": "minutes", "limit": 3.5}):
+        answer = await client.patch("/projects/timed", json={"budget": budget})
+        assert (answer.status_code, answer.json()["budget"]["limit"]) == (200, budget["limit"])
+    answer = await client.patch("/projects/default", json={"budget": {"limit": 2.5}})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["loc"] == ["body", "budget", "limit"]
+
+
+async def test_an_hourly_rate_below_what_the_ledger_can_hold_is_refused(
+    client: httpx.AsyncClient,
+) -> None:
+    budget = {"unit": "money", "limit": 5}
+    project = {"name": "cheap", "budget": budget, "cost": {"hourly_rate": 1e-9}}
+    answer = await client.post("/projects", json=project)
+    assert answer.status_code == 422
+    assert "hourly_rate" in answer.json()["errors"][0]["loc"]
+
+
 async def test_deleting_a_project_needs_its_name_once_more(client: httpx.AsyncClient) -> None:
     await make(client, name="one")
     assert (await client.delete("/projects/one")).status_code == 422

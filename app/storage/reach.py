@@ -1,0 +1,43 @@
+"""The database for a command that may come while the service runs, or while it does not."""
+
+import contextlib
+from collections.abc import Iterator
+
+from app.settings import Settings
+from app.storage.embedded import EmbeddedPostgres
+from app.storage.embedded_address import find_running
+from app.storage.embedded_errors import DataDirInUse, DataDirUnusable
+from app.storage.embedded_folder import DataFolder
+
+
+@contextlib.contextmanager
+def reach_database(settings: Settings) -> Iterator[str]:
+    """The address of ``DATABASE_URL``, or of the embedded database in the data folder.
+
+    A running service's own server is shared; where none runs, one is started for the time.
+
+    Raises:
+        DataDirUnusable: the folder holds no database.
+        DataDirInUse: somebody works in the folder, and no database of it takes connections.
+        EmbeddedPostgresError: the embedded database does not start.
+    """
+    if settings.database_url is not None:
+        yield str(settings.database_url)
+        return
+    folder = DataFolder.of(settings.data_dir)
+    if not folder.cluster.exists():
+        raise DataDirUnusable(
+            f"There is no database in {folder.root}: name another --data-dir, or set DATABASE_URL."
+        )
+    with contextlib.ExitStack() as stack:
+        yield _running_or_started(folder, stack)
+
+
+def _running_or_started(folder: DataFolder, stack: contextlib.ExitStack) -> str:
+    try:
+        return stack.enter_context(EmbeddedPostgres(folder.root)).url
+    except DataDirInUse:
+        running = find_running(folder)
+        if running is None:
+            raise
+        return running.url().render_as_string(hide_password=False)

@@ -1,0 +1,246 @@
+"""With 100,000 open pairs, everything that annotators do finds its rows through an index."""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from app.accounts.service import Principal
+from app.annotation import service
+from app.annotation.claim import ClaimRequest, claim_pairs
+from app.annotation.schemas import NewLabel
+from app.annotation.settle import settle_labels
+from app.annotation.undo import withdraw_label
+from app.projects import service as projects
+from app.storage.engine import create_engine, raw_dsn, session_factory
+from app.storage.ids import Kind, encode
+from app.storage.migrate import upgrade
+from tests.annotation.plans import Asked, measured, nodes, plan_of, recorded, rows_visited
+
+ADMIN = Principal(1, "annotator-1", "admin", all_projects=True)
+NEW = Principal(2, "annotator-2", "annotator", all_projects=True)
+LABELLER = Principal(3, "annotator-3", "annotator", all_projects=True)
+BIG_TABLES = {"pairs", "assignments", "labels", "ledger_entries", "prompts"}
+PROJECT = "crowded"
+
+# Numbers below 20,000 are pairs that have their two labels, of annotators 4 and 5. The 100,000
+# above are open; of the first 5,000 of them, annotator 3 has given the one label they have.
+# Annotators from 100 on hold a pair each.
+_A_CROWDED_PROJECT = """
+SET session_replication_role = replica;
+INSERT INTO annotators (id, name, role, key_hash, all_projects, active)
+SELECT n, 'annotator-' || n, CASE n WHEN 1 THEN 'admin' ELSE 'annotator' END,
+    n::text::bytea, true, true
+FROM generate_series(1, 2100) n;
+UPDATE projects SET name = 'crowded', labels_per_pair = 2, budget_limit = 1000000, spent = 45000,
+    reserved = 2000, counted_labels = 45000, exploration = 0.1;
+INSERT INTO prompts (id, project_id, content, fingerprint, status, group_id, exploration,
+    near_duplicate, order_key, pairs_planned, pairs_total)
+SELECT n, (SELECT id FROM projects), '"?"', n::text::bytea, 'ready', n, false, false, 0, 1, 1
+FROM generate_series(1, 122000) n;
+INSERT INTO responses (id, prompt_id, position, text)
+SELECT n * 2 + place, n, place, 'an answer'
+FROM generate_series(1, 122000) n, generate_series(0, 1) place;
+INSERT INTO pairs (id, project_id, prompt_id, first_response_id, second_response_id, arm, strategy,
+    propensity, position, expected_seconds, labels_wanted, counted, held, handed_out)
+SELECT n, (SELECT id FROM projects), n, n * 2, n * 2 + 1,
+    CASE WHEN n % 10 = 0 THEN 'exploration' ELSE 'strategy' END, 'dissimilar', 1, n, 60, 2,
+    CASE WHEN n <= 20000 THEN 2 WHEN n <= 25000 THEN 1 ELSE 0 END, (n > 120000)::int,
+    n <= 25000 OR n > 120000
+FROM generate_series(1, 122000) n;
+INSERT INTO assignments (id, project_id, pair_id, annotator_id, swapped, status, lease_seconds,
+    expires_at, reserved)
+SELECT n * 2 + side, (SELECT id FROM projects), n, CASE WHEN n <= 20000 THEN 4 + side ELSE 3 END,
+    false, 'answered', 600, now() - interval '1 hour', 1
+FROM generate_series(1, 25000) n, generate_series(0, 1) side WHERE n <= 20000 OR side = 0;
+INSERT INTO assignments (id, project_id, pair_id, annotator_id, swapped, status, lease_seconds,
+    expires_at, reserved)
+SELECT n + 100000, (SELECT id FROM projects), n + 120000, n + 100, false, 'held', 600,
+    now() + interval '1 hour' + make_interval(secs => n), 1
+FROM generate_series(1, 2000) n;
+INSERT INTO labels (id, project_id, prompt_id, pair_id, assignment_id, annotator, choice,
+    preferred_response_id, rejected_response_id, status, cost)
+SELECT id, project_id, pair_id, pair_id, id, 'annotator-' || annotator_id, 'left', pair_id * 2,
+    pair_id * 2 + 1, 'counted', 1
+FROM assignments WHERE status = 'answered';
+SELECT setval(pg_get_serial_sequence(name, 'id'), 1000000)
+FROM unnest(ARRAY['assignments', 'labels', 'pairs', 'prompts', 'responses']) name;
+SET session_replication_role = DEFAULT;
+"""
+
+
+@pytest.fixture(scope="module")
+def crowded_url(postgres_url: str) -> Iterator[str]:
+    """A database of its own, so that no other test plans with these tables' statistics."""
+    name = f"crowded_{secrets.token_hex(4)}"
+    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    server = raw_dsn(postgres_url)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    upgrade(url)
+    with psycopg.connect(raw_dsn(url), autocommit=True) as connection:
+        connection.execute(_A_CROWDED_PROJECT)
+        connection.execute("VACUUM ANALYZE")
+    yield url
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+async def engine(crowded_url: str) -> AsyncIterator[AsyncEngine]:
+    made = create_engine(crowded_url, pool_size=1)
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+def connection(crowded_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(raw_dsn(crowded_url), autocommit=True) as opened:
+        yield opened
+
+
+Work = Callable[[AsyncSession], Awaitable[object]]
+
+
+async def _asked(engine: AsyncEngine, *works: Work) -> list[Asked]:
+    """What these ask of the database; nothing of it stays."""
+    sessions: async_sessionmaker[AsyncSession] = session_factory(engine)
+    async with recorded(engine) as asked, sessions() as session:
+        for work in works:
+            await work(session)
+        await session.rollback()
+    return asked
+
+
+def _label(assignment_id: int, choice: str = "left") -> NewLabel:
+    return NewLabel.model_validate(
+        {"assignment_id": encode(Kind.ASSIGNMENT, assignment_id), "choice": choice}
+    )
+
+
+def _claim(principal: Principal, budget: int = 3) -> Work:
+    request = ClaimRequest(principal, PROJECT, budget)
+    return lambda session: claim_pairs(session, request)
+
+
+def _holder(number: int) -> Principal:
+    """Somebody who holds the assignment 100,000 + number."""
+    return Principal(100 + number, f"annotator-{100 + number}", "annotator", all_projects=True)
+
+
+async def _let_lapse(session: AsyncSession) -> None:
+    connection = await session.connection()
+    await connection.exec_driver_sql(
+        "UPDATE assignments SET expires_at = now() - interval '1 hour' WHERE id = 100001"
+    )
+
+
+async def _spend_everything(session: AsyncSession) -> None:
+    connection = await session.connection()
+    await connection.exec_driver_sql("UPDATE projects SET budget_limit = spent + reserved")
+
+
+def _list(principal: Principal, annotator: str | None, after_id: int) -> Work:
+    return lambda session: service.list_labels(
+        session, principal, PROJECT, annotator, after_id=after_id, limit=100
+    )
+
+
+@pytest.mark.parametrize(
+    ("works", "indexes"),
+    [
+        pytest.param(
+            [_claim(NEW)],
+            {"ix_pairs_open", "ix_assignments_held", "ix_assignments_lease"},
+            id="a claim",
+        ),
+        pytest.param([_let_lapse, _claim(NEW)], {"ix_assignments_lease", "pk_pairs"}, id="a lapse"),
+        pytest.param(
+            [_spend_everything, _claim(NEW)],
+            {"ix_prompts_plannable", "ix_pairs_open"},
+            id="a claim that finds nothing",
+        ),
+        pytest.param(
+            [lambda session: settle_labels(session, _holder(7), [_label(100007)])],
+            {"pk_assignments", "pk_pairs"},
+            id="a label",
+        ),
+        pytest.param(
+            [
+                _let_lapse,
+                _claim(NEW),
+                lambda session: settle_labels(session, _holder(1), [_label(100001)]),
+            ],
+            {"pk_assignments", "ix_assignments_lease"},
+            id="a late label",
+        ),
+        pytest.param(
+            [lambda session: service.give_back(session, _holder(7), 100007)],
+            {"pk_assignments", "pk_pairs"},
+            id="a pair given back",
+        ),
+        pytest.param(
+            [lambda session: withdraw_label(session, LABELLER, 40002)],
+            {"pk_labels", "pk_pairs", "ix_assignments_lease"},
+            id="an undo",
+        ),
+        pytest.param([_list(ADMIN, None, 30000)], {"ix_labels_listing"}, id="all labels"),
+        pytest.param(
+            [_list(LABELLER, None, 42000)], {"ix_labels_annotator"}, id="one annotator's labels"
+        ),
+        pytest.param(
+            [lambda session: projects.get_project(session, PROJECT)],
+            {"ix_assignments_lease"},
+            id="a project",
+        ),
+    ],
+)
+async def test_no_table_is_read_from_end_to_end(
+    engine: AsyncEngine, connection: psycopg.Connection, works: list[Work], indexes: set[str]
+) -> None:
+    used = set()
+    for asked in await _asked(engine, *works):
+        if asked.statement.startswith("UPDATE assignments SET expires_at = now()"):
+            continue
+        plan = plan_of(connection, asked)
+        for node in nodes(plan):
+            if node["Node Type"] == "Seq Scan":
+                assert node["Relation Name"] not in BIG_TABLES, asked.statement
+            used.add(node.get("Index Name"))
+    assert indexes <= used
+
+
+async def _first_open(engine: AsyncEngine, principal: Principal) -> Asked:
+    asked = await _asked(engine, _claim(principal, 1))
+    (question,) = [each for each in asked if "FOR UPDATE SKIP LOCKED" in each.statement]
+    return question
+
+
+async def test_a_claim_looks_at_as_many_pairs_as_it_hands_out(
+    engine: AsyncEngine, connection: psycopg.Connection
+) -> None:
+    plan = measured(connection, await _first_open(engine, NEW))
+    assert rows_visited(plan, "pairs") == 1
+
+
+async def test_a_claim_passes_over_what_its_annotator_has_judged_by_index_alone(
+    engine: AsyncEngine, connection: psycopg.Connection
+) -> None:
+    # A bound, and no boast: whoever works far ahead of all others pays for it, row by row.
+    plan = measured(connection, await _first_open(engine, LABELLER))
+    judged_and_open = 4500
+    assert rows_visited(plan, "pairs") == judged_and_open + 1
+    assert rows_visited(plan, "labels") + rows_visited(plan, "assignments") <= judged_and_open + 1
+
+
+async def test_a_claim_on_a_spent_budget_does_not_search_the_plan(
+    engine: AsyncEngine, connection: psycopg.Connection
+) -> None:
+    asked = await _asked(engine, _spend_everything, _claim(NEW))
+    for each in asked:
+        if each.statement.lstrip().startswith("SELECT"):
+            assert rows_visited(measured(connection, each), "pairs") <= 2

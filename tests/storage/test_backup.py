@@ -1,0 +1,405 @@
+"""A backup holds everything, and what is restored from it answers the same."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from app.main import create_app
+from app.pipeline import plan
+from app.settings import Settings
+from app.storage.backup import BackupUnwritable, back_up
+from app.storage.embedded import EmbeddedPostgres
+from app.storage.engine import raw_dsn
+from app.storage.migrate import upgrade
+from app.storage.programs import ProgramFailed, Programs
+from app.storage.restore import BackupUnusable, DatabaseUnsuited, check_file, check_target, load
+from app.storage.sessions import Sessions
+from tests.conftest import ADMIN_KEY, client_of
+from tests.prompts.sending import embedded
+
+SETTINGS = ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "ADMIN_KEY", "HOST", "PORT")
+DEADLINE_SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that Postgres's user may enter."""
+    made = Path(tempfile.mkdtemp(prefix="ab-backup-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[EmbeddedPostgres]:
+    """Another cluster, which has given out few transaction numbers yet."""
+    with EmbeddedPostgres(folder / "data") as started:
+        yield started
+
+
+@pytest.fixture
+def target(server: EmbeddedPostgres) -> str:
+    """Its database, empty."""
+    with connection(server.url) as opened:
+        opened.execute("DROP SCHEMA public CASCADE")
+        opened.execute("CREATE SCHEMA public")
+    return server.url
+
+
+def connection(url: str) -> psycopg.Connection[tuple[Any, ...]]:
+    return psycopg.connect(raw_dsn(url), autocommit=True)
+
+
+def tables(url: str) -> dict[str, int]:
+    """How many rows each table has."""
+    with connection(url) as opened:
+        names = opened.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchall()
+        counts = {}
+        for (name,) in names:
+            row = opened.execute(f'SELECT count(*) FROM "{name}"'.encode()).fetchone()
+            assert row is not None
+            counts[name] = row[0]
+    return counts
+
+
+def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """The command line in a process of its own, over no database but the one it is given."""
+    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        env=kept | {"NO_COLOR": "1", "COLUMNS": "200"} | settings,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+async def until_planned(client: httpx.AsyncClient) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        prompts = (await client.get("/prompts", params={"limit": 1000})).json()["prompts"]
+        if all(prompt["group"] is not None for prompt in prompts):
+            return
+        assert time.monotonic() < deadline, "prompts do not arrive in the plan"
+        await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def planning(settings: Settings) -> AsyncIterator[None]:
+    """A planner at work."""
+    task = asyncio.create_task(plan.run(settings, str(settings.database_url)))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """An API and a planner over a database, and an admin's client."""
+    application = create_app(settings)
+    async with (
+        application.router.lifespan_context(application),
+        client_of(application, ADMIN_KEY) as client,
+        planning(settings),
+    ):
+        yield client
+
+
+def prompts(numbers: range) -> dict[str, Any]:
+    # Some are near-duplicates of others.
+    return {
+        "prompts": [
+            embedded([1, number % 5], [0, 1 + number % 3], [1, 1], id=f"p{number}")
+            | {"prompt": f"prompt {number}"}
+            for number in numbers
+        ]
+    }
+
+
+async def answers(client: httpx.AsyncClient, prompt_ids: list[str]) -> dict[str, Any]:
+    """What the service says of everything."""
+    told: dict[str, Any] = {}
+    for path in (
+        "/projects/default",
+        "/annotators",
+        "/prompts?limit=1000",
+        f"/prompts/{prompt_ids[3]}",
+        "/next-pairs?budget=3",
+        "/labels?limit=1000",
+        "/stats",
+        "/exports/dpo?metadata=true",
+        *(f"/prompts/{prompt_id}/similar?limit=5" for prompt_id in prompt_ids[:4]),
+    ):
+        answer = await client.get(path)
+        assert answer.status_code == 200, answer.text
+        told[path] = answer.content
+    return told
+
+
+async def test_a_restored_service_answers_the_same_and_goes_on(
+    client: httpx.AsyncClient, settings: Settings, target: str, tmp_path: Path
+) -> None:
+    with connection(str(settings.database_url)) as opened:
+        # Numbers that the other cluster will not have given out.
+        opened.execute(
+            "DO $$ BEGIN FOR i IN 1..300000 LOOP"
+            " PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
+        )
+    async with planning(settings):
+        stored = (await client.post("/prompts", json=prompts(range(40)))).json()["prompts"]
+        await until_planned(client)
+        pairs = (await client.get("/next-pairs?budget=6")).json()["pairs"]
+        labels = [
+            {"assignment_id": pair["assignment_id"], "choice": choice, "seconds": 3}
+            for pair, choice in zip(pairs[:3], ("left", "right", "skip"), strict=True)
+        ]
+        assert (await client.post("/labels", json={"labels": labels})).status_code == 201
+        ids = [prompt["id"] for prompt in stored]
+        assert (await client.delete(f"/prompts/{ids[30]}")).status_code == 204
+        before = await answers(client, ids)
+
+    size = await asyncio.to_thread(back_up, str(settings.database_url), tmp_path / "backup")
+    assert size == (tmp_path / "backup").stat().st_size
+    check_file(tmp_path / "backup")
+    check_target(target, force=False)
+    await asyncio.to_thread(load, target, tmp_path / "backup")
+
+    restored = Settings.model_validate(
+        {"database_url": target, "data_dir": tmp_path / "data", "poll_seconds": 0.2}
+    )
+    async with serving(restored) as other:
+        assert await answers(other, ids) == before
+        made = await other.post("/prompts", json=prompts(range(50, 60)))
+        assert made.json()["created"] == 10
+        await until_planned(other)
+        similar = (await other.get(f"/prompts/{made.json()['prompts'][0]['id']}/similar")).json()
+        assert similar["similar"]
+
+
+async def add_prompts(session: Any, *, planned: list[int], unplanned: list[int]) -> None:
+    """Prompts of these numbers; the transactions that wrote them follow in this order."""
+    for place, number in enumerate(planned + unplanned):
+        await session.execute(
+            text(
+                "INSERT INTO prompts (id, project_id, content, fingerprint, status, group_id,"
+                " pairs_total) OVERRIDING SYSTEM VALUE"
+                " SELECT :number, id, '\"?\"', :name, 'ready', :group, 1 FROM projects"
+            ),
+            {
+                "number": number,
+                "name": str(number).encode(),
+                "group": number if number in planned else None,
+            },
+        )
+        await session.execute(
+            text(
+                "INSERT INTO prompt_embeddings (prompt_id, project_id, vector, written_by)"
+                " SELECT :number, id, '', CAST(:written AS xid8) FROM projects"
+            ),
+            {"number": number, "written": str(10**12 + place)},
+        )
+
+
+async def test_rows_get_numbers_of_the_restores_own_in_the_order_of_arrival(
+    database_url: str, sessions: Sessions, target: str, tmp_path: Path
+) -> None:
+    async with sessions.begin() as session:
+        await add_prompts(session, planned=[7, 3], unplanned=[5, 6, 2, 9, 8, 1])
+        await session.execute(
+            text(
+                "INSERT INTO erased_prompts (prompt_id, project_id, written_by)"
+                " SELECT 99, id, CAST('1000000000000' AS xid8) FROM projects"
+            )
+        )
+    back_up(database_url, tmp_path / "backup")
+    with connection(target) as opened:
+        (before,) = opened.execute("SELECT pg_current_xact_id()::text::bigint").fetchall()
+        load(target, tmp_path / "backup")
+        rows = opened.execute(
+            "SELECT prompt_id, written_by::text::bigint FROM prompt_embeddings"
+            " ORDER BY written_by, prompt_id"
+        ).fetchall()
+        erased = opened.execute("SELECT written_by::text::bigint FROM erased_prompts").fetchall()
+        readable = opened.execute(
+            "SELECT bool_and(written_by < pg_snapshot_xmin(pg_current_snapshot()))"
+            " FROM (SELECT written_by FROM prompt_embeddings"
+            " UNION ALL SELECT written_by FROM erased_prompts) AS written"
+        ).fetchall()
+    # The planned ones have their groups; their order says nothing any more.
+    assert [number for number, _ in rows] == [3, 7, 5, 6, 2, 9, 8, 1]
+    assert readable == [(True,)]
+    assert min(number for _, number in [*rows, (0, erased[0][0])]) >= before[0]
+
+
+@pytest.fixture
+def backup(database_url: str, tmp_path: Path) -> Path:
+    """A backup of a database with some texts in it."""
+    with connection(database_url) as opened:
+        opened.execute(
+            "UPDATE projects SET guidelines = (SELECT string_agg(md5(random()::text), ' ')"
+            " FROM generate_series(1, 20000))"
+        )
+    back_up(database_url, tmp_path / "backup")
+    return tmp_path / "backup"
+
+
+def test_a_file_that_is_damaged_or_something_else_is_refused(
+    backup: Path, postgres_url: str, tmp_path: Path
+) -> None:
+    whole = backup.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0xFF
+    other = tmp_path / "other"
+    check_file(backup)
+    for content, words in (
+        (whole[: len(whole) // 2], "no whole backup"),
+        (bytes(flipped), "no whole backup"),
+        (b"SELECT 1;\n", "no whole backup"),
+        (b"", "no whole backup"),
+    ):
+        other.write_bytes(content)
+        with pytest.raises(BackupUnusable, match=words):
+            check_file(other)
+    with pytest.raises(BackupUnusable, match="is not a file"):
+        check_file(tmp_path / "missing")
+    back_up(postgres_url, other)
+    with pytest.raises(BackupUnusable, match="not of this service's database"):
+        check_file(other)
+
+
+def test_a_backup_of_a_newer_version_is_refused(database_url: str, tmp_path: Path) -> None:
+    with connection(database_url) as opened:
+        (revision,) = opened.execute("SELECT version_num FROM alembic_version").fetchall()
+        opened.execute("UPDATE alembic_version SET version_num = '9999'")
+        try:
+            back_up(database_url, tmp_path / "backup")
+        finally:
+            opened.execute("UPDATE alembic_version SET version_num = %s", revision)
+    with pytest.raises(BackupUnusable, match="newer version"):
+        check_file(tmp_path / "backup")
+
+
+def test_a_restore_that_fails_changes_nothing(backup: Path, target: str) -> None:
+    upgrade(target)
+    before = tables(target)
+    assert before["projects"] == 1
+    whole = backup.read_bytes()
+    backup.write_bytes(whole[: len(whole) * 3 // 4])
+    with pytest.raises(ProgramFailed, match="pg_restore failed"):
+        load(target, backup)
+    assert tables(target) == before
+
+
+def test_what_is_not_empty_is_replaced_by_force_alone(
+    backup: Path, database_url: str, target: str
+) -> None:
+    upgrade(target)
+    with connection(target) as opened:
+        opened.execute("CREATE TABLE of_a_newer_version (id bigint)")
+        opened.execute("UPDATE projects SET name = 'another'")
+    with pytest.raises(DatabaseUnsuited, match="--force replaces everything"):
+        check_target(target, force=False)
+    check_target(target, force=True)
+    load(target, backup)
+    assert tables(target) == tables(database_url)
+    with connection(target) as opened:
+        assert opened.execute("SELECT name FROM projects").fetchall() == [("default",)]
+
+
+async def test_a_database_that_the_service_is_connected_to_is_refused(
+    client: httpx.AsyncClient, database_url: str
+) -> None:
+    assert (await client.get("/projects")).status_code == 200
+    with pytest.raises(DatabaseUnsuited, match="stop every part of it first"):
+        check_target(database_url, force=True)
+
+
+def test_a_backup_appears_whole_for_its_owner_alone_or_not_at_all(
+    database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "backup"
+    file.write_text("an older one")
+    with pytest.raises(ProgramFailed, match="pg_dump failed"):
+        back_up("postgresql://nobody:a-password@127.0.0.1:1/nothing", file)
+    assert file.read_text() == "an older one"
+    back_up(database_url, file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(BackupUnwritable, match="missing/backup cannot be written"):
+        back_up(database_url, tmp_path / "missing" / "backup")
+
+
+def test_a_password_is_no_argument_of_a_program(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tell").write_text('#!/bin/sh\necho "$@ but $PGPASSWORD"\n')
+    (tmp_path / "tell").chmod(0o755)
+    told = Programs(tmp_path).run("tell", url="postgresql://ana:a-secret@db/budget")
+    arguments, _, password = told.partition(" but ")
+    assert "dbname=budget" in arguments
+    assert "a-secret" not in arguments
+    assert password.strip() == "a-secret"
+
+
+def test_the_commands_reach_a_running_database_and_leave_it_alone(
+    server: EmbeddedPostgres, target: str, folder: Path, tmp_path: Path
+) -> None:
+    upgrade(target)
+    where = ["--data-dir", str(folder / "data")]
+    file = str(tmp_path / "backup")
+    done = run("backup", *where, file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{file}: {(tmp_path / 'backup').stat().st_size:,} bytes.\n"
+    verified = run("ledger", "verify", *where)
+    assert verified.returncode == 0, verified.stderr
+    assert "ok" in verified.stdout
+    for force in ([], ["--force"]):
+        refused = run("restore", *where, *force, file)
+        assert refused.returncode == 1
+        assert f"is in use by process {os.getpid()}" in refused.stderr
+    with connection(server.url) as opened:
+        opened.execute("UPDATE projects SET spent = 5")
+    verified = run("ledger", "verify", *where)
+    assert verified.returncode == 1
+    assert "1 differ" in verified.stdout
+    assert "spent, by the ledger's entries" in verified.stdout
+
+
+@pytest.mark.e2e
+def test_a_backup_is_restored_into_a_fresh_folder_and_taken_from_a_stopped_one(
+    backup: Path, folder: Path, tmp_path: Path
+) -> None:
+    where = ["--data-dir", str(folder / "fresh")]
+    nothing = run("backup", *where, str(tmp_path / "again"))
+    assert nothing.returncode == 1
+    assert "There is no database in" in nothing.stderr
+    assert not (folder / "fresh").exists()
+
+    index = folder / "fresh" / "index"
+    index.mkdir(parents=True)
+    (index / "1.faiss").write_bytes(b"of another database")
+    done = run("restore", *where, str(backup))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not index.exists()
+    again = run("backup", *where, str(tmp_path / "again"))
+    assert (again.returncode, again.stderr) == (0, "")
+    check_file(tmp_path / "again")
