@@ -42,6 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.engine = engine
             app.state.autocommit_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
             app.state.sessions = session_factory(engine)
+            app.state.download_slots = asyncio.Semaphore(max(1, settings.database_pool_size // 2))
             app.state.listener = await stack.enter_async_context(Listener(url))
             app.state.announcer = await stack.enter_async_context(
                 ChangeAnnouncer(app.state.sessions)

@@ -4,12 +4,19 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
-from fastapi import Response
+import structlog
+from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Receive, Scope, Send
 
+from app.errors import Unavailable
 from app.exports.service import Export, Snapshot, begin_export
 from app.storage.sessions import Sessions
+
+_FULL = "as many downloads as may run at once are under way"
+_RETRY_SECONDS = 10
+
+log = structlog.get_logger()
 
 Stream = Callable[[AsyncSession, Export, Snapshot], AsyncGenerator[bytes, None]]
 """Writes what is sent: pieces, some of them empty."""
@@ -20,11 +27,14 @@ class Download(Response):
 
     The session lives exactly as long as the answer, whichever way that ends. What fails before the
     first byte gets an answer of its own; what fails later breaks the connection, so that half a
-    file never looks like a whole one.
+    file never looks like a whole one. Downloads leave connections to everybody else: only so many
+    run at once, and one whose client reads nothing is cut off.
     """
 
+    stalled_seconds = 60.0
+
     def __init__(
-        self, sessions: Sessions, export: Export, stream: Stream, *, media_type: str, filename: str
+        self, request: Request, export: Export, stream: Stream, *, media_type: str, filename: str
     ) -> None:
         super().__init__(
             media_type=media_type,
@@ -34,26 +44,44 @@ class Download(Response):
             },
         )
         del self.headers["content-length"]
-        self._sessions = sessions
+        self._sessions: Sessions = request.app.state.sessions
+        self._slots: asyncio.Semaphore = request.app.state.download_slots
         self._export = export
         self._stream = stream
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Open the session, send the file, close the session."""
-        async with self._sessions() as session:
-            snapshot = await begin_export(session, self._export)
-            self.headers["X-Pending-Prompts"] = str(snapshot.pending_prompts)
-            pieces = self._stream(session, self._export, snapshot)
-            async with aclosing(pieces), _watch_for_disconnect(receive) as is_disconnected:
-                first = await anext(pieces)
-                await send(self._start())
-                await send(_body(first, more=True))
+        """Open the session, send the file, close the session.
+
+        Raises:
+            Unavailable: too many downloads are under way.
+        """
+        if self._slots.locked():
+            raise Unavailable(_FULL, retry_after=_RETRY_SECONDS)
+        async with self._slots, self._sessions() as session:
+            await self._send_from(session, receive, send)
+
+    async def _send_from(self, session: AsyncSession, receive: Receive, send: Send) -> None:
+        snapshot = await begin_export(session, self._export)
+        self.headers["X-Pending-Prompts"] = str(snapshot.pending_prompts)
+        pieces = self._stream(session, self._export, snapshot)
+        async with aclosing(pieces), _watch_for_disconnect(receive) as is_disconnected:
+            first = await anext(pieces)
+            await send(self._start())
+            try:
+                await self._send(send, first, more=True)
                 async for piece in pieces:
                     if is_disconnected():
                         return
                     if piece:
-                        await send(_body(piece, more=True))
-                await send(_body(b"", more=False))
+                        await self._send(send, piece, more=True)
+                await self._send(send, b"", more=False)
+            except TimeoutError:
+                # Left unfinished, the answer breaks the connection.
+                log.warning("download cut off: nobody reads it", file=self._export.filename)
+
+    async def _send(self, send: Send, piece: bytes, *, more: bool) -> None:
+        async with asyncio.timeout(self.stalled_seconds):
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
 
     def _start(self) -> dict[str, object]:
         return {
@@ -61,10 +89,6 @@ class Download(Response):
             "status": self.status_code,
             "headers": self.raw_headers,
         }
-
-
-def _body(piece: bytes, *, more: bool) -> dict[str, object]:
-    return {"type": "http.response.body", "body": piece, "more_body": more}
 
 
 @asynccontextmanager

@@ -110,7 +110,7 @@ async def export_dataset(
     """
     export = await _export(session, principal, recipe, project, options)
     return Download(
-        request.app.state.sessions,
+        request,
         export,
         stream_export,
         media_type=export.media_type,
@@ -141,7 +141,7 @@ async def export_bundle(
     """
     export = await _export(session, principal, recipe, project, options)
     return Download(
-        request.app.state.sessions,
+        request,
         export,
         stream_bundle,
         media_type=_ZIP,

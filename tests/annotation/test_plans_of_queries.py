@@ -81,9 +81,14 @@ def crowded_url(postgres_url: str) -> Iterator[str]:
     server = raw_dsn(postgres_url)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} SET random_page_cost = 1.1").format(sql.Identifier(name))
+        )
     upgrade(url)
     with psycopg.connect(raw_dsn(url), autocommit=True) as connection:
         connection.execute(_A_CROWDED_PROJECT)
+        # The whole tables as the sample, and a disk without a head: the same plans every time.
+        connection.execute("SET default_statistics_target = 1000")
         connection.execute("VACUUM ANALYZE")
     yield url
     with psycopg.connect(server, autocommit=True) as connection:

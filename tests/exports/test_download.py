@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.exports.download import Download
 from tests.conftest import ADMIN_KEY
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -52,22 +53,13 @@ async def _fill(sessions: Sessions, *, first: int, last: int, words: int) -> Non
         await session.execute(text(_FILL), {"first": first, "last": last, "words": words})
 
 
-async def _read_all(app: FastAPI, file: str) -> int:
-    """Export through the application and throw the bytes away as they come; how many they were."""
-    received = 0
+async def _never() -> dict[str, object]:
+    await asyncio.Event().wait()
+    raise AssertionError
 
-    async def receive() -> dict[str, object]:
-        await asyncio.Event().wait()
-        raise AssertionError
 
-    async def send(message: dict[str, object]) -> None:
-        nonlocal received
-        assert message.get("status", 200) == 200
-        body = message.get("body", b"")
-        assert isinstance(body, bytes)
-        received += len(body)
-
-    scope = {
+def _scope(file: str) -> dict[str, object]:
+    return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
@@ -81,7 +73,20 @@ async def _read_all(app: FastAPI, file: str) -> int:
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 2),
     }
-    await app(scope, receive, send)  # type: ignore[arg-type]  # plain dicts are ASGI messages
+
+
+async def _read_all(app: FastAPI, file: str) -> int:
+    """Export through the application and throw the bytes away as they come; how many they were."""
+    received = 0
+
+    async def send(message: dict[str, object]) -> None:
+        nonlocal received
+        assert message.get("status", 200) == 200
+        body = message.get("body", b"")
+        assert isinstance(body, bytes)
+        received += len(body)
+
+    await app(_scope(file), _never, send)  # type: ignore[arg-type]  # plain dicts are ASGI messages
     return received
 
 
@@ -207,3 +212,22 @@ async def test_an_export_shows_one_state_of_the_database(app: FastAPI, sessions:
 
     assert len([json.loads(line) for line in content.splitlines()]) == 5000
     assert afterwards.content == b""
+
+
+async def test_a_client_that_reads_nothing_is_cut_off_and_gives_its_connection_back(
+    app: FastAPI, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _fill(sessions, first=1, last=3000, words=100)
+    monkeypatch.setattr(Download, "stalled_seconds", 0.2)
+    sent: list[object] = []
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+        if len(sent) == 4:
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(20):
+        await app(_scope("jsonl"), _never, send)  # type: ignore[arg-type]  # as above
+    assert len(sent) == 4
+    assert app.state.engine.pool.checkedout() == 0
+    assert not app.state.download_slots.locked()
