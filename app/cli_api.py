@@ -1,11 +1,13 @@
 """What the command `api` does: the HTTP API in a process of its own."""
 
 import asyncio
+import gc
 import math
 import signal
 import socket
 
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli_errors import CommandFailed
@@ -17,6 +19,10 @@ from app.server import Server
 from app.settings import Settings
 from app.storage.engine import create_engine
 from app.storage.migrate import pending_migration
+
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than clients and proxies commonly keep an idle connection (5 to 60 s): so they end it, and
+no request meets a connection that is being closed."""
 
 
 def serve_api(settings: Settings, *, supervised: bool, descriptor: int | None) -> None:
@@ -30,21 +36,29 @@ def serve_api(settings: Settings, *, supervised: bool, descriptor: int | None) -
         else socket.socket(fileno=descriptor)
     )
     application = create_app(settings)
-    config = uvicorn.Config(
-        application,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds / 2),
-    )
+    config = server_config(application, settings)
     shares_sockets = descriptor is not None and settings.api_processes > 1
     server = Server(config, application.state.stopping, shares_sockets=shares_sockets)
     # Uvicorn sends itself the signal it was stopped by, to die of it; stopping is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    # What stands now stays: no collection of garbage need look at it again.
+    gc.freeze()
     server.run(sockets=[listener])
     if not server.started:
         raise CommandFailed("The API did not start; the log above says why.")
+
+
+def server_config(application: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How Uvicorn serves the API."""
+    return uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds / 2),
+    )
 
 
 async def _ready_database(settings: Settings, url: str) -> None:

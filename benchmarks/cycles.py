@@ -3,8 +3,8 @@
     python -m benchmarks.cycles [--clients 32] [--seconds 5] [--rounds 5]
 
 Both sides work on one embedded Postgres, one project, in turn, several rounds in one run; the bare
-side runs the statements of a cycle on as many psycopg connections. Then: the latency of
-`GET /next-pairs` with a million pairs open over that with ten thousand.
+side asks the very statements of a cycle, without those for the keys, on as many connections. Then:
+the latency of `GET /next-pairs` with a million pairs open over that with ten thousand.
 """
 
 import argparse
@@ -16,20 +16,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
 import psycopg
 import uvloop
+from psycopg.rows import DictRow, dict_row
 
 from app.accounts.keys import hash_key
 from app.storage.embedded import EmbeddedPostgres
 from app.storage.engine import raw_dsn
 from app.storage.migrate import upgrade
+from benchmarks.cycle_statements import Asked, cycle_statements
 
 _FEW_PAIRS = 10_000
 _MANY_PAIRS = 1_000_000
@@ -56,56 +59,8 @@ SELECT made_prompts.project_id, made_prompts.id, min(made_responses.id), max(mad
 FROM made_prompts JOIN made_responses ON made_responses.prompt_id = made_prompts.id
 GROUP BY made_prompts.project_id, made_prompts.id, external_id
 """
+_LEARNT = ("pair_id", "prompt_id", "assignment_id")
 _SETTLE_STATISTICS = "VACUUM (ANALYZE) pairs, prompts, responses, assignments, labels, projects"
-
-_BARE_CLAIM = (
-    "SELECT * FROM projects WHERE name = 'default' FOR NO KEY UPDATE",
-    """SELECT (SELECT count(*) FROM assignments WHERE annotator_id = %(annotator)s
-            AND project_id = %(project)s AND status = 'held'),
-        EXISTS (SELECT FROM assignments WHERE project_id = %(project)s AND status = 'held'
-            AND expires_at < clock_timestamp()), pending, unplanned
-        FROM project_intake WHERE project_id = %(project)s""",
-    """SELECT * FROM pairs WHERE project_id = %(project)s AND arm = 'strategy' AND open
-        AND NOT EXISTS (SELECT FROM assignments own WHERE own.pair_id = pairs.id
-            AND own.annotator_id = %(annotator)s AND own.status IN ('held', 'answered'))
-        AND NOT EXISTS (SELECT FROM labels WHERE labels.pair_id = pairs.id
-            AND labels.annotator = %(name)s AND labels.status <> 'withdrawn')
-        ORDER BY position, id LIMIT 1 FOR UPDATE SKIP LOCKED""",
-    """WITH held AS (UPDATE pairs SET held = held + 1, handed_out = true WHERE id = %(pair)s)
-        INSERT INTO assignments (project_id, pair_id, annotator_id, swapped, status,
-            lease_seconds, expires_at, reserved)
-        VALUES (%(project)s, %(pair)s, %(annotator)s, random() < 0.5, 'held', 1800,
-            clock_timestamp() + make_interval(secs => 1800), 1)
-        ON CONFLICT (pair_id, annotator_id) DO UPDATE SET status = 'held' RETURNING id""",
-    """WITH entry AS (INSERT INTO ledger_entries (project_id, kind, assignment_id, spent, reserved)
-            VALUES (%(project)s, 'reserve', %(assignment)s, 0, 1))
-        UPDATE projects SET reserved = reserved + 1, strategy_assigned = strategy_assigned + 1
-        WHERE id = %(project)s""",
-    """SELECT * FROM assignments JOIN pairs ON pairs.id = assignments.pair_id
-        JOIN prompts ON prompts.id = pairs.prompt_id
-        JOIN responses first ON first.id = pairs.first_response_id
-        JOIN responses second ON second.id = pairs.second_response_id
-        WHERE assignments.annotator_id = %(annotator)s AND assignments.project_id = %(project)s
-            AND assignments.status = 'held' ORDER BY assignments.id LIMIT 1""",
-)
-_BARE_LABEL = (
-    "SELECT id, project_id FROM assignments WHERE id = %(assignment)s",
-    "SELECT * FROM projects WHERE id = %(project)s FOR NO KEY UPDATE",
-    """SELECT * FROM assignments JOIN pairs ON pairs.id = assignments.pair_id
-        LEFT JOIN labels ON labels.pair_id = pairs.id AND labels.annotator = %(name)s
-            AND labels.status <> 'withdrawn'
-        WHERE assignments.id = %(assignment)s""",
-    """INSERT INTO labels (project_id, prompt_id, pair_id, assignment_id, annotator, choice,
-            status, cost)
-        SELECT project_id, prompt_id, id, %(assignment)s, %(name)s, 'tie', 'counted', 1
-        FROM pairs WHERE id = %(pair)s RETURNING id""",
-    "UPDATE assignments SET status = 'answered' WHERE id = %(assignment)s",
-    "UPDATE pairs SET held = held - 1, counted = counted + 1 WHERE id = %(pair)s",
-    """WITH entry AS (INSERT INTO ledger_entries (project_id, kind, assignment_id, spent, reserved)
-            VALUES (%(project)s, 'settle', %(assignment)s, 1, -1))
-        UPDATE projects SET spent = spent + 1, reserved = reserved - 1,
-            counted_labels = counted_labels + 1 WHERE id = %(project)s""",
-)
 
 
 @dataclass(frozen=True)
@@ -142,13 +97,19 @@ async def measure(cycles: list[Cycle], seconds: float) -> Measured:
 
 async def measure_bare(url: str, clients: int, seconds: float) -> Measured:
     """The statements of a cycle, on as many connections."""
+    claim, label = await cycle_statements(url)
     connections = [
-        await psycopg.AsyncConnection.connect(raw_dsn(url), prepare_threshold=0)
+        await psycopg.AsyncConnection.connect(
+            raw_dsn(url), prepare_threshold=0, row_factory=dict_row
+        )
         for _ in range(clients)
     ]
     try:
         return await measure(
-            [_bare_cycle(connection, number) for number, connection in enumerate(connections)],
+            [
+                _bare_cycle(connection, number, claim, label)
+                for number, connection in enumerate(connections)
+            ],
             seconds,
         )
     finally:
@@ -156,36 +117,33 @@ async def measure_bare(url: str, clients: int, seconds: float) -> Measured:
             await connection.close()
 
 
-def _bare_cycle(connection: psycopg.AsyncConnection[tuple[object, ...]], number: int) -> Cycle:
-    known: dict[str, object] = {"name": f"annotator-{number}"}
+def _bare_cycle(
+    connection: psycopg.AsyncConnection[DictRow],
+    number: int,
+    claim: Sequence[Asked],
+    label: Sequence[Asked],
+) -> Cycle:
+    known: dict[str, Any] = {"annotator": f"annotator-{number}"}
 
-    async def look_up() -> None:
-        row = await (
-            await connection.execute(
-                "SELECT annotators.id, projects.id FROM annotators, projects"
-                " WHERE annotators.name = %(name)s AND projects.name = 'default'",
-                known,
-            )
-        ).fetchone()
-        assert row is not None
-        known["annotator"], known["project"] = row
+    async def ask(statements: Sequence[Asked]) -> None:
+        """As the service does, but nothing of the answers is looked at that is not needed next."""
+        for each in statements:
+            cursor = await connection.execute(each.statement.encode(), each.about(known))
+            row = await cursor.fetchone() or {}
+            known.update({name: row[name] for name in _LEARNT if row.get(name) is not None})
+        await connection.commit()
 
     async def cycle() -> list[float]:
-        if "project" not in known:
-            await look_up()
+        if "annotator_id" not in known:
+            cursor = await connection.execute(
+                "SELECT id FROM annotators WHERE name = %(annotator)s", known
+            )
+            known["annotator_id"] = (await cursor.fetchone() or {})["id"]
             await connection.commit()
         started = time.perf_counter()
-        for place, statement in enumerate(_BARE_CLAIM):
-            cursor = await connection.execute(statement, known)
-            row = await cursor.fetchone() if cursor.description else None
-            if place in (2, 3):
-                assert row is not None
-                known["pair" if place == 2 else "assignment"] = row[0]
-        await connection.commit()
+        await ask(claim)
         claimed = time.perf_counter()
-        for statement in _BARE_LABEL:
-            await connection.execute(statement, known)
-        await connection.commit()
+        await ask(label)
         return [claimed - started, time.perf_counter() - claimed]
 
     return cycle
@@ -301,6 +259,8 @@ def prepare(url: str, clients: int) -> None:
                 " VALUES (%s, 'annotator', %s, true, true)",
                 (f"annotator-{number}", hash_key(_KEY.format(number))),
             )
+        # All pairs are of one arm: the other would be asked for in vain.
+        connection.execute("UPDATE projects SET exploration = 0")
         connection.execute(_ADD_PAIRS, {"first": 1, "last": _FEW_PAIRS * 4})
         connection.execute(_SETTLE_STATISTICS)
 

@@ -46,6 +46,10 @@ def postgres_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="ab-tests-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         with EmbeddedPostgres(Path(folder) / "data") as server:
+            # What these tests write need not outlive the machine; those that kill servers of
+            # their own leave this on.
+            _run_sql(server.url, sql.SQL("ALTER SYSTEM SET fsync = off"))
+            _run_sql(server.url, sql.SQL("SELECT pg_reload_conf()"))
             yield server.url
 
 

@@ -1,7 +1,8 @@
 """The budget's ledger: what a pair costs, whether it fits, and every change as an entry.
 
-A project's ``spent`` and ``reserved`` are the sums over its entries; both change together here,
-and nowhere else, while the project's row is locked.
+A project's ``spent`` and ``reserved`` are the sums over its entries; both change together, in one
+statement, while the project's row is locked: here, and for speed in the statements of the claim
+(``claim.py``) and of the labels (``settle_queries.py``).
 """
 
 from collections.abc import Sequence
@@ -127,6 +128,11 @@ async def record(session: AsyncSession, project: Project, changes: Sequence[Chan
         },
     )
     spent, reserved = row.one()
+    note(project, spent=spent, reserved=reserved)
+
+
+def note(project: Project, *, spent: Decimal, reserved: Decimal) -> None:
+    """Let the session's project know what a statement has made of its counters."""
     set_committed_value(project, "spent", spent)
     set_committed_value(project, "reserved", reserved)
 

@@ -1,23 +1,34 @@
-"""All SQL of the annotation room, the claim's own apart (``claim.py``)."""
+"""The SQL of the annotation room; the claim's own is with it, the answers' in a file of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, and_, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from app.accounts.service import Principal
-from app.storage.tables import Assignment, Label, Pair, Project, Prompt, Response
+from app.storage.tables import Assignment, Label, Pair, Project
 
 
 @dataclass(frozen=True, slots=True)
 class HeldPair:
     """A held assignment with all that its annotator is shown."""
 
-    assignment: Assignment
-    pair: Pair
+    assignment_id: int
+    swapped: bool
+    expires_at: datetime
+    reserved: Decimal
+    pair_id: int
+    prompt_id: int
+    first_response_id: int
+    second_response_id: int
+    similarity: float | None
+    arm: str
+    strategy: str
+    propensity: float | None
     content: Any
     first_text: str
     second_text: str
@@ -34,15 +45,6 @@ class Outlook:
 
 
 @dataclass(frozen=True, slots=True)
-class AnsweredAssignment:
-    """An assignment, its pair, and the label that answers it, if one does."""
-
-    assignment: Assignment
-    pair: Pair
-    label: Label | None
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
     """Where an annotator and a project stand before a claim."""
 
@@ -53,33 +55,28 @@ class Standing:
     is_active: bool
 
 
-# Served by ix_assignments_held and ix_assignments_lease. The time comes from a subquery, which is
-# asked once: then the index can search for it, and not only filter by it. The annotator's row is
-# locked, so that whoever is deactivated from here on loses what this claim hands out, too.
-_STANDING = text(
-    """
+STANDING: Final = """
     SELECT
         (
             SELECT count(*) FROM assignments
             WHERE annotator_id = :annotator_id AND project_id = :project_id AND status = 'held'
-        ),
+        ) AS held,
         EXISTS (
             SELECT FROM assignments
             WHERE project_id = :project_id AND status = 'held'
                 AND expires_at < (SELECT clock_timestamp())
-        ),
+        ) AS is_any_expired,
         pending, unplanned, annotators.active
     FROM project_intake, annotators
     WHERE project_id = :project_id AND annotators.id = :annotator_id
     FOR KEY SHARE OF annotators
-    """
-)
+"""
+"""What an annotator holds, whether any lease is over, and what is still to arrive.
 
-
-async def standing(session: AsyncSession, project_id: int, annotator_id: int) -> Standing:
-    """What an annotator holds, whether any lease is over, and what is still to arrive."""
-    parameters = {"project_id": project_id, "annotator_id": annotator_id}
-    return Standing(*(await session.execute(_STANDING, parameters)).one())
+Served by ix_assignments_held and ix_assignments_lease. The time comes from a subquery, which is
+asked once: then the index can search for it, and not only filter by it. The annotator's row is
+locked, so that whoever is deactivated from here on loses what this claim hands out, too.
+"""
 
 
 def _expired(project_id: int) -> ColumnElement[bool]:
@@ -123,29 +120,37 @@ async def oldest_surplus_label(session: AsyncSession, pair_id: int) -> Label | N
     )
 
 
-_FIRST, _SECOND = aliased(Response), aliased(Response)
-# Served by ix_assignments_held; built once, for the claim.
-_HELD_PAIRS = (
-    select(Assignment, Pair, Prompt.content, _FIRST.text, _SECOND.text)
-    .join(Pair, Pair.id == Assignment.pair_id)
-    .join(Prompt, Prompt.id == Pair.prompt_id)
-    .join(_FIRST, _FIRST.id == Pair.first_response_id)
-    .join(_SECOND, _SECOND.id == Pair.second_response_id)
-    .where(
-        Assignment.annotator_id == bindparam("annotator_id"),
-        Assignment.project_id == bindparam("project_id"),
-        Assignment.status == "held",
-    )
-    .order_by(Assignment.id)
-    .limit(bindparam("limit"))
-    .execution_options(populate_existing=True)
+HELD_PAIR: Final = """
+    assignments.id AS assignment_id, swapped, expires_at, assignments.reserved,
+    pairs.id AS pair_id, pairs.prompt_id,
+    first_response_id, second_response_id, similarity, arm, strategy, propensity, content,
+    first.text, second.text
+    FROM assignments
+    JOIN pairs ON pairs.id = assignments.pair_id
+    JOIN prompts ON prompts.id = pairs.prompt_id
+    JOIN responses AS first ON first.id = first_response_id
+    JOIN responses AS second ON second.id = second_response_id
+"""
+"""The fields of a ``HeldPair``, and where they are from."""
+
+_HELD_PAIRS = text(
+    f"""
+    SELECT {HELD_PAIR}
+    WHERE annotator_id = :annotator_id AND assignments.project_id = :project_id
+        AND assignments.status = 'held'
+    ORDER BY assignments.id
+    LIMIT :limit
+    """
 )
 
 
 async def held_pairs(
     session: AsyncSession, project_id: int, annotator_id: int, *, limit: int
 ) -> list[HeldPair]:
-    """What an annotator holds, in the order in which it was first handed out."""
+    """What an annotator holds, in the order in which it was first handed out.
+
+    Served by ``ix_assignments_held``.
+    """
     parameters = {"project_id": project_id, "annotator_id": annotator_id, "limit": limit}
     return [HeldPair(*row) for row in await session.execute(_HELD_PAIRS, parameters)]
 
@@ -155,16 +160,19 @@ NOT_TAKEN_BY_ANNOTATOR: Final = """
         SELECT FROM assignments AS own
         WHERE own.pair_id = pairs.id AND own.annotator_id = :annotator_id
             AND own.status IN ('held', 'answered')
+        OFFSET 0
     )
     AND NOT EXISTS (
         SELECT FROM labels AS judged
         WHERE judged.pair_id = pairs.id AND judged.annotator = :annotator
             AND judged.status <> 'withdrawn'
+        OFFSET 0
     )
 """
 """Pairs that the annotator neither holds nor has judged, here or elsewhere.
 
-Served by the unique indexes on pair and annotator of assignments and of live labels.
+Served by the unique indexes on pair and annotator of assignments and of live labels. ``OFFSET 0``
+has Postgres look into them pair by pair: joined, whole indexes might be read for it.
 """
 
 # The order is the indexes': with EXISTS, Postgres may prefer to read a whole table for the one row.
@@ -211,121 +219,6 @@ async def outlook(session: AsyncSession, project: Project, principal: Principal)
 async def find_assignment(session: AsyncSession, assignment_id: int) -> Assignment | None:
     """An assignment, whoever's it is."""
     return await session.get(Assignment, assignment_id, populate_existing=True)
-
-
-_OWN_PROJECTS = select(Assignment.id, Assignment.project_id).where(
-    Assignment.id.in_(bindparam("assignment_ids", expanding=True)),
-    Assignment.annotator_id == bindparam("annotator_id"),
-)
-# Served by the primary keys and uq_labels_live; built once, for the labels.
-_ANSWERED = (
-    select(Assignment, Pair, Label)
-    .join(Pair, Pair.id == Assignment.pair_id)
-    .outerjoin(
-        Label,
-        and_(
-            Label.pair_id == Assignment.pair_id,
-            Label.annotator == bindparam("annotator"),
-            Label.status != "withdrawn",
-        ),
-    )
-    .where(Assignment.id.in_(bindparam("assignment_ids", expanding=True)))
-    .execution_options(populate_existing=True)
-)
-
-
-async def find_own_projects(
-    session: AsyncSession, assignment_ids: Sequence[int], annotator_id: int
-) -> dict[int, int]:
-    """The projects of an annotator's assignments; those of others are left out."""
-    parameters = {"assignment_ids": assignment_ids, "annotator_id": annotator_id}
-    return dict((await session.execute(_OWN_PROJECTS, parameters)).all())
-
-
-async def answered_assignments(
-    session: AsyncSession, assignment_ids: Sequence[int], annotator: str
-) -> dict[int, AnsweredAssignment]:
-    """An annotator's assignments, their pairs and its live labels, under the project's lock."""
-    parameters = {"assignment_ids": assignment_ids, "annotator": annotator}
-    rows = await session.execute(_ANSWERED, parameters)
-    return {row[0].id: AnsweredAssignment(*row) for row in rows}
-
-
-# Each answer is another pair's: a pair has one assignment an annotator.
-_WRITE_ANSWERS = text(
-    """
-    WITH answer AS (
-        SELECT * FROM unnest(
-            CAST(:prompt_id AS bigint[]), CAST(:pair_id AS bigint[]),
-            CAST(:assignment_id AS bigint[]), CAST(:annotator AS text[]),
-            CAST(:choice AS text[]), CAST(:preferred_response_id AS bigint[]),
-            CAST(:rejected_response_id AS bigint[]), CAST(:strength AS smallint[]),
-            CAST(:seconds AS float8[]), CAST(:rationale AS text[]), CAST(:edited AS text[]),
-            CAST(:status AS text[]), CAST(:cost AS numeric[])
-        ) WITH ORDINALITY AS answer (
-            prompt_id, pair_id, assignment_id, annotator, choice, preferred_response_id,
-            rejected_response_id, strength, seconds, rationale, edited, status, cost, place
-        )
-    ), judged AS (
-        UPDATE pairs
-        SET held = pairs.held - (assignments.status = 'held')::int,
-            counted = pairs.counted + (answer.status = 'counted')::int,
-            skips = pairs.skips + (answer.status = 'skipped')::int
-        FROM answer JOIN assignments ON assignments.id = answer.assignment_id
-        WHERE pairs.id = answer.pair_id
-    ), settled AS (
-        UPDATE assignments SET status = 'answered'
-        FROM answer WHERE assignments.id = answer.assignment_id
-    ), totals AS (
-        UPDATE projects
-        SET counted_labels = counted_labels + counted, surplus_labels = surplus_labels + surplus
-        FROM (
-            SELECT count(*) FILTER (WHERE status = 'counted') AS counted,
-                count(*) FILTER (WHERE status = 'surplus') AS surplus
-            FROM answer
-        ) AS new
-        WHERE projects.id = :project_id
-    )
-    INSERT INTO labels (
-        project_id, prompt_id, pair_id, assignment_id, annotator, choice, preferred_response_id,
-        rejected_response_id, strength, seconds, rationale, edited, status, cost
-    )
-    SELECT
-        :project_id, prompt_id, pair_id, assignment_id, annotator, choice, preferred_response_id,
-        rejected_response_id, strength, seconds, rationale, edited, status, cost
-    FROM answer
-    ORDER BY place
-    RETURNING id, assignment_id
-    """
-)
-_ANSWER_COLUMNS = (
-    "prompt_id",
-    "pair_id",
-    "assignment_id",
-    "annotator",
-    "choice",
-    "preferred_response_id",
-    "rejected_response_id",
-    "strength",
-    "seconds",
-    "rationale",
-    "edited",
-    "status",
-    "cost",
-)
-
-
-async def write_answers(session: AsyncSession, project_id: int, answers: Sequence[Label]) -> None:
-    """Write the labels of held or lapsed assignments, and all that follows but the ledger.
-
-    One statement; the labels get their numbers.
-    """
-    columns = {name: [getattr(label, name) for label in answers] for name in _ANSWER_COLUMNS}
-    rows = await session.execute(_WRITE_ANSWERS, {"project_id": project_id, **columns})
-    numbers = {assignment_id: label_id for label_id, assignment_id in rows}
-    for label in answers:
-        assert label.assignment_id is not None
-        label.id = numbers[label.assignment_id]
 
 
 async def find_label(session: AsyncSession, label_id: int) -> Label | None:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts.dependencies import AnyKey
+from app.accounts.dependencies import AdminKey, AnyKey
 from app.accounts.service import require_admin
-from app.annotation import service, views
+from app.annotation import change, service, views
 from app.annotation.announce import ChangeAnnouncer
 from app.annotation.claim import Claim, ClaimRequest, Status, claim_pairs
 from app.annotation.elsewhere import take_labels_made_elsewhere
@@ -28,6 +28,8 @@ from app.paging import PageQuery
 from app.problems import problems
 from app.projects.dependencies import ProjectQuery
 from app.projects.ledger_view import ledger_view
+from app.projects.schemas import ProjectChange, ProjectView
+from app.projects.views import project_view
 from app.settings import (
     DEFAULT_PROJECT,
     MAX_LEASE_SECONDS,
@@ -94,6 +96,19 @@ async def _claim_or_wait(request: Request, wanted: ClaimRequest, *, wait_seconds
 def _note_change(request: Request, project: Project) -> None:
     announcer: ChangeAnnouncer = request.app.state.announcer
     announcer.note(project.id)
+
+
+@router.patch(
+    "/projects/{name}",
+    summary="Change a project's settings",
+    responses=problems(401, 403, 404, 409, 413, 415, 422),
+    tags=["projects"],
+)
+async def change_project(
+    name: str, sent: ProjectChange, session: Session, _: AdminKey
+) -> ProjectView:
+    """Change what is sent; what is left out stays, and so do held assignments."""
+    return project_view(await change.change_project(session, name, sent))
 
 
 @router.delete(

@@ -1,17 +1,16 @@
 """Take labels: record them, settle the ledger and close the pairs, in one transaction."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
-from app.annotation import ledger, queries
-from app.annotation.ledger import Change
-from app.annotation.queries import AnsweredAssignment
+from app.annotation import ledger, queries, settle_queries
 from app.annotation.release import has_room, lapse_expired, promote_surplus, release
 from app.annotation.schemas import NewLabel
+from app.annotation.settle_queries import AnsweredAssignment
 from app.errors import FieldError, InvalidInput, LabelDiffers, UnknownAssignment
 from app.projects import service as projects
 from app.storage.ids import Kind, decode
@@ -41,15 +40,15 @@ async def settle_labels(
         LabelDiffers: one has a different answer already.
     """
     numbers = [decode(Kind.ASSIGNMENT, new.assignment_id) or 0 for new in new_labels]
-    project = await _lock_their_project(session, principal, numbers)
-    answered = await queries.answered_assignments(session, numbers, principal.name)
+    locked = await settle_queries.lock_their_projects(session, numbers, principal.id)
+    answered = await settle_queries.answered_assignments(session, numbers, principal)
     _check_all_are_there(numbers, answered)
+    project = _only(locked)
     if any(found.assignment.status != "held" for found in answered.values()):
         # A late label may find room that others are only seen to have left when they lapse.
         await lapse_expired(session, project, but=numbers)
     labels: list[Label] = []
-    created: list[Label] = []
-    changes: list[Change] = []
+    created: dict[Label, Decimal] = {}
     promised = Decimal(0)
     live = {number: found.label for number, found in answered.items()}
     for position, (number, new) in enumerate(zip(numbers, new_labels, strict=True)):
@@ -58,10 +57,7 @@ async def settle_labels(
             label = live[number] = _answer(project, principal, answered[number], new, promised)
             reserved = _reserved(answered[number].assignment)
             promised += label.cost - reserved
-            created.append(label)
-            changes.append(
-                Change("settle", spent=label.cost, reserved=-reserved, assignment_id=number)
-            )
+            created[label] = reserved
         elif label.assignment_id is None and _says_the_same(label, answered[number], new):
             # The annotator has judged the pair elsewhere meanwhile, and the same way.
             if answered[number].assignment.status == "held":
@@ -72,35 +68,21 @@ async def settle_labels(
             )
         labels.append(label)
     if created:
-        await queries.write_answers(session, project.id, created)
-        await ledger.record(
-            session,
-            project,
-            [
-                replace(change, label_id=label.id)
-                for change, label in zip(changes, created, strict=True)
-            ],
-        )
+        spent, reserved = await settle_queries.write_answers(session, project.id, created)
+        ledger.note(project, spent=spent, reserved=reserved)
         await _fill_what_was_skipped(session, project, created)
     return Settlement(project, labels, len(created))
 
 
-async def _lock_their_project(
-    session: AsyncSession, principal: Principal, numbers: Sequence[int]
-) -> Project:
-    owned = await queries.find_own_projects(session, numbers, principal.id)
-    for position, number in enumerate(numbers):
-        if number not in owned:
-            raise UnknownAssignment(f"labels.{position}: no assignment of yours has that id")
-    project_ids = set(owned.values())
-    if len(project_ids) > 1:
+def _only(locked: Sequence[Project]) -> Project:
+    if len(locked) > 1:
         error = FieldError(("body", "labels"), "the assignments are of several projects")
         raise InvalidInput(error.msg, errors=(error,))
-    return await projects.lock_project(session, project_ids.pop())
+    return locked[0]
 
 
 async def _fill_what_was_skipped(
-    session: AsyncSession, project: Project, created: Sequence[Label]
+    session: AsyncSession, project: Project, created: Iterable[Label]
 ) -> None:
     """A skipped pair has room again: a late label that waits for it takes it."""
     skipped = [label.pair_id for label in created if label.status == "skipped"]
@@ -119,7 +101,6 @@ def _reserved(assignment: Assignment) -> Decimal:
 def _check_all_are_there(numbers: Sequence[int], found: Collection[int]) -> None:
     for position, number in enumerate(numbers):
         if number not in found:
-            # Its prompt was erased while this request waited for the project's lock.
             raise UnknownAssignment(f"labels.{position}: no assignment of yours has that id")
 
 

@@ -28,25 +28,24 @@ def next_pairs(claim: Claim, *, is_admin: bool) -> NextPairs:
 
 
 def _handed_pair(held: HeldPair, *, is_admin: bool) -> HandedPair:
-    pair, assignment = held.pair, held.assignment
-    first = _shown(pair.first_response_id, held.first_text)
-    second = _shown(pair.second_response_id, held.second_text)
-    left, right = (second, first) if assignment.swapped else (first, second)
+    first = _shown(held.first_response_id, held.first_text)
+    second = _shown(held.second_response_id, held.second_text)
+    left, right = (second, first) if held.swapped else (first, second)
     provenance: dict[str, Any] = {
-        "similarity": pair.similarity,
-        "arm": pair.arm,
-        "strategy": pair.strategy,
-        "propensity": pair.propensity,
+        "similarity": held.similarity,
+        "arm": held.arm,
+        "strategy": held.strategy,
+        "propensity": held.propensity,
     }
     return HandedPair(
-        assignment_id=encode(Kind.ASSIGNMENT, assignment.id),
-        pair_id=encode(Kind.PAIR, pair.id),
-        prompt_id=encode(Kind.PROMPT, pair.prompt_id),
+        assignment_id=encode(Kind.ASSIGNMENT, held.assignment_id),
+        pair_id=encode(Kind.PAIR, held.pair_id),
+        prompt_id=encode(Kind.PROMPT, held.prompt_id),
         prompt=held.content,
         left=left,
         right=right,
-        expected_cost=number(assignment.reserved),
-        expires_at=assignment.expires_at,
+        expected_cost=number(held.reserved),
+        expires_at=held.expires_at,
         **(provenance if is_admin else {}),
     )
 

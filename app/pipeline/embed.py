@@ -23,6 +23,7 @@ from app.pipeline import embed_queries as queries
 from app.pipeline.embed_queries import PendingPrompt, Vector
 from app.settings import MAX_RESPONSES, Settings
 from app.storage.engine import create_engine, session_factory
+from app.storage.ids import Kind, encode
 from app.storage.notifications import Channel, Listener, Subscription, notify
 from app.storage.sessions import Sessions
 
@@ -206,7 +207,10 @@ class Embedder:
             except Exception:
                 await self._probe()
                 self.set_aside.add(prompt.id)
-                log.exception("a prompt cannot be embedded; it stays pending", prompt=prompt.id)
+                log.exception(
+                    "a prompt cannot be embedded; it stays pending",
+                    prompt=encode(Kind.PROMPT, prompt.id),
+                )
         return done
 
     async def _probe(self) -> None:

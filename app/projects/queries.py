@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.storage.tables import Assignment, Pair, Project, ProjectIntake
+from app.storage.tables import Assignment, Pair, Project, ProjectIntake, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,5 +146,12 @@ async def set_labels_wanted(session: AsyncSession, project: Project) -> None:
 
 
 async def delete_project(session: AsyncSession, project_id: int) -> None:
-    """Erase a project and everything of it."""
+    """Erase a project and everything of it.
+
+    Its prompts go first, by number: whoever has locked some of them (an embedder, say) wants the
+    project's other rows after them.
+    """
+    prompts = select(Prompt.id).where(Prompt.project_id == project_id)
+    await session.execute(prompts.order_by(Prompt.id).with_for_update())
+    await session.execute(delete(Prompt).where(Prompt.project_id == project_id))
     await session.execute(delete(Project).where(Project.id == project_id))

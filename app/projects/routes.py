@@ -1,4 +1,7 @@
-"""The projects over HTTP; all of it is the admins'."""
+"""The projects over HTTP; all of it is the admins'.
+
+Changing one is with the annotation: it is weighed against what annotators hold.
+"""
 
 from typing import Annotated
 
@@ -9,17 +12,8 @@ from app.json_route import JsonRoute
 from app.paging import PageQuery
 from app.problems import problems
 from app.projects import service
-from app.projects.ledger_view import counts_view, ledger_view
-from app.projects.queries import ProjectRow
-from app.projects.schemas import (
-    Budget,
-    Cost,
-    NewProject,
-    Overlap,
-    ProjectChange,
-    ProjectList,
-    ProjectView,
-)
+from app.projects.schemas import NewProject, ProjectList, ProjectView
+from app.projects.views import project_view
 from app.storage.sessions import Session
 
 router = APIRouter(prefix="/projects", route_class=JsonRoute, tags=["projects"])
@@ -30,7 +24,7 @@ router = APIRouter(prefix="/projects", route_class=JsonRoute, tags=["projects"])
 )
 async def create_project(new: NewProject, session: Session, _: AdminKey) -> ProjectView:
     """Make a project; what is left out has its default."""
-    return _view(await service.create_project(session, new))
+    return project_view(await service.create_project(session, new))
 
 
 @router.get("", summary="List projects", responses=problems(401, 403, 422))
@@ -38,7 +32,7 @@ async def list_projects(session: Session, page: PageQuery, _: AdminKey) -> Proje
     """Projects, oldest first."""
     rows = await service.list_projects(session, after_id=page.after_id, limit=page.limit)
     return ProjectList(
-        projects=[_view(row) for row in rows],
+        projects=[project_view(row) for row in rows],
         next_cursor=page.next_cursor([row.project.id for row in rows]),
     )
 
@@ -46,19 +40,7 @@ async def list_projects(session: Session, page: PageQuery, _: AdminKey) -> Proje
 @router.get("/{name}", summary="Look at a project", responses=problems(401, 403, 404, 422))
 async def get_project(name: str, session: Session, _: AdminKey) -> ProjectView:
     """A project, its ledger and its counts."""
-    return _view(await service.get_project(session, name))
-
-
-@router.patch(
-    "/{name}",
-    summary="Change a project's settings",
-    responses=problems(401, 403, 404, 409, 413, 415, 422),
-)
-async def change_project(
-    name: str, change: ProjectChange, session: Session, _: AdminKey
-) -> ProjectView:
-    """Change what is sent; what is left out stays, and so do held assignments."""
-    return _view(await service.change_project(session, name, change))
+    return project_view(await service.get_project(session, name))
 
 
 @router.delete(
@@ -76,26 +58,3 @@ async def delete_project(
     """Erase a project: its prompts, embeddings, labels and ledger."""
     await service.delete_project(session, name, confirm=confirm)
     return Response(status_code=204)
-
-
-def _view(row: ProjectRow) -> ProjectView:
-    project = row.project
-    ledger = ledger_view(project, row.lapsed_reserved)
-    return ProjectView(
-        name=project.name,
-        guidelines=project.guidelines,
-        strategy=project.strategy,
-        budget=Budget(unit=ledger.unit, limit=ledger.limit),
-        labels_per_pair=project.labels_per_pair,
-        overlap=Overlap(share=project.overlap_share, labels=project.overlap_labels),
-        pairs_per_prompt=project.pairs_per_prompt,
-        exploration=project.exploration,
-        lease_seconds=project.lease_seconds,
-        cost=Cost(
-            seconds_base=project.cost_seconds_base,
-            words_per_minute=project.cost_words_per_minute,
-            hourly_rate=project.cost_hourly_rate,
-        ),
-        ledger=ledger,
-        counts=counts_view(row),
-    )

@@ -97,15 +97,17 @@ async def list_projects(session: AsyncSession, *, after_id: int, limit: int) -> 
     return await queries.list_projects(session, after_id=after_id, limit=limit)
 
 
-async def change_project(session: AsyncSession, name: str, change: ProjectChange) -> ProjectRow:
+async def change_project(
+    session: AsyncSession, project: Project, change: ProjectChange
+) -> ProjectRow:
     """Change what is set in ``change``; the rest stays, held assignments too.
 
+    ``project`` is locked, and nobody holds a part of it whose lease is over.
+
     Raises:
-        UnknownProject: no project has that name.
         BudgetBelowSpent, UnitInUse, TooFewLabelsPerPair: what is stored forbids it.
         InvalidInput: an unknown strategy, or a budget in money without an hourly rate.
     """
-    project = await lock_project(session, (await find_project(session, name)).id)
     columns = _columns(change, only_set=True)
     _check({**_current(project), **columns})
     _check_budget(project, columns)

@@ -15,6 +15,17 @@ from app.storage.tables import (
 )
 
 
+async def wait_for_prompt(session: AsyncSession, prompt_id: int) -> None:
+    """Wait until nobody holds the prompt's row: an embedder does, for as long as a batch takes.
+
+    The lock is given up again, because the project's comes first. Nobody can wait for this one
+    while the project, and all its claims, wait for the embedder.
+    """
+    async with session.begin_nested() as waiting:
+        await session.execute(select(Prompt.id).where(Prompt.id == prompt_id).with_for_update())
+        await waiting.rollback()
+
+
 async def lock_prompt(session: AsyncSession, prompt_id: int) -> Prompt | None:
     """The prompt's row, locked for deletion."""
     return await session.scalar(

@@ -12,8 +12,6 @@ from app.prompts.intake_queries import lock_prompts
 from app.prompts.queries import among
 from app.storage.tables import Label, Project
 
-_NO_PREFERENCE = ("both_bad", "skip")
-
 
 class _Label(Protocol):
     @property
@@ -31,11 +29,11 @@ class _Label(Protocol):
 
 
 class LiveLabel(NamedTuple):
-    """A label that stands; ``is_judged``: it is a preference or a tie."""
+    """A label that stands."""
 
     id: int
     preferred_response_id: int | None
-    is_judged: bool
+    choice: str
 
 
 async def find_or_add_pairs(
@@ -45,10 +43,25 @@ async def find_or_add_pairs(
 ) -> dict[tuple[int, int], int]:
     """The pairs' numbers by their responses; ``pairs`` are prompt, first and second response.
 
-    Served by the unique index on the three.
+    They are held: the planner cannot take one out before it has its labels. Served by the unique
+    index on the three.
     """
-    prompt_ids, first_ids, second_ids = (list(each) for each in zip(*sorted(pairs), strict=True))
-    parameters = {"prompts": prompt_ids, "firsts": first_ids, "seconds": second_ids}
+    numbers: dict[tuple[int, int], int] = {}
+    missing = sorted(pairs)
+    while missing:
+        prompt_ids, first_ids, second_ids = (list(each) for each in zip(*missing, strict=True))
+        parameters = {"prompts": prompt_ids, "firsts": first_ids, "seconds": second_ids}
+        await _add_pairs(session, project_id, parameters)
+        found = await session.execute(text(_HOLD_PAIRS), parameters)
+        numbers |= {(first, second): pair_id for pair_id, first, second in found}
+        # The planner may have taken out one that was there when the others were added.
+        missing = [pair for pair in missing if pair[1:] not in numbers]
+    return numbers
+
+
+async def _add_pairs(
+    session: AsyncSession, project_id: int, parameters: Mapping[str, list[int]]
+) -> None:
     added = await session.scalars(text(_ADD_PAIRS), {**parameters, "project_id": project_id})
     planned = Counter(added)
     if planned:
@@ -61,8 +74,6 @@ async def find_or_add_pairs(
             ),
             {"ids": list(planned), "counts": list(planned.values())},
         )
-    found = await session.execute(text(_FIND_PAIRS), parameters)
-    return {(first, second): pair_id for pair_id, first, second in found}
 
 
 # A pair that is known from elsewhere alone is in no plan: it wants no labels, and so is never open.
@@ -80,13 +91,14 @@ ON CONFLICT DO NOTHING
 RETURNING prompt_id
 """
 
-_FIND_PAIRS = """
+_HOLD_PAIRS = """
 SELECT pairs.id, pairs.first_response_id, pairs.second_response_id
 FROM unnest(
     CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[])
 ) AS sent (prompt_id, first_id, second_id)
 JOIN pairs ON pairs.prompt_id = sent.prompt_id
     AND pairs.first_response_id = sent.first_id AND pairs.second_response_id = sent.second_id
+FOR KEY SHARE OF pairs
 """
 
 
@@ -100,7 +112,7 @@ async def live_labels(
         ).where(among(Label.pair_id, set(pair_ids), BigInteger), Label.status != "withdrawn")
     )
     return {
-        (pair_id, annotator): LiveLabel(label_id, preferred, choice not in _NO_PREFERENCE)
+        (pair_id, annotator): LiveLabel(label_id, preferred, choice)
         for pair_id, annotator, label_id, preferred, choice in rows
     }
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import AppError, FieldError, InvalidInput, UnknownPrompt
 from app.projects import service as projects
 from app.prompts import erasure_queries, intake_queries, queries
-from app.prompts.incoming import IncomingPrompt, incoming_prompt
+from app.prompts.incoming import IncomingPrompt, incoming_prompts
 from app.prompts.intake import Taken, finish, take_in
 from app.prompts.places import Place, dotted, place
 from app.prompts.queries import ListedPrompt
@@ -29,7 +29,7 @@ async def take_prompts(
         PromptDiffers, EmbeddingsDiffer: a prompt contradicts what is stored; nothing is.
     """
     project = await projects.find_project(session, project_name)
-    prompts = [incoming_prompt(each) for each in sent]
+    prompts = incoming_prompts(sent)
     _check_one_space(prompts, places)
     intake = await take_in(session, project.id, prompts)
     for outcome, where in zip(intake.outcomes, places, strict=True):
@@ -110,6 +110,7 @@ async def erase_prompt(session: AsyncSession, public_id: str) -> None:
         UnknownPrompt: no prompt has that id.
     """
     found = await find_prompt(session, public_id)
+    await erasure_queries.wait_for_prompt(session, found.id)
     project = await projects.lock_project(session, found.project_id)
     prompt = await erasure_queries.lock_prompt(session, found.id)
     if prompt is None:

@@ -1,11 +1,12 @@
 """Plans to claim from, written straight into the tables."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.storage.tables import (
@@ -20,6 +21,7 @@ from app.storage.tables import (
 
 Sessions = async_sessionmaker[AsyncSession]
 PlanMaker = Callable[..., Awaitable[list[int]]]
+_PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,18 @@ class World:
             await session.execute(
                 update(Assignment).values(expires_at=func.now() - func.make_interval(0, 0, 0, 1))
             )
+
+    async def until_waiting(self, count: int) -> None:
+        """Until so many transactions wait for a lock."""
+        waiting = (
+            select(func.count())
+            .select_from(text("pg_stat_activity"))
+            .where(text("datname = current_database() AND wait_event_type = 'Lock'"))
+        )
+        async with asyncio.timeout(_PATIENCE_SECONDS), self.sessions() as session:
+            while await session.scalar(waiting) != count:
+                await session.rollback()
+                await asyncio.sleep(0.01)
 
     async def entries_sum(self) -> tuple[float, float]:
         """What the ledger's entries say is spent and reserved."""

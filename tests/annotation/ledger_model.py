@@ -335,11 +335,13 @@ class ModelOfRoom:
             assignment.is_over = True
 
     def change_limit(self, limit: int | None) -> None:
+        self.lapse()
         if limit is not None and limit < self.spent + self.reserved:
             raise Refused(BudgetBelowSpent)
         self.limit = None if limit is None else Decimal(limit)
 
     def change_labels_per_pair(self, labels: int, overlap_share: float, overlap: int) -> None:
+        self.lapse()
         self.labels_per_pair = labels
         self.overlap_share, self.overlap_labels = overlap_share, overlap
         for number, pair in self.pairs.items():

@@ -186,6 +186,31 @@ async def test_the_first_pair_that_fits_a_budget_in_minutes_is_handed_out(
     assert body["ledger"]["remaining"] == 0.5
 
 
+async def test_a_claim_that_looks_again_for_what_fits_hands_out_no_pair_twice(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    # The first two are read together, and the second does not fit after the first.
+    planned = [
+        number
+        for place, seconds in enumerate((120, 240, 60))
+        for number in await world.add_pairs(1, expected_seconds=seconds, start=place)
+    ]
+    await world.set_project(unit="minutes", budget_limit=Decimal(5))
+    body = await claim(client, budget=2)
+    assert [encode(Kind.PAIR, number) for number in (planned[0], planned[2])] == pair_ids(body)
+    assert await world.entries_sum() == (0, 3)
+
+
+async def test_a_budget_in_minutes_that_is_overdrawn_hands_nothing_out(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    # Labels may take longer than they were expected to.
+    await world.add_pairs(1, expected_seconds=0)
+    await world.set_project(unit="minutes", budget_limit=Decimal(1), spent=Decimal(2))
+    body = await claim(client)
+    assert (body["pairs"], body["status"]) == ([], "exhausted")
+
+
 async def test_an_annotator_sees_nothing_that_could_bias_a_judgement(
     world: World, annotator_client: ClientFactory, client: httpx.AsyncClient
 ) -> None:

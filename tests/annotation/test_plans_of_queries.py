@@ -24,7 +24,7 @@ from tests.annotation.plans import Asked, measured, nodes, plan_of, recorded, ro
 ADMIN = Principal(1, "annotator-1", "admin", all_projects=True)
 NEW = Principal(2, "annotator-2", "annotator", all_projects=True)
 LABELLER = Principal(3, "annotator-3", "annotator", all_projects=True)
-BIG_TABLES = {"pairs", "assignments", "labels", "ledger_entries", "prompts"}
+BIG_TABLES = {"pairs", "assignments", "labels", "ledger_entries", "prompts", "responses"}
 PROJECT = "crowded"
 
 # Numbers below 20,000 are pairs that have their two labels, of annotators 4 and 5. The 100,000
@@ -232,6 +232,19 @@ async def test_a_claim_looks_at_as_many_pairs_as_it_hands_out(
     assert rows_visited(plan, "pairs") == 1
 
 
+@pytest.mark.parametrize("principal", [NEW, LABELLER], ids=["new", "far ahead"])
+async def test_a_claim_asks_pair_by_pair_what_its_annotator_has_done(
+    engine: AsyncEngine, connection: psycopg.Connection, principal: Principal
+) -> None:
+    # Joined with all that somebody has done, the cost would grow with what everybody has.
+    asked = await _first_open(engine, principal)
+    for plan in (measured(connection, asked), plan_of(connection, asked)):
+        own = [node for node in nodes(plan) if node.get("Alias") in ("own", "judged")]
+        assert len(own) == 2
+        for node in own:
+            assert "(pair_id = pairs.id)" in node["Index Cond"]
+
+
 async def test_a_claim_passes_over_what_its_annotator_has_judged_by_index_alone(
     engine: AsyncEngine, connection: psycopg.Connection
 ) -> None:
@@ -240,6 +253,15 @@ async def test_a_claim_passes_over_what_its_annotator_has_judged_by_index_alone(
     judged_and_open = 4500
     assert rows_visited(plan, "pairs") == judged_and_open + 1
     assert rows_visited(plan, "labels") + rows_visited(plan, "assignments") <= judged_and_open + 1
+
+
+async def test_a_claim_looks_at_no_lease_that_is_not_over(
+    engine: AsyncEngine, connection: psycopg.Connection
+) -> None:
+    # 2,000 are held. A time that may change from row to row would be compared with each of them.
+    asked = await _asked(engine, _claim(NEW, 1))
+    (standing,) = [each for each in asked if "clock_timestamp" in each.statement.split("INSERT")[0]]
+    assert rows_visited(measured(connection, standing), "assignments") == 0
 
 
 async def test_a_claim_on_a_spent_budget_does_not_search_the_plan(

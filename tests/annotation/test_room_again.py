@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select, text
 
 from app.projects import service as projects
 from app.prompts.service import erase_prompt
@@ -178,22 +177,9 @@ async def test_a_label_for_a_prompt_that_is_erased_meanwhile_is_not_found(
         waiting = [
             asyncio.create_task(client.post("/labels", json=label)) for label in (answer, elsewhere)
         ]
-        await _until_waiting(world, len(waiting))
+        await world.until_waiting(len(waiting))
         await erase_prompt(session, pair["prompt_id"])
     assert [(await each).status_code for each in waiting] == [404, 404]
-
-
-async def _until_waiting(world: World, count: int) -> None:
-    """Until so many transactions wait for a lock."""
-    waiting = (
-        select(func.count())
-        .select_from(text("pg_stat_activity"))
-        .where(text("datname = current_database() AND wait_event_type = 'Lock'"))
-    )
-    async with asyncio.timeout(10), world.sessions() as session:
-        while await session.scalar(waiting) != count:
-            await session.rollback()
-            await asyncio.sleep(0.01)
 
 
 async def test_two_tabs_of_one_annotator_hold_the_same_and_answer_it_once(

@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import service as accounts
 from app.annotation import service
+from app.annotation.change import change_project
 from app.annotation.claim import Claim, ClaimRequest, claim_pairs
 from app.annotation.elsewhere import take_labels_made_elsewhere
 from app.annotation.schemas import NewLabel, PreferenceElsewhere
 from app.annotation.settle import Settlement, settle_labels
 from app.annotation.undo import withdraw_label
-from app.projects import service as projects
 from app.projects.schemas import NewProject, ProjectChange
 from app.prompts.service import erase_prompt
 from app.storage.ids import Kind, encode
@@ -93,10 +93,10 @@ class AnnotationMachine(RoomMachine):
 
     def _compare_claim(self, who: str, budget: int, claim: Claim) -> None:
         held = list(self.model.held(who))[:budget]
-        assert [each.assignment.id for each in claim.pairs] == [number for number, _ in held]
+        assert [each.assignment_id for each in claim.pairs] == [number for number, _ in held]
         for each, (_, known) in zip(claim.pairs, held, strict=True):
             if known.swapped is None:
-                known.swapped = each.assignment.swapped
+                known.swapped = each.swapped
         status = "ok" if held else self.model.status_of_nothing(who)
         assert claim.status.value == status
 
@@ -187,14 +187,14 @@ class AnnotationMachine(RoomMachine):
         change = ProjectChange.model_validate({"budget": {"limit": limit}})
         self.step(
             lambda: self.model.change_limit(limit),
-            lambda session: projects.change_project(session, self.name, change),
+            lambda session: change_project(session, self.name, change),
         )
 
     def change_labels_per_pair(self, labels: int, overlap: dict[str, Any]) -> None:
         change = ProjectChange.model_validate({"labels_per_pair": labels, "overlap": overlap})
         self.step(
             lambda: self.model.change_labels_per_pair(labels, overlap["share"], overlap["labels"]),
-            lambda session: projects.change_project(session, self.name, change),
+            lambda session: change_project(session, self.name, change),
         )
 
     def deactivate(self, who: str) -> None:

@@ -149,6 +149,21 @@ async def test_fewer_labels_per_pair_than_a_pair_has_is_a_conflict(
     assert (await world.pair(number)).labels_wanted == 2
 
 
+async def test_what_lapsed_assignments_hold_does_not_stand_against_a_change(
+    client: httpx.AsyncClient, world: World, annotator_client: ClientFactory
+) -> None:
+    await world.add_pairs(2, labels_wanted=2)
+    for name in ("ana", "ben"):
+        held = await (await annotator_client(name)).get("/next-pairs", params={"budget": 2})
+        assert len(held.json()["pairs"]) == 2
+    change = {"labels_per_pair": 1, "budget": {"limit": 0}}
+    assert (await client.patch("/projects/default", json=change)).status_code == 409
+    await world.lapse_all()
+    answer = await client.patch("/projects/default", json=change)
+    assert (answer.status_code, answer.json()["ledger"]["reserved"]) == (200, 0)
+    assert await world.entries_sum() == (0, 0)
+
+
 async def test_an_overlap_stays_changeable_once_its_pairs_have_their_labels(
     client: httpx.AsyncClient, world: World, annotator_client: ClientFactory
 ) -> None:
