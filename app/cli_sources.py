@@ -6,12 +6,13 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, cast
 
 import orjson
 
+from app.cli_array import array_lines
 from app.cli_errors import CommandFailed
 
 Chunk = tuple[bytes, int]
@@ -23,6 +24,9 @@ _PARQUET_MAGIC: Final = b"PAR1"
 _ROWS_PER_CHUNK: Final = 256
 _LONGEST_CELL: Final = 32 * 1024 * 1024
 _CONVERSATIONS: Final = ("prompt", "chosen", "rejected")
+_RESPONSES: Final = frozenset(
+    {"chosen", "rejected"} | {f"response{side}" for side in ("_a", "_b", "_1", "_2", "1", "2")}
+)
 _OBJECTS: Final = ("responses", "completions", "preferences", "metadata")
 _NUMBERS: Final = ("score_chosen", "score_rejected")
 
@@ -52,8 +56,7 @@ def opened(source: Path) -> Iterator[tuple[BinaryIO, int | None]]:
 def json_lines(file: BinaryIO, source: Path) -> Iterator[Chunk]:
     """The file as JSON lines. gzip is unpacked; CSV is known by its name, the rest by its start.
 
-    Lines and tables are read a piece at a time, a JSON array (as Argilla and Label Studio export
-    it) at once.
+    All of them are read a piece at a time.
 
     Raises:
         CommandFailed: the file is damaged, or no table or array after all.
@@ -77,9 +80,9 @@ def _plain_lines(plain: BinaryIO, file: BinaryIO, source: Path) -> Iterator[Chun
     with _told(source):
         chunk = plain.read(_CHUNK_BYTES)
         if chunk.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
-            content = chunk + plain.read()
-            for lines in _array_lines(content, source):
-                yield lines, file.tell() if file.seekable() else len(content)
+            for lines in _joined(array_lines(chunk, plain, source)):
+                sent += len(lines)
+                yield lines, file.tell() if file.seekable() else sent
             return
         while chunk:
             sent += len(chunk)
@@ -87,13 +90,18 @@ def _plain_lines(plain: BinaryIO, file: BinaryIO, source: Path) -> Iterator[Chun
             chunk = plain.read(_CHUNK_BYTES)
 
 
-def _array_lines(content: bytes, source: Path) -> Iterator[bytes]:
-    try:
-        rows = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise CommandFailed(f"{source} is no JSON array: {error}.") from error
-    for start in range(0, len(rows), _ROWS_PER_CHUNK):
-        yield _lines(rows[start : start + _ROWS_PER_CHUNK])
+def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines by the chunk."""
+    chunk: list[bytes] = []
+    size = 0
+    for line in lines:
+        chunk.append(line)
+        size += len(line)
+        if size >= _CHUNK_BYTES:
+            yield b"".join(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield b"".join(chunk)
 
 
 def _csv_lines(plain: BinaryIO, file: BinaryIO, source: Path, delimiter: str) -> Iterator[Chunk]:
@@ -118,12 +126,14 @@ def _csv_lines(plain: BinaryIO, file: BinaryIO, source: Path, delimiter: str) ->
 
 
 def _from_csv(row: dict[str | Any, Any]) -> dict[str, Any]:
-    """A row's cells by column. Empty ones are left out; conversations stand as JSON in theirs."""
+    """A row's cells by column. Empty ones are left out, but for empty responses; conversations
+    stand as JSON in theirs."""
     found: dict[str, Any] = {}
     for name, cell in row.items():
-        if not isinstance(name, str) or not isinstance(cell, str) or cell == "":
+        if not isinstance(name, str) or not isinstance(cell, str):
             continue
-        found[name] = _cell(name, cell)
+        if cell or name in _RESPONSES:
+            found[name] = _cell(name, cell)
     return found
 
 
@@ -132,7 +142,7 @@ def _cell(name: str, cell: str) -> Any:
         with contextlib.suppress(ValueError):
             return float(cell)
         return cell
-    if name in (*_CONVERSATIONS, *_OBJECTS) and cell[0] in "[{":
+    if name in (*_CONVERSATIONS, *_OBJECTS) and cell.startswith(("[", "{")):
         with contextlib.suppress(orjson.JSONDecodeError):
             value = orjson.loads(cell)
             if name in _OBJECTS or _is_conversation(value):

@@ -79,7 +79,7 @@ def decode_base64_float32(text: str) -> NDArray[np.float32]:
         raise InvalidVector("not base64") from error
     if not raw or len(raw) % _SENT.itemsize:
         raise InvalidVector("not a whole number of little-endian float32 numbers")
-    return np.frombuffer(raw, dtype=_SENT).astype(np.float32)
+    return np.frombuffer(raw, dtype=_SENT).astype(np.float32, copy=False)
 
 
 def mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict, FieldError, UnknownPrompt
 from app.prompts import intake_queries, queries
-from app.prompts.incoming import DroppedResponse, IncomingResponse, dimensions, keep_responses
-from app.prompts.intake import Details, TakenResponse, announce, note_details
-from app.prompts.intake_queries import pairs_among
+from app.prompts.incoming import DroppedResponse, keep_responses
+from app.prompts.intake import Details, announce, as_stored, note_details
+from app.prompts.intake_queries import NewRows, pairs_among
 from app.prompts.places import placed
 from app.prompts.schemas import NewResponse
 from app.prompts.service import find_prompt
@@ -20,6 +20,7 @@ from app.prompts.stored import (
     check_response_ids,
     check_space,
 )
+from app.prompts.unit_vectors import SentVectors, Vectors, embeddings, unit_vectors
 from app.settings import MAX_RESPONSES
 
 
@@ -30,7 +31,7 @@ class Addition:
     prompt: StoredPrompt
     status: str
     created: int
-    responses: Sequence[TakenResponse]
+    responses: Sequence[StoredResponse]
     dropped: Sequence[DroppedResponse]
 
 
@@ -38,8 +39,8 @@ class Addition:
 class _Sorted:
     """The responses that were sent, by what is to be done with them."""
 
-    fresh: list[IncomingResponse]
-    repeated: list[tuple[IncomingResponse, StoredResponse]]
+    fresh: list[NewResponse]
+    repeated: list[tuple[NewResponse, StoredResponse]]
     dropped: list[DroppedResponse]
 
 
@@ -64,25 +65,29 @@ async def add_responses(
     kept = keep_responses(sent)
     with placed(("body",)):
         todo = _sort(kept.responses, prompt.responses)
-        await _check(session, found.project_id, prompt, todo.fresh)
+        vectors = _vectors(todo.fresh)
+        await _check(session, found.project_id, prompt, todo.fresh, vectors)
     ids: list[int] = []
     if todo.fresh:
-        first = len(prompt.responses)
-        (ids,) = await intake_queries.insert_responses(session, [(prompt.id, first, todo.fresh)])
+        rows = NewRows(prompt.id, len(prompt.responses), todo.fresh, vectors)
+        (ids,) = await intake_queries.insert_responses(session, [rows])
     details: dict[int, Details] = {}
     note_details([new for new, _ in todo.repeated], [old for _, old in todo.repeated], details)
     if details:
         await intake_queries.set_response_details(session, details)
-    status = await _extend(session, found.project_id, prompt, todo.fresh)
-    taken = [TakenResponse(old.id, old.external_id) for _, old in todo.repeated]
-    taken += [
-        TakenResponse(response_id, each.external_id)
-        for response_id, each in zip(ids, todo.fresh, strict=True)
-    ]
+    waits = bool(todo.fresh) and vectors is None
+    status = await _extend(session, found.project_id, prompt, len(ids), waits=waits)
+    taken = [*(old for _, old in todo.repeated), *as_stored(todo.fresh, ids)]
     return Addition(prompt, status, len(ids), taken, [*kept.dropped, *todo.dropped])
 
 
-def _sort(sent: Sequence[IncomingResponse], stored: Sequence[StoredResponse]) -> _Sorted:
+def _vectors(fresh: Sequence[NewResponse]) -> Vectors | None:
+    """The responses' own unit vectors, ``(n, dimensions)``; None where they have none."""
+    (vectors,) = unit_vectors([SentVectors(None, embeddings(fresh))])
+    return None if vectors is None else vectors.responses
+
+
+def _sort(sent: Sequence[NewResponse], stored: Sequence[StoredResponse]) -> _Sorted:
     by_text = {each.text.strip(): each for each in stored}
     same_text = [by_text.get(each.text.strip()) for each in sent]
     check_response_ids(
@@ -97,10 +102,10 @@ def _sort(sent: Sequence[IncomingResponse], stored: Sequence[StoredResponse]) ->
     for new, old in zip(sent, same_text, strict=True):
         if old is None:
             result.fresh.append(new)
-        elif new.external_id is not None and new.external_id == old.external_id:
+        elif new.id is not None and new.id == old.external_id:
             result.repeated.append((new, old))
         else:
-            result.dropped.append(DroppedResponse(new.external_id, "duplicate"))
+            result.dropped.append(DroppedResponse(new.id, "duplicate"))
     return result
 
 
@@ -108,12 +113,14 @@ async def _check(
     session: AsyncSession,
     project_id: int,
     prompt: StoredPrompt,
-    fresh: Sequence[IncomingResponse],
+    fresh: Sequence[NewResponse],
+    vectors: Vectors | None,
 ) -> None:
     if not fresh:
         return
     space = await intake_queries.embedding_space(session, project_id)
-    check_space(space or EmbeddingSpace("service", None), dimensions(fresh))
+    dimensions = None if vectors is None else vectors.shape[1]
+    check_space(space or EmbeddingSpace("service", None), dimensions)
     if len(prompt.responses) + len(fresh) > MAX_RESPONSES:
         detail = f"the prompt would have more than {MAX_RESPONSES} responses"
         raise Conflict(detail, errors=(FieldError(("responses",), detail),))
@@ -123,17 +130,13 @@ async def _check(
 
 
 async def _extend(
-    session: AsyncSession,
-    project_id: int,
-    prompt: StoredPrompt,
-    fresh: Sequence[IncomingResponse],
+    session: AsyncSession, project_id: int, prompt: StoredPrompt, added: int, *, waits: bool
 ) -> str:
     """Note what the prompt has now; gives its status."""
-    if not fresh:
+    if not added:
         return prompt.status
-    waits = dimensions(fresh) is None
     status = "pending" if waits else prompt.status
-    total = pairs_among(len(prompt.responses) + len(fresh))
+    total = pairs_among(len(prompt.responses) + added)
     await intake_queries.extend_prompt(session, prompt.id, status=status, pairs_total=total)
     await announce(session, project_id, is_pending=waits)
     if status != prompt.status:

@@ -10,11 +10,9 @@ no labels; suggestions are a model's.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.errors import InvalidInput
 from app.prompts.line_values import Preference, ReadLine, annotator_name, ranked
-from app.prompts.places import Place
+from app.prompts.named_responses import read_named
 
-_PROMPTS = ("prompt", "instruction", "input", "question")
 _NOT_SUBMITTED = ("draft", "discarded", "pending")
 _TIES = frozenset({"tie", "both", "equal", "same"})
 
@@ -25,31 +23,16 @@ def read_record(line: dict[str, Any]) -> ReadLine:
     Raises:
         InvalidInput: it has no prompt among its fields, or no candidates.
     """
-    fields = line["fields"]
-    if not isinstance(fields, dict):
-        raise InvalidInput("fields: must be an object")
-    asked = next((name for name in _PROMPTS if name in fields), None)
-    if asked is None:
-        raise InvalidInput("fields: has no prompt, instruction, input or question")
-    named = [name for name, value in fields.items() if name != asked and isinstance(value, str)]
-    if len(named) < 2:
-        raise InvalidInput("fields: has fewer than two responses beside the prompt")
-    prompt = {
-        "prompt": fields[asked],
-        "responses": [{"id": name, "text": fields[name]} for name in named],
-    }
+    named = read_named(line["fields"], "fields")
     own_id = line.get("external_id", line.get("id"))
     if isinstance(own_id, str) and own_id:
-        prompt["id"] = own_id
-    names: dict[Place, str] = {("prompt",): f"fields.{asked}", ("responses",): "fields"}
-    names |= {("responses", place, "text"): f"fields.{name}" for place, name in enumerate(named)}
-    places = {name: place for place, name in enumerate(named)}
+        named.prompt["id"] = own_id
     votes = [
         vote
         for user, value in _answers(line.get("responses"))
-        for vote in _votes(value, places, user)
+        for vote in _votes(value, named.places, user)
     ]
-    return ReadLine(prompt, votes, names)
+    return ReadLine(named.prompt, votes, named.names)
 
 
 def _answers(responses: Any) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection, sql
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.prompts.embedding_field import Vector
+from app.prompts.unit_vectors import Vectors
 
 _BINARY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _BINARY_END = b"\xff\xff"
@@ -19,14 +19,14 @@ async def next_ids(session: AsyncSession, table: str, count: int) -> list[int]:
     """So many fresh numbers for rows of a table, rising."""
     if not count:
         return []
-    rows = await session.scalars(
+    numbers: list[int] | None = await session.scalar(
         text(
-            "SELECT nextval(pg_get_serial_sequence(:table, 'id'))"
+            "SELECT array_agg(nextval(pg_get_serial_sequence(:table, 'id')))"
             " FROM generate_series(1, CAST(:count AS integer))"
         ),
         {"table": table, "count": count},
     )
-    return sorted(rows)
+    return sorted(numbers or ())
 
 
 async def copy_rows(
@@ -44,23 +44,21 @@ async def copy_vectors(
     table: str,
     columns: Sequence[str],
     numbers: NDArray[np.int64],
-    vectors: Sequence[Vector],
+    vectors: Vectors,
 ) -> None:
-    """Add rows of numbers ``(n, columns - 1)`` and a vector each, stored as float16.
+    """Add rows of numbers ``(n, columns - 1)`` and vectors ``(n, dimensions)``, kept as float16.
 
     All rows have the same length, so the whole message is one array.
     """
-    if not len(vectors):
-        return
     connection = await _connection(session)
     statement = _copy(table, columns) + sql.SQL(" (FORMAT BINARY)")
     async with connection.cursor() as cursor, cursor.copy(statement) as copy:
         await copy.write(_BINARY_HEADER)
-        await copy.write(_binary_rows(numbers, np.stack(vectors)))
+        await copy.write(_binary_rows(numbers, vectors))
         await copy.write(_BINARY_END)
 
 
-def _binary_rows(numbers: NDArray[np.int64], vectors: NDArray[np.float32]) -> bytes:
+def _binary_rows(numbers: NDArray[np.int64], vectors: Vectors) -> bytes:
     """Rows in COPY's binary form: the number of fields, then each with its length before it."""
     dimensions = vectors.shape[1]
     layout = np.dtype(

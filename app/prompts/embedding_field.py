@@ -1,7 +1,6 @@
 """The callers' own vectors, as a field of a request: a list of numbers, or base64."""
 
-import math
-from array import array
+import struct
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,12 +11,14 @@ from app.embedding.unit import InvalidVector, decode_base64_float32, normalise
 from app.settings import MAX_EMBEDDING_DIMENSIONS
 
 Vector = NDArray[np.float32]
+"""A vector as it was sent, ``(dimensions,)``: of any length within reason, but not of none."""
+
 _NUMBERS = {float, int}
-_SMALL, _LARGE = 1e-100, 1e100
+_SMALL, _LARGE = 1e-30, 1e30
 
 
-def _unit_vector(sent: Any) -> Vector:
-    """A unit vector, ``(dimensions,)``. The numbers are read in bulk, not one by one."""
+def _vector(sent: Any) -> Vector:
+    """The numbers, read in bulk and not one by one; ``unit_vectors`` normalises many at once."""
     if isinstance(sent, str):
         numbers: NDArray[Any] = decode_base64_float32(sent)
     elif isinstance(sent, list):
@@ -26,33 +27,28 @@ def _unit_vector(sent: Any) -> Vector:
         raise InvalidVector("must be a list of numbers, or base64 of little-endian float32")
     if len(numbers) > MAX_EMBEDDING_DIMENSIONS:
         raise InvalidVector(f"has more than {MAX_EMBEDDING_DIMENSIONS} numbers")
-    return _normalised(numbers)
-
-
-def _normalised(numbers: NDArray[Any]) -> Vector:
-    """``normalise``, at an eighth of its price where the length is nothing out of the ordinary."""
-    wide = numbers.astype(np.float64)
-    square = float(wide @ wide)
-    if _SMALL < square < _LARGE:
-        return (wide * (1 / math.sqrt(square))).astype(np.float32)
+    if _SMALL < np.vdot(numbers, numbers) < _LARGE:
+        return numbers.astype(np.float32, copy=False)
+    # Out of the ordinary: huge or tiny, or of no direction at all, which is refused here.
     return normalise(numbers)
 
 
 def _numbers(sent: list[Any]) -> NDArray[np.float64]:
     try:
-        numbers = np.frombuffer(array("d", sent), dtype=np.float64)
-    except (TypeError, OverflowError):
+        numbers = np.frombuffer(struct.pack(f"{len(sent)}d", *sent), dtype=np.float64)
+    except (struct.error, OverflowError):
         raise InvalidVector("must be a list of numbers") from None
-    # `array` takes true for 1 and false for 0, which real vectors hardly ever hold: only where
-    # such numbers stand is it worth looking at each.
-    if ((numbers == 0) | (numbers == 1)).any() and not _NUMBERS.issuperset(map(type, sent)):
+    # True passes for 1 and false for 0, which real vectors hardly ever hold: only where such
+    # numbers stand is it worth looking at each.
+    has_zero_or_one = np.count_nonzero(numbers) < len(sent) or np.count_nonzero(numbers == 1)
+    if has_zero_or_one and not _NUMBERS.issuperset(map(type, sent)):
         raise InvalidVector("must be a list of numbers")
     return numbers
 
 
 Embedding = Annotated[
     Vector,
-    PlainValidator(_unit_vector),
+    PlainValidator(_vector),
     WithJsonSchema(
         {
             "anyOf": [
@@ -63,4 +59,4 @@ Embedding = Annotated[
         }
     ),
 ]
-"""A field that holds a caller's vector, normalised."""
+"""A field that holds a caller's vector."""

@@ -8,24 +8,35 @@ A line's format is told by its keys:
 - ``prefix``, ``suffix`` and ``reward``: PRO's rankings (``ranking_format.py``);
 - ``fields``: a record that Argilla exported (``argilla_format.py``);
 - ``data`` and ``annotations``: a task that Label Studio exported (``label_studio_format.py``);
+- ``response_a`` and ``response_b``, or ``_1`` and ``_2``: a table's row (``pair_format.py``);
 - ``chosen`` and ``rejected``: transcripts as Anthropic's HH has them (``transcripts.py``), or TRL's
   preference format (``trl_format.py``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.errors import InvalidInput
 from app.prompts.argilla_format import read_record
 from app.prompts.label_studio_format import read_task
-from app.prompts.line_values import Preference, ReadLine, annotator_name, number, objects
+from app.prompts.line_values import (
+    Preference,
+    ReadLine,
+    annotator_name,
+    number,
+    objects,
+    strength_of,
+)
+from app.prompts.pair_format import has_sides, read_pair
 from app.prompts.places import Place
 from app.prompts.ranking_format import read_ranking
 from app.prompts.transcripts import looks_like_transcript, split_transcripts
 from app.prompts.trl_format import split_conversations, split_strings
 from app.prompts.ultrafeedback_format import read_completions
 
-__all__ = ["Preference", "ReadLine", "read_line"]
+__all__ = ["AN_ARRAY", "Preference", "ReadLine", "read_line"]
+
+AN_ARRAY = "a JSON array: send the objects in it, one a line"
 
 _MULTI_ONLY = frozenset({"preferences", "prompt_id", "dataset"})
 _PROMPT_FIELDS = ("prompt", "embedding", "metadata")
@@ -38,24 +49,22 @@ def read_line(line: Any) -> ReadLine:
     Raises:
         InvalidInput: it has none of them, or contradicts itself; the detail names the field.
     """
+    if isinstance(line, list):
+        raise InvalidInput(AN_ARRAY)
     if not isinstance(line, dict):
         raise InvalidInput("a line must be a JSON object")
-    if "fields" in line and "prompt" not in line:
-        return read_record(line)
-    if "responses" in line:
-        return _read_multi(line) if _MULTI_ONLY & line.keys() else ReadLine(line)
-    if "completions" in line and "instruction" in line:
-        return read_completions(line)
-    if all(name in line for name in ("prefix", "suffix", "reward")):
-        return read_ranking(line)
-    if "data" in line and "annotations" in line:
-        return read_task(line)
-    if "chosen" in line and "rejected" in line:
-        return _read_chosen(line)
+    for has_keys, read in _FORMATS:
+        if has_keys(line):
+            return read(line)
     raise InvalidInput(
         "no known format: a line has `prompt` and `responses`, or `chosen` and `rejected`,"
-        " or `instruction` and `completions`, or is a record of PRO, Argilla or Label Studio"
+        " or `response_a` and `response_b`, or `instruction` and `completions`, or is a record"
+        " of PRO, Argilla or Label Studio"
     )
+
+
+def _read_own(line: dict[str, Any]) -> ReadLine:
+    return _read_multi(line) if _MULTI_ONLY & line.keys() else ReadLine(line)
 
 
 def _read_multi(line: dict[str, Any]) -> ReadLine:
@@ -93,10 +102,16 @@ def _read_preference(vote: Mapping[str, Any], where: str, places: Mapping[str, i
             raise InvalidInput(f"{where}.{side}: no response of this line has that id")
         sides[side] = places[name]
     winner = vote.get("winner")
-    if winner not in ("a", "b", "tie"):
-        raise InvalidInput(f"{where}.winner: must be a, b or tie")
-    annotator = annotator_name(vote.get("annotator"), f"{where}.annotator")
-    return Preference((sides["a"], sides["b"]), sides.get(winner), annotator)
+    if winner not in ("a", "b", "tie", "both_bad"):
+        raise InvalidInput(f"{where}.winner: must be a, b, tie or both_bad")
+    preferred = sides.get(winner)
+    return Preference(
+        (sides["a"], sides["b"]),
+        preferred,
+        annotator_name(vote.get("annotator"), f"{where}.annotator"),
+        strength=strength_of(vote.get("strength"), preferred, f"{where}.strength"),
+        both_bad=winner == "both_bad",
+    )
 
 
 def _read_chosen(line: dict[str, Any]) -> ReadLine:
@@ -124,3 +139,19 @@ def _read_chosen(line: dict[str, Any]) -> ReadLine:
         ("responses", 1, "text"): "rejected",
     }
     return ReadLine({"prompt": content, "responses": responses}, [Preference((0, 1), 0)], names)
+
+
+def _has(*names: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda line: all(name in line for name in names)
+
+
+_FORMATS: Sequence[tuple[Callable[[dict[str, Any]], bool], Callable[[dict[str, Any]], ReadLine]]]
+_FORMATS = (
+    (lambda line: "fields" in line and "prompt" not in line, read_record),
+    (_has("responses"), _read_own),
+    (_has("completions", "instruction"), read_completions),
+    (_has("prefix", "suffix", "reward"), read_ranking),
+    (_has("data", "annotations"), read_task),
+    (_has("chosen", "rejected"), _read_chosen),
+    (has_sides, read_pair),
+)

@@ -1,15 +1,15 @@
 """Lines of an import, read as prompts on their way in. Pure, and slow: for a thread."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from app.errors import InvalidInput
+from app.errors import InvalidInput, UnsupportedMedia
 from app.json_route import parse_json
-from app.prompts.import_formats import Preference, ReadLine, read_line
-from app.prompts.incoming import IncomingPrompt, incoming_prompt
+from app.prompts.import_formats import AN_ARRAY, Preference, ReadLine, read_line
+from app.prompts.incoming import IncomingPrompt, incoming_prompts
 from app.prompts.lines import Line
 from app.prompts.places import Place, dotted
 from app.prompts.schemas import NewPrompt
@@ -17,6 +17,13 @@ from app.settings import MAX_LINE_BYTES
 
 _MAX_ERRORS_TOLD = 3
 _MAX_KEY_CHARACTERS = 100
+_OTHER_FILES = {
+    b"\x1f\x8b\x08": "gzip",
+    b"PK\x03\x04": "a zip archive",
+    b"PAR1": "a Parquet file",
+    b"\xff\xfe{\x00": "in UTF-16",
+    b"\xfe\xff\x00{": "in UTF-16",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +44,55 @@ class BadLine:
 
 
 def read_lines(lines: Sequence[Line]) -> tuple[list[GoodLine], list[BadLine]]:
-    """Read lines of any known format."""
-    good, bad = [], []
+    """Read lines of any known format.
+
+    Raises:
+        UnsupportedMedia: the first line is the start of another kind of file.
+    """
+    numbers, sent, preferences, bad = [], [], [], []
     for line in lines:
         try:
-            good.append(_read(line))
+            prompt, found = _read(line)
         except InvalidInput as error:
-            # Errors of JSON name places in a body, which a line is not.
-            bad.append(BadLine(line.number, error.detail.removeprefix("body.")))
-    return good, bad
+            # Errors of JSON name places in a body of many lines, which a line is not.
+            detail = error.detail.removeprefix("body.").replace("(line 1, column", "(column")
+            bad.append(BadLine(line.number, detail))
+            continue
+        numbers.append(line.number)
+        sent.append(prompt)
+        preferences.append(found)
+    kept = list(map(_between_kept, preferences, prompts := incoming_prompts(sent)))
+    return list(map(GoodLine, numbers, prompts, kept)), bad
 
 
-def _read(line: Line) -> GoodLine:
+def _read(line: Line) -> tuple[NewPrompt, Sequence[Preference]]:
     if line.content is None:
         raise InvalidInput(f"the line is over {MAX_LINE_BYTES} bytes")
-    read = read_line(parse_json(line.content))
+    read = read_line(_parsed(line.number, line.content))
     try:
-        sent = NewPrompt.model_validate(read.prompt)
+        return NewPrompt.model_validate(read.prompt), read.preferences
     except ValidationError as error:
         raise InvalidInput(_told(error, read)) from None
-    prompt = incoming_prompt(sent)
-    return GoodLine(line.number, prompt, _between_kept(read.preferences, prompt))
+
+
+def _parsed(number: int, content: bytes) -> Any:
+    try:
+        return parse_json(content)
+    except InvalidInput:
+        if number == 1:
+            _refuse_other_files(content)
+        if content.lstrip().startswith(b"["):
+            raise InvalidInput(AN_ARRAY) from None
+        raise
+
+
+def _refuse_other_files(start: bytes) -> None:
+    kind = next((kind for magic, kind in _OTHER_FILES.items() if start.startswith(magic)), None)
+    if kind is not None:
+        raise UnsupportedMedia(
+            f"the body is {kind}: send JSON lines in UTF-8, not packed"
+            " (`annotation-budget import` reads gzip, CSV and Parquet, and sends them so)"
+        )
 
 
 def _between_kept(preferences: Sequence[Preference], prompt: IncomingPrompt) -> list[Preference]:
@@ -72,13 +107,16 @@ def _between_kept(preferences: Sequence[Preference], prompt: IncomingPrompt) -> 
         if first is None or second is None or first == second:
             continue
         preferred = None if each.preferred is None else kept_as[each.preferred]
-        moved.append(Preference((first, second), preferred, each.annotator))
+        moved.append(replace(each, responses=(first, second), preferred=preferred))
     return moved
 
 
 def _told(error: ValidationError, read: ReadLine) -> str:
     errors: list[Any] = error.errors(include_input=False, include_url=False, include_context=False)
-    told = [f"{_named(each['loc'], read)}: {each['msg']}" for each in errors[:_MAX_ERRORS_TOLD]]
+    told = [
+        f"{_named(each['loc'], read)}: {each['msg'].removeprefix('Value error, ')}"
+        for each in errors[:_MAX_ERRORS_TOLD]
+    ]
     if len(errors) > _MAX_ERRORS_TOLD:
         told.append(f"and {len(errors) - _MAX_ERRORS_TOLD} more")
     return "; ".join(told)

@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportedLabel:
-    """Somebody's preference between two responses of one prompt; None preferred: a tie."""
+    """Somebody's preference between two responses of one prompt; None: a tie, or both bad."""
 
     prompt_id: int
     response_ids: tuple[int, int]
@@ -33,17 +33,18 @@ class ImportedLabel:
     preferred_response_id: int | None
     annotator: str = IMPORT_ANNOTATOR
     strength: int | None = None
+    both_bad: bool = False
 
     @property
     def choice(self) -> str:
         """As if the first response of the pair had been shown on the left."""
         if self.preferred_response_id is None:
-            return "tie"
+            return "both_bad" if self.both_bad else "tie"
         return "left" if self.preferred_response_id == self.response_ids[0] else "right"
 
     @property
     def rejected_response_id(self) -> int | None:
-        """The other response; None for a tie."""
+        """The other response; None where none is preferred."""
         if self.preferred_response_id is None:
             return None
         first, second = self.response_ids
@@ -95,11 +96,14 @@ async def store_imported_labels(
         elif new[key] is label:
             stored.append(StoredLabel(ids[key], pair_id, Outcome.CREATED))
         else:
-            first = LiveLabel(ids[key], new[key].preferred_response_id, is_judged=True)
+            first = LiveLabel(ids[key], new[key].preferred_response_id, new[key].choice)
             stored.append(StoredLabel(first.id, pair_id, _compared(label, first)))
     return stored
 
 
 def _compared(label: ImportedLabel, live: LiveLabel) -> Outcome:
-    is_same = live.is_judged and live.preferred_response_id == label.preferred_response_id
+    # Which side is left is each label's own: where a response is preferred, that one is compared.
+    is_same = live.preferred_response_id == label.preferred_response_id and (
+        label.preferred_response_id is not None or live.choice == label.choice
+    )
     return Outcome.UNCHANGED if is_same else Outcome.CONFLICT

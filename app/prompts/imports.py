@@ -1,22 +1,20 @@
 """Import of any number of lines: read as a stream, stored a batch at a time."""
 
-import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, Sequence
+from contextlib import aclosing
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import AppError
 from app.projects import service as projects
-from app.prompts.import_lines import BadLine, GoodLine, read_lines
+from app.prompts.import_batches import read_batches
+from app.prompts.import_lines import BadLine, GoodLine
 from app.prompts.imported_labels import ImportedLabel, Outcome, store_imported_labels
 from app.prompts.intake import Intake, Taken, finish, take_in
-from app.prompts.lines import Line, LineSplitter
+from app.prompts.reading_ahead import read_ahead
 from app.prompts.views import ImportReport, RejectedLine
-from app.settings import MAX_LINE_BYTES, MAX_REJECTED_LINES_TOLD
+from app.settings import MAX_REJECTED_LINES_TOLD
 from app.storage.sessions import Sessions
-
-_BATCH_LINES = 500
-_BATCH_BYTES = 8 * 1024 * 1024
 
 
 async def import_prompts(
@@ -24,40 +22,26 @@ async def import_prompts(
 ) -> ImportReport:
     """Store the prompts of a stream of lines. Good lines are kept, bad ones are told.
 
-    A batch is stored as a whole, in a transaction of its own: where the stream breaks off, the
-    batches before stay, and nothing of the one under way.
+    A batch is stored as a whole, in a transaction of its own, while the next is read: where the
+    stream breaks off, the batches before stay, and nothing of the one under way.
 
     Raises:
-        UnknownProject: no project has that name.
+        UnknownProject: no project has that name, or it has been deleted since.
+        UnsupportedMedia: the stream is another kind of file.
     """
     async with sessions.begin() as session:
         project_id = (await projects.find_project(session, project_name)).id
     report = ImportReport(created=0, unchanged=0, labels=0, rejected=[], rejected_count=0)
-    async for batch in _batches(chunks):
-        # In a thread: other requests are served while a batch is parsed.
-        good, bad = await asyncio.to_thread(read_lines, batch)
-        if good:
-            async with sessions.begin() as session:
-                bad += await _store(session, project_id, good, report, keep_labels=keep_labels)
-        _tell(report, bad)
+    async with aclosing(read_ahead(read_batches(chunks))) as batches:
+        async for good, bad in batches:
+            refused: list[BadLine] = []
+            if good:
+                async with sessions.begin() as session:
+                    refused = await _store(
+                        session, project_id, good, report, keep_labels=keep_labels
+                    )
+            _tell(report, bad + refused)
     return report
-
-
-async def _batches(chunks: AsyncIterable[bytes]) -> AsyncIterator[list[Line]]:
-    """Lines by the batch; one batch and one line are in memory at most."""
-    splitter = LineSplitter(MAX_LINE_BYTES)
-    batch: list[Line] = []
-    size = 0
-    async for chunk in chunks:
-        for line in splitter.feed(chunk):
-            batch.append(line)
-            size += len(line.content or b"")
-            if len(batch) >= _BATCH_LINES or size >= _BATCH_BYTES:
-                yield batch
-                batch, size = [], 0
-    batch.extend(splitter.finish())
-    if batch:
-        yield batch
 
 
 async def _store(
@@ -69,6 +53,8 @@ async def _store(
     keep_labels: bool,
 ) -> list[BadLine]:
     """Store one batch and count it; gives the lines that contradict what is stored."""
+    if keep_labels and any(line.preferences for line in lines):
+        await projects.lock_project(session, project_id)
     intake = await take_in(session, project_id, [line.prompt for line in lines])
     labels = 0
     refused = [
@@ -124,6 +110,8 @@ def _labels(line: GoodLine, taken: Taken) -> list[ImportedLabel]:
                 response_ids=(first, second),
                 preferred_response_id=None if preferred is None else taken.responses[preferred].id,
                 annotator=preference.annotator,
+                strength=preference.strength,
+                both_bad=preference.both_bad,
             )
         )
     return labels

@@ -5,30 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
 
-from app.embedding.unit import mean_direction
-from app.prompts.embedding_field import Vector
 from app.prompts.repeats import Reason, keep_distinct
 from app.prompts.schemas import Content, Message, NewPrompt, NewResponse
+from app.prompts.unit_vectors import PromptVectors, SentVectors, embeddings, unit_vectors
 
 Key = tuple[str, bytes]
 """What a prompt is known by in its project: its own id, or its texts. Sortable."""
-
-
-@dataclass(frozen=True, slots=True)
-class IncomingResponse:
-    """A response that is kept."""
-
-    external_id: str | None
-    text: str
-    model: str | None
-    score: float | None
-    reference: bool
-    metadata: dict[str, Any] | None
-    vector: Vector | None
-    """Of unit length, ``(dimensions,)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +27,8 @@ class DroppedResponse:
 class KeptResponses:
     """What is kept of the responses that were sent, and what is not."""
 
-    responses: tuple[IncomingResponse, ...]
-    dropped: tuple[DroppedResponse, ...]
+    responses: Sequence[NewResponse]
+    dropped: Sequence[DroppedResponse]
     kept_as: Mapping[int, int]
     """From a response's place as sent to its place, or its twin's, among those kept."""
 
@@ -56,63 +40,47 @@ class IncomingPrompt:
     external_id: str | None
     content: Content
     metadata: dict[str, Any] | None
-    vector: Vector | None
     kept: KeptResponses
     fingerprint: bytes
+    key: Key
+    vectors: PromptVectors | None
 
     @property
-    def responses(self) -> tuple[IncomingResponse, ...]:
+    def responses(self) -> Sequence[NewResponse]:
         """The responses that are kept, in the order they were sent."""
         return self.kept.responses
 
     @property
-    def key(self) -> Key:
-        """What the prompt is known by in its project."""
-        if self.external_id is None:
-            return "", self.fingerprint
-        return "id", self.external_id.encode()
-
-    @property
     def dimensions(self) -> int | None:
         """The length of the caller's embeddings; None where there are none."""
-        return dimensions(self.responses)
+        return None if self.vectors is None else len(self.vectors.prompt)
 
 
 def keep_responses(sent: Sequence[NewResponse]) -> KeptResponses:
     """Leave out what is empty or said before."""
     distinct = keep_distinct([each.text for each in sent])
+    if not distinct.dropped:
+        return KeptResponses(sent, (), distinct.same_as)
     place_of = {place: number for number, place in enumerate(distinct.kept)}
     return KeptResponses(
-        responses=tuple(_incoming(sent[place]) for place in distinct.kept),
-        dropped=tuple(
+        responses=[sent[place] for place in distinct.kept],
+        dropped=[
             DroppedResponse(sent[place].id, reason) for place, reason in distinct.dropped.items()
-        ),
+        ],
         kept_as={place: place_of[first] for place, first in distinct.same_as.items()},
     )
 
 
-def incoming_prompt(sent: NewPrompt) -> IncomingPrompt:
-    """What is kept of a prompt. Without a vector of its own it has its responses' mean."""
-    kept = keep_responses(sent.responses)
-    vector = sent.embedding
-    vectors = [each.vector for each in kept.responses if each.vector is not None]
-    if vector is None and vectors:
-        vector = mean_direction(np.stack(vectors))
-    content = _stored_content(sent.prompt)
-    return IncomingPrompt(
-        external_id=sent.id,
-        content=content,
-        metadata=sent.metadata,
-        vector=vector,
-        kept=kept,
-        fingerprint=fingerprint(content, [each.text for each in kept.responses]),
+def incoming_prompts(sent: Sequence[NewPrompt]) -> list[IncomingPrompt]:
+    """What is kept of prompts. All their vectors are normalised in one pass."""
+    kept = [keep_responses(each.responses) for each in sent]
+    vectors = unit_vectors(
+        [
+            SentVectors(each.embedding, embeddings(its.responses))
+            for each, its in zip(sent, kept, strict=True)
+        ]
     )
-
-
-def dimensions(responses: Sequence[IncomingResponse]) -> int | None:
-    """The length of the responses' own embeddings; None where they have none."""
-    vector = responses[0].vector if responses else None
-    return None if vector is None else len(vector)
+    return list(map(_incoming, sent, kept, vectors))
 
 
 def fingerprint(content: Content, texts: Sequence[str]) -> bytes:
@@ -120,19 +88,28 @@ def fingerprint(content: Content, texts: Sequence[str]) -> bytes:
     return hashlib.sha256(orjson.dumps([content, texts], option=orjson.OPT_SORT_KEYS)).digest()
 
 
+def key(external_id: str | None, fingerprint: bytes) -> Key:
+    """What a prompt is known by: its texts where it has no id of its own."""
+    return ("", fingerprint) if external_id is None else ("id", external_id.encode())
+
+
+def _incoming(
+    sent: NewPrompt, kept: KeptResponses, vectors: PromptVectors | None
+) -> IncomingPrompt:
+    content = _stored_content(sent.prompt)
+    known_by = fingerprint(content, [each.text for each in kept.responses])
+    return IncomingPrompt(
+        external_id=sent.id,
+        content=content,
+        metadata=sent.metadata,
+        kept=kept,
+        fingerprint=known_by,
+        key=key(sent.id, known_by),
+        vectors=vectors,
+    )
+
+
 def _stored_content(sent: str | list[Message]) -> Content:
     if isinstance(sent, str):
         return sent
     return [{"role": message.role, "content": message.content} for message in sent]
-
-
-def _incoming(sent: NewResponse) -> IncomingResponse:
-    return IncomingResponse(
-        external_id=sent.id,
-        text=sent.text,
-        model=sent.model,
-        score=sent.score,
-        reference=sent.reference,
-        metadata=sent.metadata,
-        vector=sent.embedding,
-    )

@@ -1,8 +1,8 @@
 """Take prompts in: new ones are added, those sent again are recognised.
 
-All of it happens in the caller's transaction. Locks are taken in one order: keys of new prompts,
-then (by the caller, if it stores labels) the project's row, then prompts that are there already,
-then the project's counts.
+All of it happens in the caller's transaction. Locks are taken in one order: the project's
+row (by the caller, if it stores labels), then keys of new prompts, then prompts that are there
+already, then the project's counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import AppError, Conflict
 from app.prompts import intake_queries, queries
-from app.prompts.incoming import IncomingPrompt, IncomingResponse, Key
+from app.prompts.incoming import IncomingPrompt, Key
+from app.prompts.schemas import NewResponse
 from app.prompts.stored import EmbeddingSpace, StoredPrompt, StoredResponse, check_space, match
 from app.storage.notifications import Channel, notify
 
 _ROUNDS = 3
 Details = tuple[float | None, dict[str, Any] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class TakenResponse:
-    """A response that is stored: its number, and its caller's id."""
-
-    id: int
-    external_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +30,7 @@ class Taken:
     external_id: str | None
     status: str
     created: bool
-    responses: Sequence[TakenResponse]
+    responses: Sequence[StoredResponse]
 
 
 @dataclass(slots=True)
@@ -168,7 +161,7 @@ async def _add(
         inserted = await intake_queries.insert_prompts(session, project_id, missing)
         for prompt in missing:
             if prompt.key in inserted:
-                stored[prompt.key] = _as_stored(prompt, *inserted[prompt.key])
+                stored[prompt.key] = _stored_prompt(prompt, *inserted[prompt.key])
         created |= inserted.keys()
         left = {prompt.key for prompt in missing} - inserted.keys()
         if left:
@@ -179,7 +172,9 @@ async def _add(
     return created
 
 
-def _as_stored(prompt: IncomingPrompt, prompt_id: int, response_ids: Sequence[int]) -> StoredPrompt:
+def _stored_prompt(
+    prompt: IncomingPrompt, prompt_id: int, response_ids: Sequence[int]
+) -> StoredPrompt:
     return StoredPrompt(
         id=prompt_id,
         external_id=prompt.external_id,
@@ -187,11 +182,16 @@ def _as_stored(prompt: IncomingPrompt, prompt_id: int, response_ids: Sequence[in
         fingerprint=prompt.fingerprint,
         metadata=prompt.metadata,
         status="pending" if prompt.dimensions is None else "ready",
-        responses=[
-            StoredResponse(response_id, each.external_id, each.text, each.score, each.metadata)
-            for response_id, each in zip(response_ids, prompt.responses, strict=True)
-        ],
+        responses=as_stored(prompt.responses, response_ids),
     )
+
+
+def as_stored(sent: Sequence[NewResponse], ids: Sequence[int]) -> list[StoredResponse]:
+    """Responses that have just been added, by their numbers."""
+    return [
+        StoredResponse(response_id, each.id, each.text, each.score, each.metadata)
+        for response_id, each in zip(ids, sent, strict=True)
+    ]
 
 
 def _outcome(
@@ -213,7 +213,7 @@ def _outcome(
 
 
 def note_details(
-    sent: Sequence[IncomingResponse],
+    sent: Sequence[NewResponse],
     stored: Sequence[StoredResponse],
     details: dict[int, Details],
 ) -> bool:
@@ -242,5 +242,5 @@ def _taken(stored: StoredPrompt, responses: Sequence[StoredResponse], *, created
         external_id=stored.external_id,
         status=stored.status,
         created=created,
-        responses=[TakenResponse(each.id, each.external_id) for each in responses],
+        responses=responses,
     )

@@ -1,30 +1,41 @@
 """The SQL that writes prompts, many at a time."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from sqlalchemy import BigInteger, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.errors import UnknownProject
 from app.prompts.copying import copy_rows, copy_vectors, next_ids
-from app.prompts.embedding_field import Vector
-from app.prompts.incoming import IncomingPrompt, IncomingResponse, Key
+from app.prompts.incoming import IncomingPrompt, Key
 from app.prompts.queries import among
+from app.prompts.schemas import NewResponse
 from app.prompts.stored import EmbeddingSpace
+from app.prompts.unit_vectors import Vectors
 from app.storage.tables import Project, ProjectIntake, Prompt
 
 
 async def embedding_space(session: AsyncSession, project_id: int) -> EmbeddingSpace | None:
-    """Where the project's embeddings come from; None where that is not settled yet."""
-    source, dimensions = (
-        await session.execute(
-            select(Project.embedding_source, Project.embedding_dimensions).where(
-                Project.id == project_id
-            )
-        )
-    ).one()
+    """Where the project's embeddings come from; None where that is not settled yet.
+
+    The project stays for as long as the transaction lasts.
+
+    Raises:
+        UnknownProject: it has been deleted.
+    """
+    found = await session.execute(
+        select(Project.embedding_source, Project.embedding_dimensions)
+        .where(Project.id == project_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    project = found.one_or_none()
+    if project is None:
+        raise UnknownProject("the project has been deleted")
+    source, dimensions = project
     return None if source is None else EmbeddingSpace(source, dimensions)
 
 
@@ -60,18 +71,34 @@ async def insert_prompts(
             {
                 "project_id": project_id,
                 "status": ready,
-                "ids": [number[each.key] for each in by_key],
-                "external_ids": [each.external_id for each in by_key],
-                "contents": [_json(each.content) for each in by_key],
-                "fingerprints": [each.fingerprint for each in by_key],
-                "metadatas": [_json(each.metadata) for each in by_key],
-                "pairs": [pairs_among(len(each.responses)) for each in by_key],
+                "rows": _json(
+                    [
+                        {
+                            "id": number[each.key],
+                            "external_id": each.external_id,
+                            "content": each.content,
+                            "fingerprint": each.fingerprint.hex(),
+                            "metadata": each.metadata,
+                            "pairs": pairs_among(len(each.responses)),
+                        }
+                        for each in by_key
+                    ]
+                ),
             },
         )
     )
     new = [(number[each.key], each) for each in prompts if number[each.key] in inserted]
     response_ids = await insert_responses(
-        session, [(prompt_id, 0, prompt.responses) for prompt_id, prompt in new]
+        session,
+        [
+            NewRows(
+                prompt_id,
+                0,
+                each.responses,
+                None if each.vectors is None else each.vectors.responses,
+            )
+            for prompt_id, each in new
+        ],
     )
     await _insert_prompt_vectors(session, project_id, new)
     return {
@@ -83,12 +110,11 @@ async def insert_prompts(
 _INSERT_PROMPTS = """
 INSERT INTO prompts
     (id, project_id, status, external_id, content, fingerprint, metadata, pairs_total)
-SELECT new.id, :project_id, :status, new.external_id, CAST(new.content AS jsonb),
-    new.fingerprint, CAST(new.metadata AS jsonb), new.pairs_total
-FROM unnest(
-    CAST(:ids AS bigint[]), CAST(:external_ids AS text[]), CAST(:contents AS text[]),
-    CAST(:fingerprints AS bytea[]), CAST(:metadatas AS text[]), CAST(:pairs AS integer[])
-) AS new (id, external_id, content, fingerprint, metadata, pairs_total)
+SELECT new.id, :project_id, :status, new.external_id, new.content,
+    decode(new.fingerprint, 'hex'), new.metadata, new.pairs
+FROM json_to_recordset(CAST(:rows AS json)) AS new (
+    id bigint, external_id text, content jsonb, fingerprint text, metadata jsonb, pairs integer
+)
 ON CONFLICT DO NOTHING
 RETURNING id
 """
@@ -106,57 +132,73 @@ _RESPONSE_COLUMNS = (
 )
 
 
-async def insert_responses(
-    session: AsyncSession, groups: Sequence[tuple[int, int, Sequence[IncomingResponse]]]
-) -> list[list[int]]:
-    """Add responses: for each group the prompt's number, the first position and the responses."""
-    free = iter(await next_ids(session, "responses", sum(len(group[2]) for group in groups)))
-    ids = [[next(free) for _ in responses] for _, _, responses in groups]
-    numbered = [
-        (response_id, prompt_id, first + offset, response)
-        for (prompt_id, first, responses), group_ids in zip(groups, ids, strict=True)
-        for offset, (response_id, response) in enumerate(zip(group_ids, responses, strict=True))
+class NewRows(NamedTuple):
+    """Responses to add to a prompt, from a position on, and their vectors where they have any."""
+
+    prompt_id: int
+    first_position: int
+    responses: Sequence[NewResponse]
+    vectors: Vectors | None
+
+
+async def insert_responses(session: AsyncSession, groups: Sequence[NewRows]) -> list[list[int]]:
+    """Add responses to prompts; gives their numbers by prompt."""
+    free = iter(await next_ids(session, "responses", sum(len(each.responses) for each in groups)))
+    ids = [list(islice(free, len(each.responses))) for each in groups]
+    if groups:
+        await copy_rows(session, "responses", _RESPONSE_COLUMNS, _response_rows(groups, ids))
+    given = [
+        (numbers, each.vectors)
+        for numbers, each in zip(ids, groups, strict=True)
+        if each.vectors is not None
     ]
-    if numbered:
-        rows = (
-            (
-                response_id,
-                prompt_id,
+    if given:
+        await copy_vectors(
+            session,
+            "response_embeddings",
+            ("response_id", "vector"),
+            np.concatenate([numbers for numbers, _ in given])[:, None],
+            np.concatenate([vectors for _, vectors in given]),
+        )
+    return ids
+
+
+def _response_rows(
+    groups: Sequence[NewRows], ids: Sequence[Sequence[int]]
+) -> Iterator[tuple[Any, ...]]:
+    for group, numbers in zip(groups, ids, strict=True):
+        for position, (number, each) in enumerate(
+            zip(numbers, group.responses, strict=True), start=group.first_position
+        ):
+            yield (
+                number,
+                group.prompt_id,
                 position,
-                each.external_id,
+                each.id,
                 each.text,
                 each.model,
                 each.score,
                 each.reference,
                 _json(each.metadata),
             )
-            for response_id, prompt_id, position, each in numbered
-        )
-        await copy_rows(session, "responses", _RESPONSE_COLUMNS, rows)
-    given = [(row[0], row[3].vector) for row in numbered if row[3].vector is not None]
-    await copy_vectors(
-        session,
-        "response_embeddings",
-        ("response_id", "vector"),
-        np.array([[response_id] for response_id, _ in given], dtype=np.int64),
-        [vector for _, vector in given],
-    )
-    return ids
 
 
 async def _insert_prompt_vectors(
     session: AsyncSession, project_id: int, prompts: Sequence[tuple[int, IncomingPrompt]]
 ) -> None:
-    given: list[tuple[int, Vector]] = [
-        (prompt_id, prompt.vector) for prompt_id, prompt in prompts if prompt.vector is not None
+    given = [
+        (prompt_id, prompt.vectors.prompt)
+        for prompt_id, prompt in prompts
+        if prompt.vectors is not None
     ]
-    await copy_vectors(
-        session,
-        "prompt_embeddings",
-        ("prompt_id", "project_id", "vector"),
-        np.array([[prompt_id, project_id] for prompt_id, _ in given], dtype=np.int64),
-        [vector for _, vector in given],
-    )
+    if given:
+        await copy_vectors(
+            session,
+            "prompt_embeddings",
+            ("prompt_id", "project_id", "vector"),
+            np.array([[prompt_id, project_id] for prompt_id, _ in given], dtype=np.int64),
+            np.stack([vector for _, vector in given]),
+        )
 
 
 def pairs_among(responses: int) -> int:

@@ -10,11 +10,9 @@ predictions are a model's.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.errors import InvalidInput
 from app.prompts.line_values import Preference, ReadLine, annotator_name, objects, ranked
-from app.prompts.places import Place
+from app.prompts.named_responses import read_named
 
-_PROMPTS = ("prompt", "question", "instruction", "input")
 _TEXTS = ("body", "html", "text", "title")
 
 
@@ -25,22 +23,9 @@ def read_task(line: dict[str, Any]) -> ReadLine:
         InvalidInput: it has no prompt in its data, or no candidates.
     """
     data = line["data"]
-    if not isinstance(data, dict):
-        raise InvalidInput("data: must be an object")
-    asked = next((name for name in _PROMPTS if name in data), None)
-    if asked is None:
-        raise InvalidInput("data: has no prompt, question, instruction or input")
-    named = _items(data) if "items" in data else _fields(data, asked)
-    if len(named) < 2:
-        raise InvalidInput("data: has fewer than two responses beside the prompt")
-    prompt: dict[str, Any] = {
-        "prompt": data[asked],
-        "responses": [{"id": name, "text": text} for name, text in named.items()],
-    }
-    names: dict[Place, str] = {("prompt",): f"data.{asked}", ("responses",): "data"}
-    names |= {("responses", place): f"data.{name}" for place, name in enumerate(named)}
-    places = {name: place for place, name in enumerate(named)}
-    return ReadLine(prompt, _preferences(line, places), names)
+    has_items = isinstance(data, dict) and "items" in data
+    named = read_named(data, "data", _items(data) if has_items else None)
+    return ReadLine(named.prompt, _preferences(line, named.places), named.names)
 
 
 def _items(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,10 +34,6 @@ def _items(data: Mapping[str, Any]) -> dict[str, Any]:
         text = next((each[name] for name in _TEXTS if isinstance(each.get(name), str)), None)
         found[str(each.get("id"))] = text
     return found
-
-
-def _fields(data: Mapping[str, Any], asked: str) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if name != asked and isinstance(value, str)}
 
 
 def _preferences(line: dict[str, Any], places: Mapping[str, int]) -> list[Preference]:

@@ -9,14 +9,18 @@ from app.prompts.imported_labels import IMPORT_ANNOTATOR
 from app.prompts.places import Place
 from app.settings import MAX_EXTERNAL_ID_CHARACTERS
 
+_STRENGTHS = {"1": 1, "2": 2, "3": 3}
+
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """One vote on two responses, by their places in the line; None preferred: a tie."""
+    """One vote on two responses, by their places in the line; None preferred: a tie or both bad."""
 
     responses: tuple[int, int]
     preferred: int | None
     annotator: str = IMPORT_ANNOTATOR
+    strength: int | None = None
+    both_bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,22 @@ def annotator_name(value: Any, where: str) -> str:
             f"{where}: must be a name of at most {MAX_EXTERNAL_ID_CHARACTERS} characters"
         )
     return value
+
+
+def strength_of(value: Any, preferred: int | None, where: str) -> int | None:
+    """How much better the preferred response is, 1 to 3; None where it is not told.
+
+    Raises:
+        InvalidInput: it is something else, or nothing is preferred.
+    """
+    if value is None or value == "":
+        return None
+    strength = _STRENGTHS.get(str(value).strip())
+    if strength is None:
+        raise InvalidInput(f"{where}: must be 1, 2 or 3")
+    if preferred is None:
+        raise InvalidInput(f"{where}: is told only where one response is preferred")
+    return strength
 
 
 def ranked(levels: Mapping[int, float], annotator: str = IMPORT_ANNOTATOR) -> list[Preference]:

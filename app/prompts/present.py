@@ -5,10 +5,11 @@ from typing import cast
 
 from app.prompts.addition import Addition
 from app.prompts.incoming import DroppedResponse, IncomingPrompt
-from app.prompts.intake import Taken, TakenResponse
+from app.prompts.intake import Taken
 from app.prompts.queries import ListedPrompt
 from app.prompts.service import WholePrompt
 from app.prompts.similar import Neighbour
+from app.prompts.stored import StoredResponse
 from app.prompts.views import (
     DroppedView,
     Named,
@@ -120,7 +121,7 @@ def _group(group_id: int | None) -> str | None:
     return None if group_id is None else f"grp_{group_id}"
 
 
-def _responses(responses: Iterable[TakenResponse]) -> list[Named]:
+def _responses(responses: Iterable[StoredResponse]) -> list[Named]:
     return [
         Named(id=encode(Kind.RESPONSE, each.id), external_id=each.external_id) for each in responses
     ]

@@ -81,8 +81,8 @@ async def post_import(
     ] = "ignore",
 ) -> ImportReport:
     """Any number of lines, each a prompt: this service's own form, Anthropic HH, TRL preference,
-    UltraFeedback, PRO, or a record that Argilla or Label Studio exported. Good lines are kept, bad
-    ones are told. Safe to repeat."""
+    UltraFeedback, PRO, a record that Argilla or Label Studio exported, or a row with two responses
+    side by side. Good lines are kept, bad ones are told. Safe to repeat."""
     require_media_type(request.headers, _LINES)
     sessions: Sessions = request.app.state.sessions
     keep_labels = labels == "keep"

@@ -121,6 +121,12 @@ class NewResponse(_Sent):
 
 
 def _check_responses(responses: list[NewResponse]) -> list[NewResponse]:
+    _check_kept(responses)
+    return responses
+
+
+def _check_kept(responses: list[NewResponse]) -> int:
+    """How many of the responses are kept, which have to go together."""
     named = [response.id for response in responses if response.id is not None]
     if len(named) != len(set(named)):
         raise ValueError("two responses have the same id")
@@ -132,7 +138,7 @@ def _check_responses(responses: list[NewResponse]) -> list[NewResponse]:
         if None in lengths:
             raise ValueError("some responses have an embedding and some have none")
         raise ValueError("the embeddings have different lengths")
-    return responses
+    return len(kept)
 
 
 class NewPrompt(_Sent):
@@ -151,8 +157,7 @@ class NewPrompt(_Sent):
     @field_validator("responses")
     @classmethod
     def _responses(cls, responses: list[NewResponse]) -> list[NewResponse]:
-        _check_responses(responses)
-        if len(keep_distinct([each.text for each in responses]).kept) < MIN_RESPONSES:
+        if _check_kept(responses) < MIN_RESPONSES:
             raise ValueError("fewer than two responses are left without empty and repeated texts")
         return responses
 

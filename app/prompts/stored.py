@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import EmbeddingsDiffer, FieldError, PromptDiffers
-from app.prompts.incoming import IncomingPrompt, IncomingResponse, Key, fingerprint
-from app.prompts.schemas import Content
+from app.prompts.incoming import IncomingPrompt, Key, fingerprint, key
+from app.prompts.schemas import Content, NewResponse
 
 
 @dataclass(slots=True)
@@ -35,9 +35,7 @@ class StoredPrompt:
     @property
     def key(self) -> Key:
         """What the prompt is known by in its project."""
-        if self.external_id is None:
-            return "", self.fingerprint
-        return "id", self.external_id.encode()
+        return key(self.external_id, self.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def match(sent: IncomingPrompt, stored: StoredPrompt) -> list[StoredResponse]:
 
 
 def check_response_ids(
-    sent: Sequence[IncomingResponse],
+    sent: Sequence[NewResponse],
     matched: Sequence[StoredResponse | None],
     stored: Sequence[StoredResponse],
 ) -> None:
@@ -81,8 +79,8 @@ def check_response_ids(
     """
     by_id = {each.external_id: each for each in stored if each.external_id is not None}
     for response, same_text in zip(sent, matched, strict=True):
-        if response.external_id is not None:
-            same_id = by_id.get(response.external_id)
+        if response.id is not None:
+            same_id = by_id.get(response.id)
             if same_id is not None and same_id is not same_text:
                 raise _differs("a response's id is stored with another text", "responses")
 

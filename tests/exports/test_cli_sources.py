@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from app.cli_errors import CommandFailed
 from app.cli_sources import json_lines, opened
+from app.settings import MAX_LINE_BYTES
 
 ROWS = [
     {"prompt": f'Q {number},\n"quoted"?', "chosen": f"good {number}", "rejected": "bad 日本"}
@@ -106,10 +108,53 @@ def test_csv_cells_are_texts_but_for_conversations_objects_and_scores(tmp_path: 
     ]
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_elements_of_an_array_are_sent_as_they_stand(
+    tmp_path: Path, indent: int | None
+) -> None:
+    rows: list[Any] = [
+        {"text": 'a\n"[{,', "日本": ["]", {"x": 1.0}], "n": 12345678901234567890123, "e": {}},
+        {"text": "x" * 300_000},
+        17,
+        [],
+    ]
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(rows, indent=indent, ensure_ascii=False), encoding="utf-8")
+
+    assert _read(path) == rows
+
+
+def test_an_array_is_read_an_element_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    rows = ({"prompt": "x" * 10_000, "number": number} for number in range(3000))
+    path.write_text(f"[{', '.join(map(json.dumps, rows))}]")
+    tracemalloc.start()
+    with opened(path) as (file, _):
+        lines = sum(chunk.count(b"\n") for chunk, _ in json_lines(file, path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert lines == 3000
+    assert peak < path.stat().st_size / 4
+
+
+def test_an_element_over_the_limit_of_a_line_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_bytes(b'[{"a": 1}, "' + b"x" * (2 * MAX_LINE_BYTES + 1) + b'"]')
+
+    with pytest.raises(CommandFailed, match="element 2 is over"), opened(path) as (file, _):
+        list(json_lines(file, path))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("rows.json", b'[{"prompt": ', "is no JSON array"),
+        ("rows.json", b'[{"prompt": ', "is no JSON array .element 1"),
+        ("rows.json", b'[{"prompt": "x"} {"prompt": "y"}]', "after element 1 there is no ','"),
+        ("rows.json", b'[{"prompt": "x"}, ]', "is no JSON array .element 2"),
+        ("rows.json", b'[{"prompt": "x"}] {}', "something follows its 1 elements"),
+        ("rows.json", b'[{"prompt": "x"}, {"prompt": "\xff"}]', "is damaged"),
+        ("rows.json", b"[" * 100_000, "nested too deeply"),
         ("rows.csv", b"prompt,chosen\n\xff\xfe,x\n", "is damaged"),
         ("rows.csv", b'prompt,chosen\n"x" y,z\n', "is damaged"),
         ("rows.csv.gz", gzip.compress(_csv(ROWS))[:-20], "is damaged"),

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from tests.conftest import SHARED_DATA
-from tests.exports.dataset import add_label, add_pair, add_project, add_prompt
+from tests.exports.dataset import add_label, add_pair, add_project, add_prompt, embed
 
 Rows = list[dict[str, Any]]
 Sessions = async_sessionmaker[AsyncSession]
@@ -22,7 +22,7 @@ CHAT = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "
 
 
 async def _import(client: httpx.AsyncClient, sessions: Sessions, project: str, body: bytes) -> Any:
-    """Import with labels into a new project, whose prompts are planned at once."""
+    """Import with labels into a new project, whose prompts are embedded and planned at once."""
     assert (await client.post("/projects", json={"name": project})).status_code == 201
     answer = await client.post(
         "/prompts/import",
@@ -33,6 +33,7 @@ async def _import(client: httpx.AsyncClient, sessions: Sessions, project: str, b
     assert answer.status_code == 200, answer.text
     async with sessions.begin() as session:
         await session.execute(text("UPDATE prompts SET group_id = id WHERE group_id IS NULL"))
+        await embed(session, project)
     return answer.json()
 
 

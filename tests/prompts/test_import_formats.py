@@ -140,7 +140,8 @@ def test_trl_prompts_stand_beside_or_inside_the_completions(line: Any, content: 
         ({"instruction": "x", "completions": "a"}, "completions: "),
         ({"prompt_id": 7, "prompt": "x", "responses": [{"text": "a"}, {"text": "b"}]}, "prompt_id"),
         ({"prompt": "x"}, "no known format"),
-        ([1], "a line must be"),
+        ([1], "a JSON array: "),
+        (1, "a line must be"),
     ],
 )
 def test_a_refusal_names_the_lines_own_field(line: Any, start: str) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.settings import MAX_LINE_BYTES
 from app.storage.tables import Label, Pair, Project, Prompt
 from tests.conftest import ADMIN_KEY, SHARED_DATA
-from tests.prompts.sending import as_lines, counts, embedded, import_lines, prompt
+from tests.prompts.sending import as_lines, counts, embedded, import_lines, in_base64, prompt
 
 Sessions = async_sessionmaker[AsyncSession]
 _ZERO = Decimal(0)
@@ -154,6 +154,89 @@ async def test_where_the_stream_breaks_off_whole_batches_stay(
     found = await counts(client)
     assert found["prompts"] == 500
     assert found["pending_prompts"] == 500
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (gzip.compress(as_lines([prompt()])), "gzip"),
+        (as_lines([prompt()]).decode().encode("utf-16-le").join([b"\xff\xfe", b""]), "UTF-16"),
+        (as_lines([prompt()]).decode().encode("utf-16-be").join([b"\xfe\xff", b""]), "UTF-16"),
+        (b"PAR1\x15\x04\n", "Parquet"),
+        (b"PK\x03\x04\x14\n", "zip"),
+    ],
+)
+async def test_another_kind_of_file_is_refused_by_its_name(
+    client: httpx.AsyncClient, content: bytes, kind: str
+) -> None:
+    answer = await client.post(
+        "/prompts/import", content=content, headers={"Content-Type": "application/x-ndjson"}
+    )
+    assert answer.status_code == 415
+    assert kind in answer.json()["detail"]
+    assert (await counts(client))["prompts"] == 0
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+async def test_an_array_is_told_to_be_sent_one_object_a_line(
+    client: httpx.AsyncClient, indent: int | None
+) -> None:
+    report = await import_lines(client, json.dumps([prompt()], indent=indent).encode())
+    assert report["created"] == 0
+    assert report["rejected"][0] == {
+        "line": 1,
+        "detail": "a JSON array: send the objects in it, one a line",
+    }
+
+
+async def test_lines_in_another_encoding_are_told_and_the_others_kept(
+    client: httpx.AsyncClient,
+) -> None:
+    latin = json.dumps(prompt("é", "b"), ensure_ascii=False).encode("latin-1") + b"\n"
+    report = await import_lines(client, latin + as_lines([prompt()]) + latin)
+    assert report["created"] == 1
+    assert report["rejected"] == [
+        {"line": line, "detail": "not valid JSON: not UTF-8"} for line in (1, 3)
+    ]
+
+
+async def test_a_project_that_is_deleted_meanwhile_is_unknown(
+    client: httpx.AsyncClient,
+) -> None:
+    await client.post("/projects", json={"name": "brief"})
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield as_lines(prompt(id=f"p{number}") for number in range(500))
+        deleted = await client.delete("/projects/brief", params={"confirm": "brief"})
+        assert deleted.status_code == 204
+        yield as_lines([prompt(id="late")])
+
+    answer = await client.post(
+        "/prompts/import",
+        params={"project": "brief"},
+        content=stream(),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert answer.status_code == 404
+
+
+async def test_vectors_without_a_direction_are_told_by_line_and_field(
+    client: httpx.AsyncClient,
+) -> None:
+    lines = [embedded([1, number], [0, 1], id=f"p{number}") for number in range(600)]
+    lines[499] = embedded([1, 0], [0, 0], id="zero")
+    lines[533] = embedded(in_base64(float("nan"), 1), [0, 1], id="nan")
+    lines[534] = embedded([1, 0], [0, 1], id="own", embedding=in_base64(float("inf"), 0))
+    report = await import_lines(client, as_lines(lines))
+    assert report["created"] == 597
+    assert report["rejected"] == [
+        {"line": 500, "detail": "responses.1.embedding: the vector is zero"},
+        {
+            "line": 534,
+            "detail": "responses.0.embedding: the vector has components that are not finite",
+        },
+        {"line": 535, "detail": "embedding: the vector has components that are not finite"},
+    ]
 
 
 async def test_imports_of_the_same_file_at_once_store_it_once(
