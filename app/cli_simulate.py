@@ -16,7 +16,7 @@ from rich.table import Table
 from app.cli_errors import CommandFailed
 from app.cli_simulate_file import FileVectors, LabelledFile, encode_file, load_vectors
 from app.cli_simulate_file import read_labelled_file as read
-from app.selection.registry import SIMULATED, STRATEGIES
+from app.selection.registry import STRATEGIES
 from app.selection.simulation.curve import Curve, Estimate, Report
 from app.selection.simulation.simulate import BASELINE
 from app.selection.simulation.simulate import simulate as run
@@ -27,10 +27,9 @@ _TABLE_BUDGETS = 6
 
 def list_strategies() -> None:
     """Print every strategy with what it does, in one line each."""
-    width = max(len(name) for name in SIMULATED)
-    for name, strategy in SIMULATED.items():
-        only = "" if name in STRATEGIES else " [simulate only]"
-        print(f"{name:<{width}}  {strategy.description}{only}")
+    width = max(len(name) for name in STRATEGIES)
+    for name, strategy in STRATEGIES.items():
+        print(f"{name:<{width}}  {strategy.description}")
 
 
 def simulate(
@@ -89,17 +88,19 @@ def as_json(source: Path, report: Report, seeds: int, seed: int) -> dict[str, An
         "seed": seed,
         "budgets": report.budgets,
         "informative": report.informative,
+        "plain": [asdict(each) for each in report.plain],
         "strategies": {name: asdict(curve) for name, curve in report.curves.items()},
     }
 
 
 def _names(strategies: str | None) -> list[str]:
     if strategies is None:
-        return list(SIMULATED)
+        return list(STRATEGIES)
     names = [name.strip() for name in strategies.split(",") if name.strip()]
     for name in names:
-        if name not in SIMULATED:
-            raise CommandFailed(f"No strategy is called {name}; there are {', '.join(SIMULATED)}.")
+        if name not in STRATEGIES:
+            known = ", ".join(STRATEGIES)
+            raise CommandFailed(f"No strategy is called {name}; there are {known}.")
     return names
 
 
@@ -142,14 +143,17 @@ def _print_table(source: Path, report: Report, prompts: int, seeds: int) -> None
     for place in shown:
         table.add_column(f"{report.budgets[place]} labels", justify="right")
     table.add_column("labels saved", justify="right")
+    table.add_column("in all", justify="right")
     for name, curve in report.curves.items():
         cells = [_accuracy(curve, place, name) for place in shown]
-        table.add_row(name, *cells, _saved(curve))
+        in_all = _saved(curve.saved_in_all, curve.saved_in_all_is_bounded)
+        table.add_row(name, *cells, _saved(curve.labels_saved, curve.saved_is_bounded), in_all)
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     print(
         "Accuracy on held-out pairs; in brackets the 95% interval of the difference from random;"
-        "\n* marks one that leaves zero out. Labels saved: 1 - n / n_random at equal accuracy."
+        "\n* marks one that leaves zero out. Labels saved: 1 - n / n_random at equal accuracy;"
+        "\nin all: against random with a model of the vectors alone."
     )
     if not report.informative:
         print("UNINFORMATIVE: random learns nothing from these labels; no comparison means much.")
@@ -174,11 +178,10 @@ def _accuracy(curve: Curve, place: int, name: str) -> str:
     return f"{mean}{star} ({difference.low:+.3f} {difference.high:+.3f})"
 
 
-def _saved(curve: Curve) -> str:
-    saved: Estimate | None = curve.labels_saved
+def _saved(saved: Estimate | None, is_bounded: bool) -> str:
     if saved is None:
         return "-"
-    bound = " (cut off)" if curve.saved_is_bounded else ""
+    bound = " (cut off)" if is_bounded else ""
     return f"{saved.mean:.0%} ({saved.low:.0%} {saved.high:.0%}){bound}"
 
 

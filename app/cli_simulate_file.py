@@ -50,6 +50,7 @@ class LabelledFile:
                 responses=vectors.responses[number],
                 votes=_votes(line.preferences, len(line.prompt.responses)),
                 gold=_gold(line.prompt),
+                words=np.array([len(each.text.split()) for each in line.prompt.responses]),
             )
             for number, line in enumerate(self.lines)
             if len(line.prompt.responses) > 1

@@ -13,6 +13,7 @@ from app.annotation.announce import ChangeAnnouncer
 from app.exports import routes as exports
 from app.insights import routes as insights
 from app.insights.kept import KeptFigures
+from app.insights.kept_curves import KeptCurves
 from app.insights.live import LiveFigures
 from app.insights.requests import CountRequests, RequestMetrics
 from app.middleware import RefuseNulCharacters, RequestLog
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
     app.state.kept_figures = KeptFigures()
+    app.state.kept_curves = KeptCurves()
     app.state.request_metrics = RequestMetrics()
     problems.install(app)
     for room in (accounts, projects, prompts, annotation, exports, insights, health):

@@ -26,6 +26,7 @@ from app.storage.migrate import upgrade
 from app.storage.tables import Base
 
 first_schema = importlib.import_module("migrations.versions.0001_first_schema")
+default_strategy = importlib.import_module("migrations.versions.0002_default_strategy")
 
 ADMIN_KEY = "an-admin-key-for-the-tests"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -79,6 +80,7 @@ def database_url(migrated_url: str) -> Iterator[str]:
             for table in Base.metadata.tables:
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
             connection.execute(first_schema.DEFAULT_PROJECT)
+            connection.execute(default_strategy.CHOOSE_AUTO)
 
 
 def _run_sql(url: str, statement: sql.SQL | sql.Composed) -> None:

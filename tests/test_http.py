@@ -132,12 +132,15 @@ async def test_readyz_says_what_the_database_lacks(
 ) -> None:
     assert (await anonymous.get("/readyz")).status_code == 200
     async with sessions.begin() as session:
+        version = (await session.scalars(text("SELECT version_num FROM alembic_version"))).one()
         await session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     try:
         answer = await anonymous.get("/readyz")
     finally:
         async with sessions.begin() as session:
-            await session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+            await session.execute(
+                text("UPDATE alembic_version SET version_num = :version"), {"version": version}
+            )
     assert answer.status_code == 503
     assert "0000" in answer.json()["detail"]
 

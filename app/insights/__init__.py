@@ -1,1 +1,1 @@
-"""Figures: progress, agreement, live events, and what an operator's Prometheus scrapes."""
+"""Figures: progress, agreement, the curve, live events, and what a Prometheus scrapes."""

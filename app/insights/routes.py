@@ -15,7 +15,7 @@ from app.errors import Unauthenticated, UnknownProject
 from app.insights import metrics, service
 from app.insights.events import EventStream
 from app.insights.live import LiveFigures
-from app.insights.schemas import OwnStats, Stats
+from app.insights.schemas import LabelEfficiency, OwnStats, Stats
 from app.json_route import JsonRoute
 from app.problems import problems
 from app.projects.dependencies import ProjectQuery
@@ -64,6 +64,23 @@ async def get_stats(
     if principal.is_admin:
         return await service.project_stats(sessions, request.app.state.kept_figures, project)
     return await service.own_stats(sessions, principal, project)
+
+
+@router.get(
+    "/curve",
+    summary="What a project's labels have taught so far",
+    responses=problems(401, 403, 404, 422),
+)
+async def get_curve(
+    request: Request, _: AdminKey, project: ProjectQuery = DEFAULT_PROJECT
+) -> LabelEfficiency:
+    """The label-efficiency curve, and advice on stopping.
+
+    Trained on the strategy's labels in the order in which they came, tested on the exploration
+    labels. Measured again when the labels have grown by a percent; with many that takes seconds.
+    """
+    state = request.app.state
+    return await service.label_efficiency(state.sessions, state.kept_curves, project)
 
 
 async def _event_stream(

@@ -144,6 +144,47 @@ class OwnStats(BaseModel):
     annotators: list[OwnFigures]
 
 
+class CurvePoint(BaseModel):
+    """How well the first ``labels`` labels teach to answer the exploration labels."""
+
+    labels: int = Field(description="Of the strategy or made elsewhere, the earliest first.")
+    accuracy: float = Field(
+        description="Share of the exploration pairs that the model orders as annotators do."
+    )
+    low: float = Field(description="The accuracy's 95% interval: from here,")
+    high: float = Field(description="to here.")
+
+
+class LabelEfficiency(BaseModel):
+    """What a project's labels have taught so far, and whether it is worth going on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "points": [
+                        {"labels": 50, "accuracy": 0.581, "low": 0.532, "high": 0.629},
+                        {"labels": 100, "accuracy": 0.612, "low": 0.565, "high": 0.66},
+                    ],
+                    "advice": "Too early to say: with 100 labels the model orders 0.612 of the "
+                    "exploration pairs as annotators do (0.565 to 0.660). A forecast takes more "
+                    "than 100 labels.",
+                    "test_labels": 412,
+                }
+            ]
+        }
+    )
+
+    points: list[CurvePoint] = Field(
+        description="At 50, 100, 200, 400 … and all labels; empty with fewer than 200 exploration "
+        "labels."
+    )
+    advice: str = Field(description="In plain words; or what is missing to give any.")
+    test_labels: int = Field(
+        description="Exploration labels with a preference, 10,000 at most: the test of the curve."
+    )
+
+
 class PendingCounts(BaseModel):
     """Of a project's counts, what its annotators are told."""
 

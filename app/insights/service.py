@@ -9,7 +9,8 @@ labels, and it grows with their number. An annotator's own figures read that ann
 alone (``ix_labels_annotator``): 0.05 s for a fiftieth of them.
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -19,10 +20,13 @@ from app.accounts.service import Principal
 from app.insights import queries
 from app.insights.agreement import krippendorff_alpha
 from app.insights.kept import KeptFigures
+from app.insights.kept_curves import KeptCurves
 from app.insights.schemas import (
     Agreement,
     AnnotatorFigures,
+    CurvePoint,
     Interval,
+    LabelEfficiency,
     LabelsOfDay,
     OwnCounts,
     OwnFigures,
@@ -31,6 +35,8 @@ from app.insights.schemas import (
     Stats,
 )
 from app.insights.wilson import wilson_interval
+from app.preference.curve import curve_of, read_evidence
+from app.preference.measured import Measured, measure
 from app.projects import service as projects
 from app.projects.ledger_view import counts_view, ledger_view
 from app.storage.sessions import Sessions
@@ -68,6 +74,31 @@ async def project_stats(sessions: Sessions, kept: KeptFigures, project_name: str
         annotators=dear.annotators,
         agreement=dear.agreement,
         similarity_histogram=dear.similarity_histogram,
+    )
+
+
+async def label_efficiency(
+    sessions: Sessions, kept: KeptCurves, project_name: str
+) -> LabelEfficiency:
+    """The curve of a project, for an admin; its advice is for the budget as it is now.
+
+    Raises:
+        UnknownProject: no project has that name.
+    """
+    async with sessions() as session:
+        project = await projects.find_project(session, project_name)
+
+    async def measure_now() -> Measured:
+        async with sessions() as session:
+            evidence = await read_evidence(session, project)
+        return await asyncio.to_thread(measure, evidence)
+
+    measured = await kept.get(project.id, project.counted_labels, measure_now)
+    curve = curve_of(project, measured)
+    return LabelEfficiency(
+        points=[CurvePoint(**asdict(point)) for point in curve.points],
+        advice=curve.advice,
+        test_labels=curve.test_labels,
     )
 
 

@@ -2,17 +2,25 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.plan_pairs import ChosenPair
 from app.selection.candidates import PromptBlock, PromptCandidate, blocks_of
-from app.selection.ordering import next_pairs, plan_positions
+from app.selection.cost import Pricing, pair_seconds
+from app.selection.model.preference import PreferenceModel
+from app.selection.ordering import (
+    next_pairs,
+    orders_per_cost,
+    plan_positions,
+    shortlist_places,
+)
 from app.selection.pair_grid import pair_columns, pair_similarities
 from app.selection.registry import STRATEGIES
-from app.selection.strategy import Strategy
+from app.selection.strategies.learning import FIRST_LABELS
+from app.selection.strategy import PairOrder, Strategy
 
 Positions = NDArray[np.float32] | NDArray[np.float64]
 
@@ -33,6 +41,10 @@ class Choice:
     """How many pairs of a prompt the plan may hold in all."""
     last: bool
     """They stand after all others: the later pairs of exploration prompts."""
+    model: PreferenceModel | None = None
+    """For a strategy that learns."""
+    pricing: Pricing | None = None
+    """Where pairs come by value per cost; the candidates know their words then."""
     before: float = math.inf
     """Only pairs whose position is lower."""
     most: int | None = None
@@ -56,9 +68,9 @@ def choose_pairs(candidates: Sequence[PromptCandidate], choice: Choice) -> list[
     if not candidates:
         return []
     strategy = find_strategy(choice.strategy)
-    blocks = blocks_of(candidates)
-    orders = strategy.order(blocks, None, np.random.default_rng(choice.seed))
+    blocks = [_priced(block, choice.pricing) for block in blocks_of(candidates)]
     chosen: list[ChosenPair] = []
+    orders = _orders(strategy, blocks, choice)
     for block, order in zip(blocks, orders, strict=True):
         limit = min(choice.per_prompt, block.taken.shape[1])
         columns = next_pairs(order, block.taken, limit)
@@ -71,6 +83,26 @@ def choose_pairs(candidates: Sequence[PromptCandidate], choice: Choice) -> list[
             _keep_lowest(columns, positions, choice.most)
         chosen += _rows(strategy.name, block, columns, positions)
     return chosen
+
+
+def _priced(block: PromptBlock, pricing: Pricing | None) -> PromptBlock:
+    if pricing is None or block.words is None:
+        return block
+    return replace(block, expected_seconds=pair_seconds(block.words, pricing))
+
+
+def _orders(strategy: Strategy, blocks: list[PromptBlock], choice: Choice) -> list[PairOrder]:
+    model = choice.model
+    # With every model the draws are new.
+    seed = choice.seed if model is None else [choice.seed, model.labels]
+    orders = strategy.order(blocks, model, np.random.default_rng(seed))
+    if strategy.learns and strategy.ranks_prompts and not _is_taught(model):
+        strategy = STRATEGIES["dissimilar"]  # as which it behaves until then
+    return shortlist_places(strategy, blocks, orders_per_cost(strategy, blocks, orders))
+
+
+def _is_taught(model: PreferenceModel | None) -> bool:
+    return model is not None and model.labels >= FIRST_LABELS
 
 
 def _keep_lowest(columns: NDArray[np.int64], positions: Positions, most: int) -> None:

@@ -42,8 +42,8 @@ async def price(
                 **asdict(pair),
                 expected_seconds=expected_seconds(
                     read,
-                    seconds_base=project.cost_seconds_base,
-                    words_per_minute=project.cost_words_per_minute,
+                    seconds_base=project.cost.seconds_base,
+                    words_per_minute=project.cost.words_per_minute,
                 ),
                 labels_wanted=_labels_wanted(project.settings, draw),
                 overlap_draw=draw,

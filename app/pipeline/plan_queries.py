@@ -2,11 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.selection.cost import Pricing
 from app.selection.ordering import earliest_position
 from app.settings import PLAN_AHEAD
 
@@ -20,6 +21,8 @@ class PlanSettings:
     overlap_share: float
     overlap_labels: int
     pairs_per_prompt: int | None
+    pricing: Pricing | None
+    """What pairs cost where the budget is in minutes or money; None: all of them one label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,8 @@ class Outlook:
     seed: int
     settings: PlanSettings
     exploration: float
-    cost_seconds_base: float
-    cost_words_per_minute: float
+    cost: Pricing
+    counted_labels: int
     dimensions: int | None
     arriving: bool
     """Prompts are ready whose group is not fixed."""
@@ -71,20 +74,27 @@ UNTOUCHED: Final = """
     NOT handed_out AND arm = 'strategy' AND arm <> 'imported'
     AND held = 0 AND counted = 0 AND imported = 0 AND skips = 0
 """
+# A prompt has got responses since its pairs were chosen. It is said twice: for
+# ``ix_prompts_outgrown``, and so that Postgres expects few. Otherwise it takes a third of all
+# prompts for such ones, and looks for the first among them all.
+OUTGROWN: Final = """
+    status = 'ready' AND pairs_considered < pairs_total
+    AND sign(pairs_total - pairs_considered) = 1
+"""
 _OTHERS = f"SELECT FROM pairs WHERE project_id = project.id AND {UNTOUCHED}"
 
 _OUTLOOK = text(f"""
     SELECT project.id, project.seed, project.strategy, project.labels_per_pair,
         project.overlap_share, project.overlap_labels, project.pairs_per_prompt,
-        project.exploration, project.cost_seconds_base, project.cost_words_per_minute,
-        project.embedding_dimensions,
+        project.exploration, project.unit, project.cost_seconds_base,
+        project.cost_words_per_minute, project.counted_labels, project.embedding_dimensions,
         EXISTS (
             SELECT FROM prompts
             WHERE project_id = project.id AND status = 'ready' AND group_id IS NULL
         ) AS arriving,
         EXISTS (
             SELECT FROM prompts
-            WHERE project_id = project.id AND status = 'ready' AND pairs_considered < pairs_total
+            WHERE project_id = project.id AND {OUTGROWN}
         ) AS outgrown,
         EXISTS ({_OTHERS} AND strategy < project.strategy)
         OR EXISTS ({_OTHERS} AND strategy > project.strategy) AS foreign_pairs,
@@ -130,38 +140,41 @@ async def read_outlooks(session: AsyncSession, project_ids: Collection[int]) -> 
     ``ix_pairs_untouched``, ``ix_pairs_open`` and ``ix_erased_prompts_catch_up``.
     """
     rows = await session.execute(_OUTLOOK, {"ids": list(project_ids)})
-    return [
-        Outlook(
-            project_id=row.id,
-            seed=row.seed,
-            settings=PlanSettings(
-                strategy=row.strategy,
-                labels_per_pair=row.labels_per_pair,
-                overlap_share=row.overlap_share,
-                overlap_labels=row.overlap_labels,
-                pairs_per_prompt=row.pairs_per_prompt,
-            ),
-            exploration=row.exploration,
-            cost_seconds_base=row.cost_seconds_base,
-            cost_words_per_minute=row.cost_words_per_minute,
-            dimensions=row.embedding_dimensions,
-            arriving=row.arriving,
-            outgrown=row.outgrown,
-            foreign=row.foreign_pairs,
-            last_erased=(row.erased_by or 0, row.erased_id or 0),
-            plannable=row.next_order_key is not None,
-            earliest_position=None
-            if row.next_order_key is None
-            else earliest_position(
-                pairs_planned=row.next_pairs_planned,
-                near_duplicate=row.next_near_duplicate,
-                order_key=row.next_order_key,
-                last=row.next_exploration,
-            ),
-            horizon=row.horizon,
-        )
-        for row in rows
-    ]
+    return [_outlook(row) for row in rows]
+
+
+def _outlook(row: Row[Any]) -> Outlook:
+    cost = Pricing(row.cost_seconds_base, row.cost_words_per_minute)
+    return Outlook(
+        project_id=row.id,
+        seed=row.seed,
+        settings=PlanSettings(
+            strategy=row.strategy,
+            labels_per_pair=row.labels_per_pair,
+            overlap_share=row.overlap_share,
+            overlap_labels=row.overlap_labels,
+            pairs_per_prompt=row.pairs_per_prompt,
+            pricing=None if row.unit == "labels" else cost,
+        ),
+        exploration=row.exploration,
+        cost=cost,
+        counted_labels=row.counted_labels,
+        dimensions=row.embedding_dimensions,
+        arriving=row.arriving,
+        outgrown=row.outgrown,
+        foreign=row.foreign_pairs,
+        last_erased=(row.erased_by or 0, row.erased_id or 0),
+        plannable=row.next_order_key is not None,
+        earliest_position=None
+        if row.next_order_key is None
+        else earliest_position(
+            pairs_planned=row.next_pairs_planned,
+            near_duplicate=row.next_near_duplicate,
+            order_key=row.next_order_key,
+            last=row.next_exploration,
+        ),
+        horizon=row.horizon,
+    )
 
 
 async def begin_planning(session: AsyncSession, project_id: int) -> Outlook | None:

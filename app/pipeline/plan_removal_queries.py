@@ -1,27 +1,18 @@
 """SQL that takes pairs out of the plan which nobody has seen."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.pipeline.plan_pair_queries import count_pairs, lock_prompts
-from app.pipeline.plan_queries import UNTOUCHED, PlanSettings
+from app.pipeline.plan_queries import OUTGROWN, UNTOUCHED, PlanSettings
 
-_FOREIGN = text(f"""
-    SELECT DISTINCT prompt_id FROM pairs
-    WHERE project_id = :project_id AND strategy <> :strategy AND {UNTOUCHED}
-""")  # noqa: S608 - put together from the constants above
-_DELETE_FOREIGN = text(f"""
-    DELETE FROM pairs
-    WHERE project_id = :project_id AND strategy <> :strategy AND {UNTOUCHED}
-    RETURNING prompt_id
-""")  # noqa: S608 - as above
-_OUTGROWN = text("""
-    SELECT id FROM prompts
-    WHERE project_id = :project_id AND status = 'ready' AND pairs_considered < pairs_total
+_OUTGROWN = text(f"""
+    SELECT id FROM prompts WHERE project_id = :project_id AND {OUTGROWN}
     ORDER BY id LIMIT :limit FOR NO KEY UPDATE
-""")
+""")  # noqa: S608 - put together from the constants above
 _DELETE_OF_PROMPTS = text(f"""
     DELETE FROM pairs WHERE prompt_id = ANY(CAST(:ids AS bigint[])) AND {UNTOUCHED}
     RETURNING prompt_id
@@ -55,21 +46,12 @@ _RENEW_LABELS_WANTED = text("""
 """)
 
 
-async def take_out_foreign(session: AsyncSession, project_id: int, strategy: str) -> int:
-    """Take untouched pairs of other strategies out of the plan."""
-    parameters = {"project_id": project_id, "strategy": strategy}
-    await lock_prompts(session, (await session.scalars(_FOREIGN, parameters)).all())
-    deleted = await session.scalars(_DELETE_FOREIGN, parameters)
-    return await count_pairs(session, Counter(deleted), sign=-1)
-
-
 async def take_out_outgrown(session: AsyncSession, project_id: int, limit: int) -> list[int]:
     """Take out the untouched pairs of prompts that got responses since; gives the prompts."""
     outgrown = await session.scalars(_OUTGROWN, {"project_id": project_id, "limit": limit})
     ids = list(outgrown)
     if ids:
-        deleted = await session.scalars(_DELETE_OF_PROMPTS, {"ids": ids})
-        await count_pairs(session, Counter(deleted), sign=-1)
+        await _take_off(session, await session.scalars(_DELETE_OF_PROMPTS, {"ids": ids}))
         await session.execute(_CONSIDERED, {"ids": ids})
     return ids
 
@@ -93,4 +75,11 @@ async def apply_settings(session: AsyncSession, project_id: int, settings: PlanS
     deleted = await session.scalars(
         _DELETE_OVER_BOUND, {"ids": ids, "most": settings.pairs_per_prompt}
     )
-    return await count_pairs(session, Counter(deleted), sign=-1)
+    return await _take_off(session, deleted)
+
+
+async def _take_off(session: AsyncSession, deleted: Iterable[int]) -> int:
+    """Note at their prompts that pairs have left the plan; gives how many."""
+    counts = Counter(deleted)
+    await count_pairs(session, {prompt_id: -pairs for prompt_id, pairs in counts.items()})
+    return counts.total()

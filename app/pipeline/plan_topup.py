@@ -4,36 +4,30 @@ The nearer half of the plan is always what it would be if all pairs were in it; 
 up when the plan gets shorter than that.
 """
 
-import asyncio
 import heapq
 import math
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.pipeline import plan_pair_queries as queries
-from app.pipeline.plan_choice import Choice, choose_pairs
+from app.pipeline.plan_page import choose_of_page, first_page, page_size
 from app.pipeline.plan_pair_queries import PlannablePrompt
 from app.pipeline.plan_pairs import ChosenPair, price
 from app.pipeline.plan_queries import Outlook
+from app.selection.model.preference import PreferenceModel
 from app.selection.ordering import earliest_position
 from app.selection.strategy import Strategy
-from app.settings import MAX_RESPONSES, PLAN_AHEAD
+from app.settings import PLAN_AHEAD
 from app.storage.sessions import Sessions
-
-_MOST_PROMPTS = 512
-_FEWEST_PROMPTS = 16
-_VECTOR_BYTES = 256 * 1024 * 1024
-_FLOAT_BYTES = 4
-
-
-def page_size(dimensions: int) -> int:
-    """How many prompts are looked at together, so that their vectors stay within bounds."""
-    bound = _VECTOR_BYTES // (dimensions * _FLOAT_BYTES * MAX_RESPONSES)
-    return max(_FEWEST_PROMPTS, min(_MOST_PROMPTS, bound))
 
 
 async def top_up_by_round(
-    session: AsyncSession, project: Outlook, strategy: Strategy, *, fill: bool
+    session: AsyncSession,
+    project: Outlook,
+    strategy: Strategy,
+    model: PreferenceModel | None,
+    *,
+    fill: bool,
 ) -> int:
     """Plan the next pairs of the next prompts; gives how many pairs entered the plan.
 
@@ -55,17 +49,20 @@ async def top_up_by_round(
         prompts = [prompt for prompt in prompts if _stands_before(project, strategy, prompt)]
     if not prompts:
         return 0
+    page = first_page(prompts, strategy, project.dimensions)
     # A short page holds all prompts there are: their rounds can be planned together.
-    per_prompt = 1 if len(prompts) == limit or not fill else math.ceil(wanted / len(prompts))
-    chosen = await _choose(
+    is_short = len(page) == len(prompts) < limit
+    chosen = await choose_of_page(
         session,
         project,
-        prompts,
-        per_prompt=per_prompt,
-        last=prompts[0].exploration,
+        strategy,
+        page,
+        model,
+        per_prompt=math.ceil(wanted / len(page)) if is_short and fill else 1,
+        last=page[0].exploration,
     )
     productive = {pair.prompt_id for pair in chosen}
-    barren = [prompt.id for prompt in prompts if prompt.id not in productive]
+    barren = [prompt.id for prompt in page if prompt.id not in productive]
     await queries.recount_pairs(session, barren)
     return await queries.insert_pairs(
         session, project.project_id, await price(session, project, chosen)
@@ -82,19 +79,22 @@ def _stands_before(project: Outlook, strategy: Strategy, prompt: PlannablePrompt
     return project.horizon is None or position < project.horizon
 
 
-async def best_of_collection(sessions: Sessions, project: Outlook) -> list[ChosenPair]:
+async def best_of_collection(
+    sessions: Sessions, project: Outlook, strategy: Strategy, *, anew: bool = False
+) -> list[ChosenPair]:
     """The first pairs of the collection that are missing before the horizon of the plan.
 
-    ``PLAN_AHEAD`` at most; those of exploration prompts when there is no other.
+    ``PLAN_AHEAD`` at most; those of exploration prompts when there is no other. ``anew``: all that
+    should be in the plan, whatever of it is there.
     """
-    best = await _scan(sessions, project, last=False)
-    if not best and project.horizon is None:
-        return await _scan(sessions, project, last=True)
+    best = await _scan(sessions, project, strategy, last=False, anew=anew)
+    if not best and (anew or project.horizon is None):
+        return await _scan(sessions, project, strategy, last=True, anew=anew)
     return best
 
 
 async def best_of_prompts(
-    session: AsyncSession, project: Outlook, prompt_ids: list[int]
+    session: AsyncSession, project: Outlook, strategy: Strategy, prompt_ids: list[int]
 ) -> list[ChosenPair]:
     """The pairs of these prompts that are missing before the horizon of the plan."""
     assert project.dimensions is not None
@@ -104,19 +104,23 @@ async def best_of_prompts(
     for start in range(0, len(prompt_ids), size):
         part = prompt_ids[start : start + size]
         prompts = await queries.plannable_among(session, project.project_id, most, part)
-        chosen = await _choose(
+        chosen = await choose_of_page(
             session,
             project,
+            strategy,
             prompts,
+            None,
             per_prompt=PLAN_AHEAD,
             last=False,
-            before=_bound(project, best),
+            before=_bound(project.horizon, best),
         )
         best = _first([*best, *chosen])
     return best
 
 
-async def _scan(sessions: Sessions, project: Outlook, *, last: bool) -> list[ChosenPair]:
+async def _scan(
+    sessions: Sessions, project: Outlook, strategy: Strategy, *, last: bool, anew: bool
+) -> list[ChosenPair]:
     assert project.dimensions is not None
     best: list[ChosenPair] = []
     after = 0
@@ -130,14 +134,18 @@ async def _scan(sessions: Sessions, project: Outlook, *, last: bool) -> list[Cho
                 exploration=last,
                 after=after,
                 limit=limit,
+                anew=anew,
             )
-            chosen = await _choose(
+            chosen = await choose_of_page(
                 session,
                 project,
+                strategy,
                 prompts,
+                None,
                 per_prompt=PLAN_AHEAD,
                 last=last,
-                before=_bound(project, best),
+                before=_bound(None if anew else project.horizon, best),
+                free_untouched=anew,
             )
         best = _first([*best, *chosen])
         if len(prompts) < limit:
@@ -145,10 +153,10 @@ async def _scan(sessions: Sessions, project: Outlook, *, last: bool) -> list[Cho
         after = prompts[-1].id
 
 
-def _bound(project: Outlook, best: list[ChosenPair]) -> float:
+def _bound(horizon: float | None, best: list[ChosenPair]) -> float:
     """The position from which on a pair is of no more use."""
-    horizon = math.inf if project.horizon is None else project.horizon
-    return min(horizon, best[-1].position) if len(best) == PLAN_AHEAD else horizon
+    bound = math.inf if horizon is None else horizon
+    return min(bound, best[-1].position) if len(best) == PLAN_AHEAD else bound
 
 
 def _first(pairs: list[ChosenPair]) -> list[ChosenPair]:
@@ -157,26 +165,3 @@ def _first(pairs: list[ChosenPair]) -> list[ChosenPair]:
         pairs,
         key=lambda pair: (pair.position, pair.first_response_id, pair.second_response_id),
     )
-
-
-async def _choose(
-    session: AsyncSession,
-    project: Outlook,
-    prompts: list[PlannablePrompt],
-    *,
-    per_prompt: int,
-    last: bool,
-    before: float = math.inf,
-) -> list[ChosenPair]:
-    assert project.dimensions is not None
-    candidates = await queries.read_candidates(session, prompts, project.dimensions)
-    choice = Choice(
-        strategy=project.settings.strategy,
-        seed=project.seed,
-        per_prompt=per_prompt,
-        pairs_per_prompt=project.settings.pairs_per_prompt,
-        last=last,
-        before=before,
-        most=PLAN_AHEAD,
-    )
-    return await asyncio.to_thread(choose_pairs, candidates, choice)

@@ -59,7 +59,7 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     guidelines: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)] = ""
-    strategy: Annotated[str, Field(max_length=64)] = "dissimilar"
+    strategy: Annotated[str, Field(max_length=64)] = "auto"
     budget: Budget = Budget()
     labels_per_pair: LabelsPerPair = 1
     overlap: Overlap = Overlap()

@@ -26,6 +26,9 @@ class PromptCandidate:
     """A draw from [0, 1): the prompt's place in a uniform random order."""
     prompt_embedding: FloatArray | None = None
     """The prompt's own unit vector, ``(dimensions,)``; all prompts have one, or none counts."""
+    words: Sequence[int] | IntArray | None = None
+    """How many words each response has, in the order of ``response_ids``; all prompts know, or none
+    counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,33 @@ class PromptBlock:
     """What each pair is expected to cost: ``(prompts, pairs)``; None: all the same."""
     prompt_embeddings: FloatArray | None = None
     """Unit vectors of the prompts, ``(prompts, dimensions)``; None: not known."""
+    words: IntArray | None = None
+    """How many words each response has: ``(prompts, k)``; None: not known."""
+    typicality: FloatArray | None = None
+    """Each response's mean similarity to the others of its prompt, ``(prompts, k)``, where not all
+    of them are in the block; None: they are, and the embeddings tell."""
 
     @property
     def responses(self) -> int:
         """The number of responses, k."""
         return int(self.response_ids.shape[1])
+
+    def only(self, rows: IntArray) -> "PromptBlock":
+        """The prompts in these rows."""
+        seconds, prompts = self.expected_seconds, self.prompt_embeddings
+        return PromptBlock(
+            prompt_ids=self.prompt_ids[rows],
+            response_ids=self.response_ids[rows],
+            embeddings=self.embeddings[rows],
+            taken=self.taken[rows],
+            rounds=self.rounds[rows],
+            near_duplicate=self.near_duplicate[rows],
+            order_keys=self.order_keys[rows],
+            expected_seconds=None if seconds is None else seconds[rows],
+            prompt_embeddings=None if prompts is None else prompts[rows],
+            words=None if self.words is None else self.words[rows],
+            typicality=None if self.typicality is None else self.typicality[rows],
+        )
 
 
 def blocks_of(candidates: Iterable[PromptCandidate]) -> list[PromptBlock]:
@@ -79,6 +104,7 @@ def _block(prompts: list[PromptCandidate]) -> PromptBlock:
     embeddings = np.stack(
         [prompt.embeddings[row] for prompt, row in zip(prompts, order, strict=True)]
     )
+    words = _words(prompts)
     return PromptBlock(
         prompt_ids=np.array([prompt.prompt_id for prompt in prompts], dtype=np.int64),
         response_ids=response_ids,
@@ -88,6 +114,7 @@ def _block(prompts: list[PromptCandidate]) -> PromptBlock:
         near_duplicate=np.array([prompt.near_duplicate for prompt in prompts], dtype=np.bool_),
         order_keys=np.array([prompt.order_key for prompt in prompts], dtype=np.float64),
         prompt_embeddings=_prompt_embeddings(prompts),
+        words=None if words is None else np.take_along_axis(words, order, axis=1),
     )
 
 
@@ -96,6 +123,12 @@ def _prompt_embeddings(prompts: list[PromptCandidate]) -> FloatArray | None:
         return None
     vectors: FloatArray = np.array([prompt.prompt_embedding for prompt in prompts])
     return vectors
+
+
+def _words(prompts: list[PromptCandidate]) -> IntArray | None:
+    if any(prompt.words is None for prompt in prompts):
+        return None
+    return np.array([prompt.words for prompt in prompts], dtype=np.int64)
 
 
 def _taken(prompts: list[PromptCandidate], response_ids: IntArray) -> BoolArray:

@@ -1,6 +1,34 @@
-"""What a pair is expected to cost an annotator."""
+"""What a pair is expected to cost an annotator, and what it is worth beside that.
+
+Where the budget is in minutes or money, pairs come by value per expected second. A rule gives keys,
+low ones first; what a key is worth is told by one of ``by_cosine``, ``by_score`` and ``by_place``,
+each a ratio scale: a pair that takes twice as long must be worth twice as much to come first. Where
+all pairs cost the same, the order is that of the keys.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.selection.arrays import FloatArray, IntArray
+from app.selection.pair_grid import pair_columns
 
 _SECONDS_PER_MINUTE = 60.0
+_LEAST_SECONDS = 1e-3
+
+Values = NDArray[np.float64]
+PairValue = Callable[[FloatArray], Values]
+"""From a strategy's keys, ``(prompts, pairs)``, to what the pairs are worth, none below 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """How long a project's annotators are expected to take."""
+
+    seconds_base: float
+    words_per_minute: float
 
 
 def expected_seconds(words: int, *, seconds_base: float, words_per_minute: float) -> float:
@@ -10,3 +38,44 @@ def expected_seconds(words: int, *, seconds_base: float, words_per_minute: float
     space. The prompt is not counted: it is read once, and then serves all of its pairs.
     """
     return seconds_base + words * _SECONDS_PER_MINUTE / words_per_minute
+
+
+def pair_seconds(words: IntArray, pricing: Pricing) -> Values:
+    """``expected_seconds`` of every pair, ``(prompts, pairs)``, columns as in ``pair_grid``.
+
+    Args:
+        words: of each response, ``(prompts, k)``.
+        pricing: the project's.
+    """
+    first, second = pair_columns(words.shape[1])
+    read = (words[:, first] + words[:, second]).astype(np.float64)
+    return pricing.seconds_base + read * _SECONDS_PER_MINUTE / pricing.words_per_minute
+
+
+def by_cosine(keys: FloatArray) -> Values:
+    """For keys that are cosines, or their negatives: 1 − key."""
+    return np.maximum(1.0 - np.asarray(keys, dtype=np.float64), 0.0)
+
+
+def by_score(keys: FloatArray) -> Values:
+    """For keys that are the negatives of scores from 0 up: the score."""
+    return np.maximum(-np.asarray(keys, dtype=np.float64), 0.0)
+
+
+def by_place(keys: FloatArray) -> Values:
+    """For keys that say no more than an order: 1/i for the i-th pair of the prompt."""
+    order = np.argsort(keys, axis=1, kind="stable")
+    values = np.empty(order.shape)
+    np.put_along_axis(values, order, 1.0 / np.arange(1, order.shape[1] + 1)[None, :], axis=1)
+    return values
+
+
+def keys_per_second(values: Values, seconds: FloatArray) -> Values:
+    """Keys that put high values per second first: ``(1 − v) / (1 + v)``, in (−1, 1] as cosines are.
+
+    Args:
+        values: from 0 up, of any shape.
+        seconds: of the same shape.
+    """
+    per_second = values / np.maximum(seconds, _LEAST_SECONDS)
+    return (1.0 - per_second) / (1.0 + per_second)

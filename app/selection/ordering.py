@@ -1,9 +1,14 @@
 """From a strategy's keys to pairs and their places in the plan."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from app.selection.arrays import BoolArray, FloatArray, IntArray
 from app.selection.candidates import PromptBlock
+from app.selection.cost import PairValue, keys_per_second
 from app.selection.strategy import PairOrder, Strategy
 
 _ROUND_BITS = 12
@@ -27,6 +32,82 @@ def next_pairs(order: PairOrder, taken: BoolArray, limit: int) -> IntArray:
     chosen = np.full((len(keys), limit), -1, dtype=np.int64)
     chosen[:, : best.shape[1]] = np.where(found, best, -1)
     return chosen
+
+
+def orders_per_cost(
+    strategy: Strategy, blocks: Sequence[PromptBlock], orders: Sequence[PairOrder]
+) -> list[PairOrder]:
+    """The orders by value per expected second, where the blocks say what pairs cost.
+
+    Within a prompt (over the collection, for a collection-wide strategy) by the strategy's
+    ``value`` of its keys. Across prompts, those that the strategy ranks: the i-th is worth 1/i, and
+    costs what its best pair does; a uniform order stays.
+    """
+    if strategy.value is None:
+        return list(orders)
+    priced = [
+        _pairs_per_cost(strategy.value, block, order)
+        for block, order in zip(blocks, orders, strict=True)
+    ]
+    if not strategy.ranks_prompts or any(block.expected_seconds is None for block in blocks):
+        return priced
+    seconds = np.concatenate(
+        [_seconds_of_best(block, order) for block, order in zip(blocks, priced, strict=True)]
+    )
+    worth = 1.0 / (1.0 + _prompt_places(blocks, priced).astype(np.float64))
+    ranked = _with_prompt_keys(priced, keys_per_second(worth, seconds))
+    return _with_prompt_keys(priced, _prompt_places(blocks, ranked) / len(worth))
+
+
+def _pairs_per_cost(value: PairValue, block: PromptBlock, order: PairOrder) -> PairOrder:
+    if block.expected_seconds is None:
+        return order
+    keys = keys_per_second(value(order.pair_keys), block.expected_seconds)
+    return replace(order, pair_keys=keys)
+
+
+def _seconds_of_best(block: PromptBlock, order: PairOrder) -> FloatArray:
+    """What the best open pair of each prompt costs: ``(prompts,)``."""
+    assert block.expected_seconds is not None
+    best = np.maximum(next_pairs(order, block.taken, 1), 0)
+    seconds = np.asarray(block.expected_seconds, dtype=np.float64)
+    return np.asarray(np.take_along_axis(seconds, best, axis=1)[:, 0])
+
+
+def shortlist_places(
+    strategy: Strategy, blocks: Sequence[PromptBlock], orders: Sequence[PairOrder]
+) -> list[PairOrder]:
+    """The orders of a strategy that ranks prompts, fitted into the uniform order of all prompts.
+
+    The prompts of a shortlist share out among themselves the places that they have in the uniform
+    order, the best prompt the first place: so shortlists follow each other, and a prompt that was
+    in none stands where it always does. Those of one round, near-duplicate or not, share.
+    """
+    if not strategy.ranks_prompts or not blocks:
+        return list(orders)
+    tiers = np.concatenate([2 * block.rounds + block.near_duplicate for block in blocks])
+    uniform = np.concatenate([block.order_keys for block in blocks])
+    places = _prompt_places(blocks, orders)
+    keys = np.empty(len(places))
+    keys[np.lexsort((places, tiers))] = uniform[np.lexsort((uniform, tiers))]
+    return _with_prompt_keys(orders, keys)
+
+
+def _prompt_places(blocks: Sequence[PromptBlock], orders: Sequence[PairOrder]) -> IntArray:
+    """Each prompt's place in the order of the keys, ties by id, of all blocks laid end to end."""
+    ids = np.concatenate([block.prompt_ids for block in blocks])
+    keys = np.concatenate([order.prompt_keys for order in orders])
+    places = np.empty(len(ids), dtype=np.int64)
+    places[np.lexsort((ids, keys))] = np.arange(len(ids))
+    return places
+
+
+def _with_prompt_keys(orders: Sequence[PairOrder], keys: NDArray[np.float64]) -> list[PairOrder]:
+    sizes = np.cumsum([len(order.prompt_keys) for order in orders])[:-1]
+    return [
+        replace(order, prompt_keys=part)
+        for order, part in zip(orders, np.split(keys, sizes), strict=True)
+    ]
 
 
 def plan_positions(

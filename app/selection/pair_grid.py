@@ -7,6 +7,7 @@ this is the order of the pairs' ids too, so a stable sort over columns breaks ti
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.selection.arrays import FloatArray, IntArray
 
@@ -34,6 +35,15 @@ def gram_matrices(embeddings: FloatArray) -> FloatArray:
     """Cosines of unit vectors, ``(prompts, k, k)`` from ``(prompts, k, dimensions)``."""
     gram: FloatArray = np.matmul(embeddings, embeddings.transpose(0, 2, 1))
     return gram
+
+
+def mean_similarities(gram: FloatArray) -> NDArray[np.float64]:
+    """Each response's mean cosine to the prompt's others: ``(prompts, k)`` of ``(prompts, k, k)``.
+
+    How typical a response is of what its prompt got. A response without others: 0.
+    """
+    others = max(gram.shape[1] - 1, 1)
+    return np.asarray((gram.sum(axis=2, dtype=np.float64) - 1) / others, dtype=np.float64)
 
 
 def pair_similarities(embeddings: FloatArray) -> FloatArray:

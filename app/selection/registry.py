@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from app.selection.cost import by_cosine, by_score
 from app.selection.strategies import (
     auto,
     bald_coverage,
@@ -26,6 +27,7 @@ _ROWS = (
         "dissimilar",
         "the two most different responses of each prompt (REAL)",
         dissimilar.order,
+        value=by_cosine,
     ),
     Strategy(
         "dissimilar-typical",
@@ -34,19 +36,22 @@ _ROWS = (
     ),
     Strategy(
         "auto",
-        "dissimilar, guarded against freaks the more, the more responses a prompt has",
+        "the most different of random groups of responses, as large as the labels allow",
         auto.order,
+        learns=True,
     ),
     Strategy(
         "dissimilar-global",
         "the most different pairs of the whole collection (REAL on pairs)",
         dissimilar_global.order,
         collection_wide=True,
+        value=by_cosine,
     ),
     Strategy(
         "similar",
         "the two most alike responses of each prompt",
         similar.order,
+        value=by_cosine,
     ),
     Strategy(
         "centroid",
@@ -58,38 +63,45 @@ _ROWS = (
         "any pair of any prompt, uniformly",
         random.order,
         near_duplicates_last=False,
+        value=None,
     ),
-)
-
-_ROWS_OF_SIMULATION = (
     Strategy(
         "coverage",
         "prompts that stand for the others first, the two most different responses of each",
         coverage.order,
+        ranks_prompts=True,
+        value=by_cosine,
     ),
     Strategy(
         "uncertain",
         "the pairs whose labels would tell most about the model (information gain)",
         uncertain.order,
         learns=True,
+        ranks_prompts=True,
+        value=by_score,
     ),
     Strategy(
         "bald-coverage",
         "where draws of the model disagree, on prompts unlike the labelled ones (BAL-PM)",
         bald_coverage.order,
         learns=True,
+        ranks_prompts=True,
     ),
     Strategy(
         "gap",
         "the pair of the largest predicted gap, on the least certain prompts (APL)",
         gap.order,
         learns=True,
+        ranks_prompts=True,
+        value=by_score,
     ),
     Strategy(
         "optimistic",
         "what could be the best response against what could be the worst (DeltaUCB)",
         optimistic.order,
         learns=True,
+        ranks_prompts=True,
+        value=by_score,
     ),
     Strategy(
         "thompson",
@@ -100,10 +112,3 @@ _ROWS_OF_SIMULATION = (
 )
 
 STRATEGIES: Final[Mapping[str, Strategy]] = MappingProxyType({row.name: row for row in _ROWS})
-"""What a project may choose: the planner does all of these."""
-
-SIMULATED: Final[Mapping[str, Strategy]] = MappingProxyType(
-    {row.name: row for row in (*_ROWS, *_ROWS_OF_SIMULATION)}
-)
-"""What ``simulate`` knows: beside those, rules that need a fitted model, or an order of all prompts
-at once, which the planner has not got."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptBlock
+from app.selection.cost import PairValue, by_place
 from app.selection.model.preference import PreferenceModel
 
 
@@ -46,3 +47,12 @@ class Strategy:
     """Within a round, prompts that nearly repeat an earlier one come after all others."""
     learns: bool = False
     """The order depends on a model: it is to be made anew as labels come in."""
+    ranks_prompts: bool = False
+    """Across prompts it ranks those that it is given (a shortlist), instead of a uniform order."""
+    value: PairValue | None = by_place
+    """What the keys say that pairs are worth, against what they cost; None: nothing (a draw)."""
+
+    @property
+    def reads_prompts(self) -> bool:
+        """Whether it looks at the prompts' own embeddings."""
+        return self.learns or self.ranks_prompts

@@ -54,17 +54,24 @@ def _partitions(points: int) -> BoolArray:
 
 def _exact(gram: FloatArray) -> BoolArray:
     partitions = _partitions(gram.shape[1])
-    gain = _gain(gram, ~partitions) + _gain(gram, partitions)
+    gain = _gain(gram, partitions)
     near_best = gain >= gain.max(axis=1, keepdims=True) - _TIE
     best: BoolArray = partitions[near_best.argmax(axis=1)]
     return best
 
 
-def _gain(gram: FloatArray, members: BoolArray) -> FloatArray:
-    """What clusters take off the sum of squares, ``|Σ y|² / size``: ``(prompts, partitions)``."""
-    weights = members.astype(np.float64)
+def _gain(gram: FloatArray, second: BoolArray) -> FloatArray:
+    """What clusters take off the sum of squares, Σ ``|Σ y|² / size``: ``(prompts, partitions)``.
+
+    The first cluster's ``|Σ y|²`` follows from the second's and from the products with all points.
+    """
+    weights = second.astype(np.float64)
+    sizes = weights.sum(axis=1)
     inner = np.matmul(weights, gram)
-    gain: FloatArray = np.einsum("npk,pk->np", inner, weights) / weights.sum(axis=1)
+    of_second = np.einsum("npk,pk->np", inner, weights)
+    with_all = gram.sum(axis=2)
+    of_first = with_all.sum(axis=1)[:, None] - 2 * with_all @ weights.T + of_second
+    gain: FloatArray = of_second / sizes + of_first / (second.shape[1] - sizes)
     return gain
 
 

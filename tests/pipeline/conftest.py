@@ -10,11 +10,15 @@ from tests.pipeline.planning import DIMENSIONS, PlanWorld
 
 @pytest.fixture
 async def world(sessions: Sessions, database_url: str, tmp_path: Path) -> PlanWorld:
-    """The default project with its callers' vectors, a fixed seed and no exploration."""
+    """The default project with its callers' vectors, a fixed seed and no exploration.
+
+    Its strategy is ``dissimilar``, whose order a test can tell beforehand.
+    """
     async with sessions.begin() as session:
         project_id = (await session.scalars(select(Project.id))).one()
         await session.execute(
             update(Project).values(
+                strategy="dissimilar",
                 seed=7,
                 exploration=0,
                 embedding_source="caller",

@@ -22,6 +22,7 @@ from app.pipeline.plan import Planner
 from app.pipeline.plan_locks import ProjectLocks
 from app.storage.sessions import Sessions
 from app.storage.tables import (
+    Label,
     Pair,
     Project,
     ProjectIntake,
@@ -32,7 +33,7 @@ from app.storage.tables import (
 )
 
 DIMENSIONS = 16
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 240.0
 Floats = NDArray[np.float32]
 
 _RUN = """
@@ -61,14 +62,17 @@ class PlanWorld:
             )
 
     async def add_prompts(
-        self, prompt_vectors: Floats, response_vectors: Floats, words: int = 1
+        self,
+        prompt_vectors: Floats,
+        response_vectors: Floats,
+        words: int | NDArray[np.int64] = 1,
     ) -> list[int]:
         """Ready prompts as intake leaves them.
 
         Args:
             prompt_vectors: ``(n, DIMENSIONS)``.
             response_vectors: ``(n, responses, DIMENSIONS)``.
-            words: how many words each response has.
+            words: how many words each response has: one number, or ``(n, responses)``.
         """
         count, responses = response_vectors.shape[:2]
         async with self.sessions.begin() as session:
@@ -124,14 +128,19 @@ class PlanWorld:
 
     @staticmethod
     async def _add_responses(
-        session: AsyncSession, prompt_ids: list[int], vectors: Floats, first: int, words: int
+        session: AsyncSession,
+        prompt_ids: list[int],
+        vectors: Floats,
+        first: int,
+        words: int | NDArray[np.int64],
     ) -> None:
+        lengths = np.broadcast_to(words, vectors.shape[:2])
         ids = await session.scalars(
             insert(Response).returning(Response.id, sort_by_parameter_order=True),
             [
-                {"prompt_id": prompt_id, "position": first + place, "text": "word " * words}
-                for prompt_id in prompt_ids
-                for place in range(vectors.shape[1])
+                {"prompt_id": one, "position": first + place, "text": "word " * int(length)}
+                for one, row in zip(prompt_ids, lengths, strict=True)
+                for place, length in enumerate(row)
             ],
         )
         await session.execute(
@@ -173,6 +182,31 @@ class PlanWorld:
                 .order_by(Pair.position, Pair.id)
             )
             return list(found)
+
+    async def label(
+        self, pairs: Sequence[Pair], prefers_first: Callable[[Pair], bool] = lambda _: True
+    ) -> None:
+        """Hand these pairs out and let an annotator answer each."""
+        async with self.sessions.begin() as session:
+            ids = [pair.id for pair in pairs]
+            await session.execute(
+                update(Pair).where(Pair.id.in_(ids)).values(handed_out=True, counted=1)
+            )
+            for pair in pairs:
+                both = [pair.first_response_id, pair.second_response_id]
+                preferred, rejected = both if prefers_first(pair) else both[::-1]
+                session.add(
+                    Label(
+                        project_id=self.project_id, prompt_id=pair.prompt_id, pair_id=pair.id,
+                        annotator="ann", choice="left", status="counted",
+                        preferred_response_id=preferred, rejected_response_id=rejected,
+                    )
+                )  # fmt: skip
+            await session.execute(
+                update(Project)
+                .where(Project.id == self.project_id)
+                .values(counted_labels=Project.counted_labels + len(pairs))
+            )
 
     async def vectors(self) -> dict[int, dict[int, Floats]]:
         """The responses' vectors by prompt and response."""

@@ -25,7 +25,7 @@ async def test_the_default_project_always_exists_with_the_documented_defaults(
     assert project == {
         "name": "default",
         "guidelines": "",
-        "strategy": "dissimilar",
+        "strategy": "auto",
         "budget": {"unit": "labels", "limit": None},
         "labels_per_pair": 1,
         "overlap": {"share": 0.0, "labels": 2},

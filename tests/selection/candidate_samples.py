@@ -9,7 +9,7 @@ from app.selection.candidates import PromptCandidate, blocks_of
 from app.selection.model.preference import PreferenceModel
 from app.selection.ordering import rank_pairs
 from app.selection.pair_grid import pair_columns
-from app.selection.registry import SIMULATED
+from app.selection.registry import STRATEGIES
 
 Ranking = list[tuple[int, int]]
 
@@ -44,7 +44,7 @@ def rankings(
 ) -> dict[int, Ranking]:
     """Each prompt's pairs of response ids, best first, as the strategy has them."""
     blocks = blocks_of(prompts)
-    orders = SIMULATED[name].order(blocks, model, np.random.default_rng(seed))
+    orders = STRATEGIES[name].order(blocks, model, np.random.default_rng(seed))
     found: dict[int, Ranking] = {}
     for block, order in zip(blocks, orders, strict=True):
         first, second = pair_columns(block.responses)
@@ -64,7 +64,7 @@ def prompt_sequence(
 ) -> list[int]:
     """The prompts' ids in the order in which the strategy takes their first pairs."""
     blocks = blocks_of(prompts)
-    orders = SIMULATED[name].order(blocks, model, np.random.default_rng(seed))
+    orders = STRATEGIES[name].order(blocks, model, np.random.default_rng(seed))
     keyed = [
         (float(key), int(prompt_id))
         for block, order in zip(blocks, orders, strict=True)

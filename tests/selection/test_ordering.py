@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 
 from app.selection.candidates import PromptCandidate, blocks_of
-from app.selection.ordering import next_pairs, plan_positions
+from app.selection.ordering import next_pairs, plan_positions, shortlist_places
 from app.selection.registry import STRATEGIES
 from app.selection.strategy import PairOrder
 
@@ -64,3 +64,37 @@ def test_a_collection_wide_strategy_stands_by_the_pairs_own_keys() -> None:
     positions = plan_positions(strategy, block, order, np.array([[0, 1, 2]]), last=False)
 
     np.testing.assert_allclose(positions, [[0.5, 0.8, 0.9]])
+
+
+def _shortlist(rounds: list[int], uniform: list[float], keys: list[float]) -> list[float]:
+    """The places that prompts of a shortlist get."""
+    [block] = blocks_of(
+        [
+            PromptCandidate(
+                number, (2 * number, 2 * number + 1), np.eye(2), round=one, order_key=key
+            )
+            for number, (one, key) in enumerate(zip(rounds, uniform, strict=True))
+        ]
+    )
+    order = PairOrder(np.zeros((len(keys), 1)), np.array(keys))
+    [placed] = shortlist_places(STRATEGIES["uncertain"], [block], [order])
+    return [float(key) for key in placed.prompt_keys]
+
+
+def test_the_prompts_of_a_shortlist_share_out_the_places_they_have_in_the_uniform_order() -> None:
+    placed = _shortlist([0, 0, 0, 0], [0.5, 0.1, 0.9, 0.3], [0.2, 0.4, 0.1, 0.3])
+
+    assert placed == [0.3, 0.9, 0.1, 0.5]
+
+
+def test_prompts_of_different_rounds_do_not_share_places() -> None:
+    placed = _shortlist([0, 1, 0, 1], [0.5, 0.1, 0.9, 0.3], [0.2, 0.4, 0.1, 0.3])
+
+    assert placed == [0.9, 0.3, 0.5, 0.1]
+
+
+def test_a_uniform_order_of_prompts_stays_as_it_is() -> None:
+    [block] = blocks_of([PromptCandidate(1, (1, 2), np.eye(2), order_key=0.7)])
+    order = PairOrder(np.zeros((1, 1)), np.array([0.2]))
+
+    assert shortlist_places(STRATEGIES["dissimilar"], [block], [order]) == [order]

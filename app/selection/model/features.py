@@ -4,12 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptBlock
+from app.selection.pair_grid import gram_matrices, mean_similarities
 
 MOST_FEATURES = 128
+SIDE_SIZE = 0.4
+"""Beside vectors that are scaled to 1: a prior that gives the two more say than a direction."""
 _TINY = 1e-10
+_LONG = 1_024
+"""A matrix of so many rows is quick to take apart; one of 8,193 (4096 dimensions) takes minutes."""
+
+Floats = NDArray[np.float64]
 
 
 def interactions(prompts: FloatArray, responses: FloatArray) -> FloatArray:
@@ -29,17 +37,53 @@ def interactions(prompts: FloatArray, responses: FloatArray) -> FloatArray:
     return joined
 
 
+def side_features(block: PromptBlock) -> Floats:
+    """What tells responses apart beside their vectors: ``(prompts, k, 2)``.
+
+    - how typical the response is: its mean similarity to the prompt's others;
+    - how long: ``log(1 + words)``, 0 where words are not known.
+    """
+    typicality = block.typicality
+    if typicality is None:
+        typicality = mean_similarities(gram_matrices(block.embeddings))
+    length = np.zeros(typicality.shape) if block.words is None else np.log1p(block.words)
+    return np.stack([typicality, length], axis=-1, dtype=np.float64)
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureMap:
     """The principal directions of φ within prompts: what tells the responses of a prompt apart."""
 
     basis: FloatArray
-    """Orthogonal columns, scaled together: ``(2·dimensions + 1, features)``."""
+    """Orthogonal columns, scaled together: ``(2·dimensions + 1, directions)``."""
+    side_scale: FloatArray | None = None
+    """Factors of the side features, ``(2,)``; None: the features are those of the vectors alone."""
 
     def features(self, block: PromptBlock) -> FloatArray:
-        """φ of every response in the directions of the basis: ``(prompts, k, features)``."""
+        """φ of every response in the directions of the basis, then the side features, if any.
+
+        ``(prompts, k, features)``.
+        """
         found: FloatArray = interactions(prompt_vectors(block), block.embeddings) @ self.basis
-        return found
+        if self.side_scale is None:
+            return found
+        side = side_features(block) * self.side_scale
+        return np.concatenate([found, side], axis=-1, dtype=np.float64)
+
+    def rewards(self, block: PromptBlock, weights: FloatArray) -> FloatArray:
+        """``features(block) @ weights``, ``(prompts, k)``, without making the features."""
+        dimensions = block.embeddings.shape[-1]
+        directions = self.basis.shape[1]
+        own, product, cosine = np.split(
+            self.basis @ weights[:directions], [dimensions, 2 * dimensions]
+        )
+        prompts = prompt_vectors(block)
+        of_prompt = own + prompts * (np.sqrt(dimensions) * product + cosine)
+        rewards: FloatArray = np.matmul(block.embeddings, of_prompt[:, :, None])[:, :, 0]
+        if self.side_scale is None:
+            return rewards
+        side: FloatArray = side_features(block) @ (self.side_scale * weights[directions:])
+        return rewards + side
 
 
 def prompt_vectors(block: PromptBlock) -> FloatArray:
@@ -55,26 +99,69 @@ def prompt_vectors(block: PromptBlock) -> FloatArray:
 
 
 def fit_feature_map(
-    blocks: Sequence[PromptBlock], most_features: int = MOST_FEATURES
+    blocks: Sequence[PromptBlock], most_features: int = MOST_FEATURES, *, side: bool = False
 ) -> FeatureMap:
     """The principal directions of φ around each prompt's mean, every prompt counting the same.
 
     No label is looked at. The features are scaled so that a response lies at a mean square distance
     of 1 from its prompt's mean: a prior over their weights then means the same on all data.
     Deterministic: the sign of a direction makes its largest component positive.
+
+    Args:
+        blocks: prompts with their responses.
+        most_features: how many directions at most.
+        side: whether the side features join them, each with a standard deviation of ``SIDE_SIZE``
+            around its prompt's mean.
     """
     if not blocks:
         raise ValueError("no prompts to find features in")
     size = 2 * blocks[0].embeddings.shape[-1] + 1
-    covariance = np.zeros((size, size))
-    for block in blocks:
-        phi = interactions(prompt_vectors(block), block.embeddings)
-        around = (phi - phi.mean(axis=1, keepdims=True)).reshape(-1, size)
-        covariance += around.T @ around / block.responses
-    covariance /= sum(len(block.prompt_ids) for block in blocks)
-    spread, directions = np.linalg.eigh(covariance)
+    responses = sum(block.response_ids.size for block in blocks)
+    find = _few_directions if size > _LONG and responses < size else _directions
+    spread, directions, total = find(blocks)
     kept = min(most_features, int((spread > _TINY).sum()) or 1)
     basis = directions[:, ::-1][:, :kept]
     largest = np.take_along_axis(basis, np.abs(basis).argmax(axis=0)[None, :], axis=0)
-    scale = np.sqrt(max(float(np.trace(covariance)), _TINY))
-    return FeatureMap(basis * np.sign(largest) / scale)
+    scale = np.sqrt(max(total, _TINY))
+    return FeatureMap(basis * np.sign(largest) / scale, _side_scale(blocks) if side else None)
+
+
+def _side_scale(blocks: Sequence[PromptBlock]) -> Floats:
+    """``(2,)``; 0 for what does not vary."""
+    spread = np.concatenate([side_features(block).var(axis=1) for block in blocks]).mean(axis=0)
+    return np.where(spread > _TINY, SIDE_SIZE / np.sqrt(np.maximum(spread, _TINY)), 0.0)
+
+
+def _directions(blocks: Sequence[PromptBlock]) -> tuple[Floats, Floats, float]:
+    """The covariance of φ within prompts: eigenvalues, rising, eigenvectors, and trace."""
+    size = 2 * blocks[0].embeddings.shape[-1] + 1
+    covariance = np.zeros((size, size))
+    for block in blocks:
+        around = _around_mean(block)
+        covariance += around.T @ around / block.responses
+    covariance /= sum(len(block.prompt_ids) for block in blocks)
+    spread, directions = np.linalg.eigh(covariance)
+    return spread, directions, float(np.trace(covariance))
+
+
+def _few_directions(blocks: Sequence[PromptBlock]) -> tuple[Floats, Floats, float]:
+    """The same for long φ, from the products of few responses: a matrix of their number, squared.
+
+    Directions in which nothing varies are left out, all but one.
+    """
+    prompts = sum(len(block.prompt_ids) for block in blocks)
+    rows = np.concatenate(
+        [_around_mean(block) / np.sqrt(block.responses * prompts) for block in blocks]
+    )
+    spread, mixtures = np.linalg.eigh(rows @ rows.T)
+    total = float(spread.sum())
+    varies = max(1, int((spread > _TINY).sum()))
+    spread, mixtures = spread[-varies:], mixtures[:, -varies:]
+    return spread, rows.T @ mixtures / np.sqrt(np.maximum(spread, _TINY)), total
+
+
+def _around_mean(block: PromptBlock) -> Floats:
+    """φ less its mean over the prompt: ``(prompts · k, 2·dimensions + 1)``."""
+    phi = interactions(prompt_vectors(block), block.embeddings)
+    around = phi - phi.mean(axis=1, keepdims=True)
+    return np.asarray(around.reshape(-1, phi.shape[-1]), dtype=np.float64)

@@ -27,8 +27,7 @@ class PreferenceModel:
 
     def mean_rewards(self, block: PromptBlock) -> FloatArray:
         """The expected reward of every response, ``(prompts, k)``."""
-        rewards: FloatArray = self.feature_map.features(block) @ self.posterior.mean
-        return rewards
+        return self.feature_map.rewards(block, self.posterior.mean)
 
     def pair_differences(self, block: PromptBlock) -> FloatArray:
         """z of every pair, columns as in ``pair_grid``: ``(prompts, pairs, features)``."""

@@ -48,6 +48,10 @@ class Curve:
     None where nothing is learnt, or for ``random`` itself."""
     saved_is_bounded: bool
     """Some accuracy of random's lies outside the strategy's curve: the figure is cut off there."""
+    saved_in_all: Estimate | None
+    """The same against ``random`` with the model of the vectors alone: by the choice of pairs and
+    the model's other features together. None where that learns nothing."""
+    saved_in_all_is_bounded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,13 @@ class Report:
     curves: Mapping[str, Curve]
     informative: bool
     """Random learns something: the interval at its largest budget lies above 0.51."""
+    plain: tuple[Estimate, ...]
+    """Accuracy of ``random`` with the model of the vectors alone, at each budget."""
 
 
 def make_report(
     traces: Mapping[str, Sequence[Trace]],
+    plain: Sequence[Trace],
     budgets: Sequence[int],
     prompts: int,
     seed: int,
@@ -71,6 +78,7 @@ def make_report(
 
     Args:
         traces: of each strategy, one a split, in the order of the splits; ``baseline`` among them.
+        plain: of the baseline with the model of the vectors alone, in the same order.
         budgets: the budgets of the traces, rising.
         prompts: how many prompts the file has.
         seed: of the bootstrap.
@@ -80,22 +88,28 @@ def make_report(
     weights = _Weights.draw(splits, prompts, np.random.default_rng([seed, splits, prompts]))
     accuracies = {name: weights.accuracies(rows) for name, rows in traces.items()}
     golds = {name: weights.golds(rows) for name, rows in traces.items()}
-    base = accuracies[baseline]
+    base, plain_base = accuracies[baseline], weights.accuracies(plain)
     informative = _learns(base)
+    is_compared = budgets[-1] > LEAST_COMPARED
     curves = {}
     for name, values in accuracies.items():
         gold = golds[name]
         saved, bounded = None, False
-        if informative and name != baseline and budgets[-1] > LEAST_COMPARED:
+        if informative and name != baseline and is_compared:
             saved, bounded = _saved(values, base, budgets)
+        in_all, in_all_bounded = None, False
+        if _learns(plain_base) and is_compared:
+            in_all, in_all_bounded = _saved(values, plain_base, budgets)
         curves[name] = Curve(
             accuracy=_estimates(values),
             difference=_estimates(values - base),
             gold=None if gold is None else _estimates(gold),
             labels_saved=saved,
             saved_is_bounded=bounded,
+            saved_in_all=in_all,
+            saved_in_all_is_bounded=in_all_bounded,
         )
-    return Report(tuple(budgets), curves, informative)
+    return Report(tuple(budgets), curves, informative, _estimates(plain_base))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from app.selection.model.features import FeatureMap
 from app.selection.simulation.held_out import hold_out
 from app.selection.simulation.pool import Pool
 from app.selection.simulation.world import World
+from app.selection.strategies.learning import FIRST_LABELS
 from app.selection.strategy import Strategy
 
 HELD_OUT_SHARE = 0.3
@@ -88,6 +89,7 @@ def _spend(pool: Pool, strategy: Strategy, budget: int, rng: np.random.Generator
         if strategy.learns:
             step = min(step, max(_LEAST_STEP, math.ceil(pool.labels / _GROWTH)))
         model = pool.model() if strategy.learns else None
-        # A strategy that does not learn gets the same generator each time: one plan, gone through.
-        source = rng if strategy.learns else copy.deepcopy(rng)
+        # What has nothing to learn from gets the same generator each time: one plan, gone through.
+        is_learning = strategy.learns and pool.labels >= FIRST_LABELS
+        source = rng if is_learning else copy.deepcopy(rng)
         pool.ask(strategy, strategy.order(pool.blocks, model, source), step)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from app.selection.candidates import blocks_of
+from app.selection.candidates import PromptBlock, blocks_of
 from app.selection.model.features import FeatureMap, fit_feature_map
-from app.selection.registry import SIMULATED
+from app.selection.registry import STRATEGIES
 from app.selection.simulation.curve import Report, make_report
 from app.selection.simulation.run import Trace, run_arm, split_world
 from app.selection.simulation.world import World, candidates
@@ -25,6 +25,8 @@ _LEAST_ROOM = 1.2
 class _Task:
     strategy: str
     number: int
+    plain: bool = False
+    """With the model of the vectors alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class _Setting:
 
     world: World
     feature_map: FeatureMap
+    plain_feature_map: FeatureMap
     budgets: tuple[int, ...]
     seed: int
 
@@ -53,9 +56,11 @@ def simulate(
 ) -> Report:
     """Let each strategy spend on each split, and compare it with ``random``, which always runs.
 
+    ``random`` runs once more, with the model of the vectors alone, to tell what the model gives.
+
     Args:
         world: the labelled file.
-        strategies: names in ``SIMULATED``.
+        strategies: names in ``STRATEGIES``.
         splits: how many splits by prompt.
         seed: the same gives the same report, however many processes there are.
         processes: how many run at a time.
@@ -68,14 +73,18 @@ def simulate(
         raise ValueError("there are fewer than 4 prompts with preferences")
     names = list(dict.fromkeys([BASELINE, *strategies]))
     budgets = budgets_of(world, seed, splits)
-    setting = _Setting(world, feature_map_of(world), budgets, seed)
-    tasks = [_Task(name, number) for number in range(splits) for name in names]
+    maps = feature_map_of(world), plain_feature_map_of(world)
+    setting = _Setting(world, *maps, budgets, seed)
+    plain = [_Task(BASELINE, number, plain=True) for number in range(splits)]
+    tasks = [*plain, *(_Task(name, number) for number in range(splits) for name in names)]
     traces: dict[_Task, Trace] = {}
     for task, trace in _run_all(setting, tasks, processes):
         traces[task] = trace
-        told()
+        if not task.plain:
+            told()
     by_name = {name: [traces[_Task(name, number)] for number in range(splits)] for name in names}
-    return make_report(by_name, budgets, len(world.prompts), seed, BASELINE)
+    plain_traces = [traces[task] for task in plain]
+    return make_report(by_name, plain_traces, budgets, len(world.prompts), seed, BASELINE)
 
 
 def _run_all(
@@ -123,8 +132,17 @@ def budgets_of(world: World, seed: int, splits: int) -> tuple[int, ...]:
 
 def feature_map_of(world: World) -> FeatureMap:
     """Features from all prompts of the file, held-out ones too: no label is looked at."""
+    return fit_feature_map(_all_blocks(world), side=True)
+
+
+def plain_feature_map_of(world: World) -> FeatureMap:
+    """The same, of the vectors alone."""
+    return fit_feature_map(_all_blocks(world))
+
+
+def _all_blocks(world: World) -> list[PromptBlock]:
     everywhere = np.arange(len(world.prompts))
-    return fit_feature_map(blocks_of(candidates(world, np.zeros(len(world.prompts)), everywhere)))
+    return blocks_of(candidates(world, np.zeros(len(world.prompts)), everywhere))
 
 
 def _begin(setting: _Setting) -> None:
@@ -141,8 +159,8 @@ def _run(task: _Task) -> Trace:
 def _run_in(setting: _Setting, task: _Task) -> Trace:
     return run_arm(
         setting.world,
-        setting.feature_map,
-        SIMULATED[task.strategy],
+        setting.plain_feature_map if task.plain else setting.feature_map,
+        STRATEGIES[task.strategy],
         setting.budgets,
         seed=setting.seed,
         number=task.number,

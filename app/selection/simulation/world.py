@@ -27,6 +27,8 @@ class LabelledPrompt:
     SECOND. A pair without votes cannot be asked."""
     gold: FloatArray | None = None
     """How good each response is, comparable within the prompt: ``(k,)``; NaN, None: not known."""
+    words: IntArray | None = None
+    """How many words each response has, ``(k,)``; None: not known."""
 
     @property
     def asked(self) -> NDArray[np.bool_]:
@@ -83,6 +85,7 @@ def candidates(world: World, order_keys: FloatArray, pool: IntArray) -> list[Pro
             near_duplicate=bool(world.near_duplicate[place]),
             order_key=float(order_keys[place]),
             prompt_embedding=world.prompts[place].embedding,
+            words=world.prompts[place].words,
         )
         for place in pool
     ]

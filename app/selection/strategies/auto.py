@@ -1,77 +1,113 @@
-"""``auto``: different responses, with a guard against freaks that grows with their number.
+"""``auto``: the most different pairs of random groups; the labels say how large the groups may be.
 
-A mixture of rules, found by trial on public data (``docs/label-efficiency.md`` has the log):
+The widest pair of a prompt teaches most, unless its answer is known before it is asked: where a
+few responses are freaks, the widest pairs all hold one, people always like the other better, and
+nobody learns anything about ordinary pairs. So:
 
-- fewer than ``SOME_RESPONSES`` responses: ``dissimilar``; of three there is no telling which is
-  the freak;
-- fewer than ``MANY_RESPONSES``: ``dissimilar`` and ``dissimilar-typical`` with three quarters of
-  the responses, in turn. By a draw, one prompt's first pair is that of the one rule and its second
-  pair that of the other;
-- as many or more: ``dissimilar-typical`` with half of the responses. The lowest of hundreds of
-  cosines is always a freak's.
+- until ``FIRST_LABELS`` labels are in, groups of ``FIRST_SIZE``; where a prompt has
+  ``MANY_RESPONSES`` or more, pairs of ``random``: with so many the widest of a group is a freak's
+  more often than not, and the first labels must show what is liked about ordinary responses too;
+- from then on, the most different pairs of random groups, the plainest freaks put back: of the
+  largest of ``SIZES`` whose pairs the model finds, on average, at least ``LEAST_OPEN`` times as
+  uncertain (by ``4p(1 − p)``) as a pair drawn at random.
 
-It looks at no label: a plan made with it never has to be made anew.
+Where all wide pairs are foregone conclusions it ends at groups of two again. One size is found for
+all prompts that it is given, from the first ``SAMPLED`` of each number of responses.
+
+A model that does not know how typical a response is cannot tell what is foregone: with such a one,
+pairs stay random.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptBlock
+from app.selection.model.posterior import sigmoid
 from app.selection.model.preference import PreferenceModel
-from app.selection.pair_grid import gram_matrices, pair_columns, pair_similarities
-from app.selection.strategies.dissimilar_typical import freak_counts, typical_keys
+from app.selection.pair_grid import pair_columns
+from app.selection.strategies import random
+from app.selection.strategies.learning import FIRST_LABELS
+from app.selection.strategies.random_groups import first_choices, group_keys, narrowness
 from app.selection.strategy import PairOrder
 
-SOME_RESPONSES = 4
+RANDOM_SIZE = 2
+FIRST_SIZE = 4
 MANY_RESPONSES = 12
-_SHARE_OF_FEW = 0.75
-_SHARE_OF_MANY = 0.5
-_DRAWS = 2**20
+SAMPLED = 512
+LEAST_OPEN = 0.95
+SIZES = (8, 6, 4, 3)
+"""Up to 11 responses are one group of 8. Larger groups gave nothing on any data."""
+
+Floats = NDArray[np.float64]
 
 
 def order(
     blocks: list[PromptBlock],
-    _model: PreferenceModel | None,
-    _rng: np.random.Generator,
+    model: PreferenceModel | None,
+    rng: np.random.Generator,
 ) -> list[PairOrder]:
-    """The rule, or the two rules' first choices, then their second choices, and so on."""
-    return [PairOrder(_keys(block), block.order_keys) for block in blocks]
+    """Widest pairs of random groups, group by group."""
+    if model is None or model.labels < FIRST_LABELS:
+        return _without_labels(blocks, rng)
+    size = group_size(blocks, model)
+    return [PairOrder(group_keys(block, size), block.order_keys) for block in blocks]
 
 
-def _keys(block: PromptBlock) -> FloatArray:
-    if block.responses >= MANY_RESPONSES:
-        return typical_keys(block, _SHARE_OF_MANY)
-    if block.responses < SOME_RESPONSES:
-        return pair_similarities(block.embeddings)
-    return _in_turn(block)
+def _without_labels(blocks: list[PromptBlock], rng: np.random.Generator) -> list[PairOrder]:
+    return [
+        PairOrder(group_keys(block, FIRST_SIZE), block.order_keys)
+        if block.responses < MANY_RESPONSES
+        else at_random
+        for block, at_random in zip(blocks, random.order(blocks, None, rng), strict=True)
+    ]
 
 
-def _in_turn(block: PromptBlock) -> FloatArray:
-    """Each pair's place among both rules' choices: ``(prompts, pairs)``."""
-    gram = gram_matrices(block.embeddings)
+def group_size(blocks: Sequence[PromptBlock], model: PreferenceModel) -> int:
+    """How many responses a group may have, by what the labels have taught."""
+    knows_the_typical = model.feature_map.side_scale is not None
+    if not blocks or not knows_the_typical:
+        return RANDOM_SIZE
+    sampled = [_first_prompts(block) for block in blocks]
+    openness = [_openness(block, model) for block in sampled]
+    narrow = [narrowness(block) for block in sampled]
+    least = LEAST_OPEN * _mean([each.mean(axis=1) for each in openness])
+    for size in SIZES:
+        chosen = [
+            _of_choices(block, each, low, size)
+            for block, each, low in zip(sampled, openness, narrow, strict=True)
+        ]
+        if _mean(chosen) >= least:
+            return size
+    return RANDOM_SIZE
+
+
+def _first_prompts(block: PromptBlock) -> PromptBlock:
+    """Those that come first in the uniform random order."""
+    if len(block.prompt_ids) <= SAMPLED:
+        return block
+    rows = np.sort(np.argsort(block.order_keys, kind="stable")[:SAMPLED])
+    return block.only(rows)
+
+
+def _openness(block: PromptBlock, model: PreferenceModel) -> Floats:
+    """4p(1 − p) of every pair, 1 for a toss-up and 0 for a certainty: ``(prompts, pairs)``."""
     first, second = pair_columns(block.responses)
-    by_cosine = np.argsort(gram[:, first, second], axis=1, kind="stable")
-    counts = np.take_along_axis(freak_counts(gram, _SHARE_OF_FEW), by_cosine, axis=1)
-    one = np.arange(by_cosine.shape[1])[None, :]
-    # The draw behind the order of prompts, by digits that the order hardly sees.
-    other_first = (block.order_keys * _DRAWS).astype(np.int64)[:, None] % 2
-    places = np.minimum(2 * one + other_first, 2 * _typical_places(counts) + 1 - other_first)
-    keys = np.empty(by_cosine.shape)
-    np.put_along_axis(keys, by_cosine, places.astype(np.float64), axis=1)
-    return keys
+    rewards = model.mean_rewards(block)
+    p = sigmoid(rewards[:, first] - rewards[:, second])
+    return 4 * p * (1 - p)
 
 
-def _typical_places(counts: NDArray[np.int8]) -> IntArray:
-    """Where pairs come when those with fewer freaks go first: ``(prompts, pairs)``.
+def _of_choices(
+    block: PromptBlock, openness: Floats, narrow: NDArray[np.float32], size: int
+) -> Floats:
+    """The mean over the pairs that groups of that size give first: ``(prompts,)``."""
+    columns = first_choices(block, narrow, size)
+    chosen = np.take_along_axis(openness, np.maximum(columns, 0), axis=1)
+    is_pair = columns >= 0
+    return np.asarray((chosen * is_pair).sum(axis=1) / is_pair.sum(axis=1))
 
-    A stable sort by three values, which counting does faster than sorting.
-    """
-    places = np.zeros(counts.shape, dtype=np.int64)
-    before = np.zeros((len(counts), 1), dtype=np.int64)
-    for freaks in range(3):
-        mine = counts == freaks
-        so_far = np.cumsum(mine, axis=1, dtype=np.int64)
-        places += mine * (before + so_far - 1)
-        before = before + so_far[:, -1:]
-    return places
+
+def _mean(parts: Sequence[Floats]) -> float:
+    return float(np.concatenate(parts).mean())

@@ -16,7 +16,7 @@ from app.selection.pair_grid import gram_matrices, pair_columns
 from app.selection.strategy import PairOrder
 from app.selection.two_means import centre_distances, two_means
 
-_PROMPTS_AT_A_TIME = 64
+_PROMPTS_AT_A_TIME = 256
 _DECIMALS = 6
 """Distances that differ by less are ties, settled by id and not by the noise of the sums."""
 
@@ -37,7 +37,7 @@ def _keys(block: PromptBlock) -> NDArray[np.float64]:
 
 
 def _chunk_keys(embeddings: FloatArray) -> NDArray[np.float64]:
-    gram = gram_matrices(embeddings.astype(np.float64))
+    gram = gram_matrices(embeddings).astype(np.float64)
     to_a, to_b = centre_distances(gram, two_means(gram))
     first, second = pair_columns(embeddings.shape[1])
     one_way = to_a[:, first] + to_b[:, second]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptBlock
 from app.selection.model.preference import PreferenceModel
-from app.selection.pair_grid import gram_matrices, pair_columns
+from app.selection.pair_grid import gram_matrices, mean_similarities, pair_columns
 from app.selection.strategy import OrderPairs, PairOrder
 
 TYPICAL_SHARE = 0.5
@@ -56,7 +56,7 @@ def freak_counts(gram: FloatArray, share: float) -> NDArray[np.int8]:
         share: how many of a prompt's responses are typical.
     """
     responses = gram.shape[1]
-    similarity = (gram.sum(axis=2, dtype=np.float64) - 1) / max(responses - 1, 1)
+    similarity = mean_similarities(gram)
     place, rest = divmod((1 - share) * (responses - 1), 1)
     ordered = np.sort(similarity, axis=1)
     low = ordered[:, int(place)]

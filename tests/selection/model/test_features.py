@@ -3,8 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.selection.candidates import blocks_of
-from app.selection.model.features import fit_feature_map, interactions, prompt_vectors
+from app.selection.candidates import PromptCandidate, blocks_of
+from app.selection.model import features
+from app.selection.model.features import (
+    SIDE_SIZE,
+    fit_feature_map,
+    interactions,
+    prompt_vectors,
+    side_features,
+)
 from tests.selection.candidate_samples import random_prompts, unit
 
 
@@ -69,6 +76,100 @@ def test_responses_that_are_all_the_same_still_have_features() -> None:
     blocks = blocks_of(prompts)
 
     assert np.isfinite(fit_feature_map(blocks).features(blocks[0])).all()
+
+
+def test_few_responses_of_long_vectors_give_the_map_that_the_covariance_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prompts = random_prompts(np.random.default_rng(5), 6, sizes=(2, 3), dimensions=20)
+    blocks = blocks_of(prompts)
+    expected = fit_feature_map(blocks)
+    monkeypatch.setattr(features, "_LONG", 10)
+
+    found = fit_feature_map(blocks)
+
+    assert sum(block.response_ids.size for block in blocks) < 41
+    np.testing.assert_allclose(found.basis, expected.basis, atol=1e-7)
+
+
+def test_vectors_of_4096_dimensions_have_features() -> None:
+    prompts = random_prompts(np.random.default_rng(6), 5, sizes=(3,), dimensions=4096)
+    [block] = blocks_of(prompts)
+
+    reduced = fit_feature_map([block]).features(block)
+
+    assert reduced.shape == (5, 3, 10)
+    around = reduced - reduced.mean(axis=1, keepdims=True)
+    assert (around**2).sum(axis=-1).mean() == pytest.approx(1.0)
+
+
+def _with_words(prompts: list[PromptCandidate], seed: int) -> list[PromptCandidate]:
+    rng = np.random.default_rng(seed)
+    return [
+        replace(each, words=rng.integers(0, 300, size=len(each.response_ids)).tolist())
+        for each in prompts
+    ]
+
+
+def test_side_features_are_the_mean_similarity_to_the_others_and_the_length() -> None:
+    prompts = _with_words(random_prompts(np.random.default_rng(5), 4, sizes=(5,)), 5)
+    [block] = blocks_of(prompts)
+
+    found = side_features(block)
+
+    for prompt in prompts:
+        row = int(np.flatnonzero(block.prompt_ids == prompt.prompt_id)[0])
+        assert prompt.words is not None
+        for place, response_id in enumerate(prompt.response_ids):
+            column = int(np.flatnonzero(block.response_ids[row] == response_id)[0])
+            others = np.delete(prompt.embeddings, place, axis=0)
+            typicality = float((others @ prompt.embeddings[place]).mean())
+            expected = [typicality, np.log1p(prompt.words[place])]
+            np.testing.assert_allclose(found[row, column], expected, atol=1e-6)
+
+
+def test_two_responses_of_a_prompt_are_as_typical_as_they_are_among_all_of_its_responses() -> None:
+    prompts = random_prompts(np.random.default_rng(6), 3, sizes=(6,))
+    [block] = blocks_of(prompts)
+    whole = side_features(block)[..., 0]
+
+    part = replace(block, embeddings=block.embeddings[:, :2], typicality=whole[:, :2])
+
+    np.testing.assert_array_equal(side_features(part)[..., 0], whole[:, :2])
+
+
+def test_side_features_join_the_directions_at_a_size_that_is_the_same_on_all_data() -> None:
+    prompts = _with_words(random_prompts(np.random.default_rng(7), 40, sizes=(3, 6)), 7)
+    blocks = blocks_of(prompts)
+
+    plain, joined = fit_feature_map(blocks, 5), fit_feature_map(blocks, 5, side=True)
+
+    spread = []
+    for block in blocks:
+        features = joined.features(block)
+        np.testing.assert_allclose(features[..., :5], plain.features(block))
+        spread.append(features[..., 5:].var(axis=1))
+    np.testing.assert_allclose(np.concatenate(spread).mean(axis=0), SIDE_SIZE**2)
+
+
+def test_what_does_not_vary_has_no_say() -> None:
+    blocks = blocks_of(random_prompts(np.random.default_rng(8), 10, sizes=(2,)))
+
+    features = fit_feature_map(blocks, 5, side=True).features(blocks[0])
+
+    np.testing.assert_array_equal(features[..., 5:], 0.0)
+
+
+@pytest.mark.parametrize("side", [False, True])
+def test_rewards_are_the_weighted_features(side: bool) -> None:
+    rng = np.random.default_rng(9)
+    blocks = blocks_of(_with_words(random_prompts(rng, 20, sizes=(4, 7)), 9))
+    feature_map = fit_feature_map(blocks, 6, side=side)
+    weights = rng.standard_normal(8 if side else 6)
+
+    for block in blocks:
+        expected = feature_map.features(block) @ weights
+        np.testing.assert_allclose(feature_map.rewards(block, weights), expected, atol=1e-6)
 
 
 def test_without_prompts_there_is_no_map() -> None:

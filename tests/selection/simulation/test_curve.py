@@ -61,6 +61,7 @@ def _traces(means: list[float], seed: int, splits: int = 30) -> list[Trace]:
 def test_intervals_hold_the_mean_and_common_luck_falls_out_of_a_difference() -> None:
     report = make_report(
         {"random": _traces([0.6, 0.65, 0.7], 0), "better": _traces([0.65, 0.7, 0.75], 0)},
+        _traces([0.55, 0.6, 0.65], 0),
         (25, 50, 100),
         prompts=100,
         seed=0,
@@ -78,12 +79,18 @@ def test_intervals_hold_the_mean_and_common_luck_falls_out_of_a_difference() -> 
     assert better.labels_saved.low > 0.3
     assert random.labels_saved is None
     assert random.gold is None
+    for estimate, mean in zip(report.plain, (0.55, 0.6, 0.65), strict=True):
+        assert estimate.mean == pytest.approx(random.accuracy[0].mean - 0.6 + mean)
+    assert random.saved_in_all is not None
+    assert better.saved_in_all is not None
+    assert better.saved_in_all.mean > random.saved_in_all.mean > 0.3
 
 
 def test_a_file_on_which_random_learns_nothing_is_uninformative() -> None:
     for means in ([0.5, 0.5, 0.5], [0.49, 0.5, 0.51]):
         report = make_report(
             {"random": _traces(means, 1), "other": _traces([0.6, 0.7, 0.8], 1)},
+            _traces(means, 1),
             (25, 50, 100),
             prompts=100,
             seed=0,
@@ -91,6 +98,7 @@ def test_a_file_on_which_random_learns_nothing_is_uninformative() -> None:
 
         assert not report.informative
         assert report.curves["other"].labels_saved is None
+        assert report.curves["other"].saved_in_all is None
 
 
 def test_gold_is_averaged_over_the_prompts_that_have_it() -> None:
@@ -98,7 +106,7 @@ def test_gold_is_averaged_over_the_prompts_that_have_it() -> None:
     held_out = np.array([0, 1, 2])
     trace = Trace(held_out, np.ones(3), np.ones((2, 3)), gold)
 
-    report = make_report({"random": [trace]}, (25, 50), prompts=3, seed=0)
+    report = make_report({"random": [trace]}, [trace], (25, 50), prompts=3, seed=0)
 
     found = report.curves["random"].gold
     assert found is not None

@@ -33,43 +33,12 @@ def test_the_first_pair_is_the_most_different_of_the_typical_half() -> None:
     assert found == {prompt.prompt_id: _expected(prompt, 0.5) for prompt in prompts}
 
 
-def test_auto_takes_turns_between_both_rules_with_few_responses() -> None:
-    prompts = random_prompts(np.random.default_rng(1), 1000, sizes=(5, 8, 11), dimensions=16)
-    dissimilar = rankings("dissimilar", prompts)
-
-    found = rankings("auto", prompts)
-
-    by_first = {True: 0, False: 0}
-    for prompt in prompts:
-        one, other = dissimilar[prompt.prompt_id][0], _expected(prompt, 0.75)
-        first, second = found[prompt.prompt_id][:2]
-        if one == other:
-            assert first == one
-            continue
-        assert {first, second} == {one, other}
-        by_first[first == one] += 1
-    assert 0.8 < by_first[True] / by_first[False] < 1.25
-
-
-def test_auto_takes_the_typical_half_of_many_responses() -> None:
-    prompts = random_prompts(np.random.default_rng(2), 50, sizes=(12, 40), dimensions=16)
-
-    assert rankings("dissimilar-typical", prompts) == rankings("auto", prompts)
-
-
 def test_a_freak_is_left_for_last() -> None:
     rng = np.random.default_rng(3)
     vectors = rng.standard_normal((14, 16)) * 0.3 + np.eye(16)[0]
     vectors[5] = -np.eye(16)[0]
     prompt = PromptCandidate(1, range(14), unit(vectors))
 
-    for name in ("dissimilar-typical", "auto"):
-        ranked = rankings(name, [prompt])[1]
-        assert all(5 not in pair for pair in ranked[:21])
+    ranked = rankings("dissimilar-typical", [prompt])[1]
+    assert all(5 not in pair for pair in ranked[:21])
     assert 5 in rankings("dissimilar", [prompt])[1][0]
-
-
-def test_auto_is_dissimilar_with_two_or_three_responses() -> None:
-    prompts = random_prompts(np.random.default_rng(4), 50, sizes=(2, 3), dimensions=16)
-
-    assert rankings("dissimilar", prompts) == rankings("auto", prompts)

@@ -1,0 +1,1 @@
+"""The preference model of a project, fitted to the labels in the database."""

@@ -1,0 +1,112 @@
+"""From the labels in the database to the preference model."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sqlalchemy import delete
+
+from app.preference import queries
+from app.preference.fit import fit_model, fit_project, label_features
+from app.preference.queries import read_labels, sample_prompts
+from app.selection.model.preference import PreferenceModel
+from app.storage.tables import PromptEmbedding
+from tests.preference.planted import DIMENSIONS, PlantedProject
+
+
+async def fit(
+    planted: PlantedProject, *, arms: Collection[str] = queries.ARMS, surplus: bool = False
+) -> PreferenceModel:
+    async with planted.sessions() as session:
+        model = await fit_project(
+            session, planted.project_id, DIMENSIONS, arms=arms, surplus=surplus
+        )
+    assert model is not None
+    return model
+
+
+async def test_without_prompts_or_labels_there_is_no_model(planted: PlantedProject) -> None:
+    async with planted.sessions() as session:
+        assert await fit_project(session, planted.project_id, DIMENSIONS) is None
+    await planted.label(3, choices=["skip"] * 3)
+    async with planted.sessions() as session:
+        assert await fit_project(session, planted.project_id, DIMENSIONS) is None
+    await planted.label(3, choices=["left"] * 3)
+    async with planted.sessions.begin() as session:
+        await session.execute(delete(PromptEmbedding))
+        assert await fit_project(session, planted.project_id, DIMENSIONS) is None
+
+
+async def test_the_same_labels_give_the_same_model(planted: PlantedProject) -> None:
+    await planted.label(120)
+
+    one, again = await fit(planted), await fit(planted)
+
+    assert one.labels == 120
+    np.testing.assert_array_equal(one.posterior.mean, again.posterior.mean)
+    np.testing.assert_array_equal(one.posterior.precision, again.posterior.precision)
+    np.testing.assert_array_equal(one.feature_map.basis, again.feature_map.basis)
+    np.testing.assert_array_equal(one.labelled_prompts, again.labelled_prompts)
+
+
+async def test_reading_a_part_at_a_time_gives_the_model_of_all_at_once(
+    planted: PlantedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await planted.label(50)
+    async with planted.sessions() as session:
+        labels = await read_labels(session, planted.project_id, DIMENSIONS, most=1000, side=True)
+        prompts = await sample_prompts(
+            session, planted.project_id, DIMENSIONS, most=1000, side=True
+        )
+    expected = fit_model(labels, prompts)
+    monkeypatch.setattr(queries, "BATCH_LABELS", 7)
+
+    model = await fit(planted)
+
+    np.testing.assert_allclose(model.posterior.mean, expected.posterior.mean, atol=1e-9)
+    np.testing.assert_array_equal(model.labelled_prompts, expected.labelled_prompts)
+    assert label_features(model.feature_map, labels).shape[:2] == (50, 2)
+
+
+async def test_the_model_learns_what_annotators_like(planted: PlantedProject) -> None:
+    planted.worth = 20
+    await planted.label(600)
+    async with planted.sessions() as session:
+        labels = await read_labels(session, planted.project_id, DIMENSIONS, most=1000, side=True)
+
+    model = await fit(planted)
+
+    features = label_features(model.feature_map, labels)
+    expected = (features[:, 0] - features[:, 1]) @ model.posterior.mean
+    lead = labels.responses[:, 0, 0] - labels.responses[:, 1, 0]
+    assert np.corrcoef(expected, lead)[0, 1] > 0.8
+
+
+async def test_ties_pull_neither_way(planted: PlantedProject) -> None:
+    await planted.label(30, choices=["tie"] * 30)
+
+    np.testing.assert_allclose((await fit(planted)).posterior.mean, 0, atol=1e-12)
+
+
+async def test_a_strong_label_pulls_as_so_many_weak_ones(planted: PlantedProject) -> None:
+    await planted.label(12)
+    async with planted.sessions() as session:
+        labels = await read_labels(session, planted.project_id, DIMENSIONS, most=100)
+        prompts = await sample_prompts(session, planted.project_id, DIMENSIONS, most=100)
+
+    strong = fit_model(replace(labels, weights=np.full(12, 3.0)), prompts)
+
+    thrice = fit_model(queries.join_labels([labels] * 3), prompts)
+    np.testing.assert_allclose(strong.posterior.mean, thrice.posterior.mean, atol=1e-8)
+
+
+async def test_arms_and_surplus_are_what_is_asked_for(planted: PlantedProject) -> None:
+    await planted.label(5, arm="strategy")
+    await planted.label(6, arm="imported", made_elsewhere=True)
+    await planted.label(7, arm="exploration")
+    await planted.label(8, status="surplus")
+
+    assert (await fit(planted)).labels == 18
+    assert (await fit(planted, arms=("strategy", "imported"))).labels == 11
+    assert (await fit(planted, surplus=True)).labels == 26
