@@ -1,11 +1,14 @@
 """Export of many labels over HTTP: rows a second beside COPY of the same query, and memory.
 
-    python -m benchmarks.export_speed [--labels 1000000] [--rounds 3] [--url postgresql://...]
+    python -m benchmarks.export_speed [--labels 1000000] [--rounds 3] [--fitted reward ...]
+        [--url postgresql://...]
 
 One embedded Postgres (or a database of its own on the server of ``--url``), one project of prompts
-with two responses and a label each. In turn, in one run: `COPY (the same query) TO STDOUT` through
-psycopg, and `GET /exports/dpo` from an API process of its own, both thrown away as they come. Aims:
-rows a second at least 25% of COPY's, and less than 100 MiB of growth of the API process.
+with two responses, random vectors of 384 dimensions and a label each. In turn, in one run:
+`COPY (the same query) TO STDOUT` through psycopg, and `GET /exports/dpo` from an API process of its
+own, both thrown away as they come. Then each recipe of ``--fitted`` once, which reads the vectors
+too. Aims: rows a second at least 25% of COPY's for `dpo`, and less than 100 MiB of growth of the
+API process.
 """
 
 import argparse
@@ -21,14 +24,17 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
 import psutil
 import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 from sqlalchemy.dialects import postgresql
 
+from app.embedding.unit import normalise, to_bytes
 from app.exports.queries import Source, select_labelled_pairs
 from app.storage.embedded import EmbeddedPostgres
 from app.storage.engine import raw_dsn
@@ -37,6 +43,8 @@ from app.storage.migrate import upgrade
 KEY = "benchmark-key-of-the-admin"
 _PROMPTS_AT_ONCE = 50_000
 _START_SECONDS = 60.0
+_DRAWN = 4096
+_DIMENSIONS = 384
 _AIMS = "aims: ratio 0.25, growth under 100 MiB"
 
 _FILL = """
@@ -65,6 +73,17 @@ INSERT INTO labels (project_id, prompt_id, pair_id, annotator, choice, preferred
     rejected_response_id, status)
 SELECT project_id, prompt_id, id, 'ana', 'left', first_response_id, second_response_id, 'counted'
 FROM made_pairs
+"""
+_VECTORS = """
+WITH numbers AS (
+    INSERT INTO prompt_embeddings (prompt_id, project_id, vector)
+    SELECT id, project_id, vector FROM prompts JOIN drawn ON drawn.number = prompts.id %% %(drawn)s
+), project AS (
+    UPDATE projects SET embedding_source = 'caller', embedding_dimensions = %(dimensions)s
+    WHERE name = 'default'
+)
+INSERT INTO response_embeddings (response_id, vector)
+SELECT id, vector FROM responses JOIN drawn ON drawn.number = responses.id * 7919 %% %(drawn)s
 """
 
 
@@ -137,10 +156,23 @@ def fill(url: str, labels: int) -> int:
         for first in range(1, labels + 1, _PROMPTS_AT_ONCE):
             last = min(first + _PROMPTS_AT_ONCE - 1, labels)
             connection.execute(_FILL, {"first": first, "last": last})
-        connection.execute("VACUUM (ANALYZE) prompts, responses, pairs, labels")
+        _fill_vectors(connection)
+        connection.execute("VACUUM (ANALYZE)")
         row = connection.execute("SELECT id FROM projects WHERE name = 'default'").fetchone()
         assert row is not None
         return int(row[0])
+
+
+def _fill_vectors(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """One of a few thousand random vectors for every text."""
+    vectors = normalise(np.random.default_rng(0).standard_normal((_DRAWN, _DIMENSIONS)))
+    connection.execute("CREATE TEMPORARY TABLE drawn (number int PRIMARY KEY, vector bytea)")
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO drawn VALUES (%s, %s)",
+            [(number, to_bytes(vector)) for number, vector in enumerate(vectors)],
+        )
+    connection.execute(_VECTORS, {"drawn": _DRAWN, "dimensions": _DIMENSIONS})
 
 
 def copy_seconds(url: str, project_id: int) -> float:
@@ -158,15 +190,14 @@ def copy_seconds(url: str, project_id: int) -> float:
         return time.perf_counter() - start
 
 
-def export_seconds(client: httpx.Client, rows: int) -> float:
-    """`GET /exports/dpo`, thrown away but for its lines' count."""
+def export_seconds(client: httpx.Client, recipe: str) -> tuple[float, int]:
+    """`GET /exports/{recipe}`, thrown away but for its lines' count."""
     start, lines = time.perf_counter(), 0
-    with client.stream("GET", "/exports/dpo") as response:
+    with client.stream("GET", f"/exports/{recipe}") as response:
         response.raise_for_status()
         for piece in response.iter_raw():
             lines += piece.count(b"\n")
-    assert lines == rows
-    return time.perf_counter() - start
+    return time.perf_counter() - start, lines
 
 
 class PeakMemory(threading.Thread):
@@ -192,6 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--labels", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--fitted", nargs="*", default=["reward"], help="recipes with rewards")
     parser.add_argument("--url", help="a server to work on, in a database of its own")
     arguments = parser.parse_args()
     with database(arguments.url) as url, api(url) as (client, process):
@@ -202,17 +234,28 @@ def main() -> None:
         ratios = []
         for _ in range(arguments.rounds):
             copied = copy_seconds(url, project_id)
-            exported = export_seconds(client, arguments.labels)
+            exported, rows = export_seconds(client, "dpo")
+            assert rows == arguments.labels
             ratios.append(copied / exported)
             print(
-                f"{arguments.labels} labels: COPY {arguments.labels / copied:,.0f} rows/s,"
-                f" export {arguments.labels / exported:,.0f} rows/s, ratio {ratios[-1]:.2f}"
+                f"{rows} labels: COPY {rows / copied:,.0f} rows/s,"
+                f" export {rows / exported:,.0f} rows/s, ratio {ratios[-1]:.2f}",
+                flush=True,
             )
-        growth = memory.growth_mib()
         print(
             f"median ratio {statistics.median(ratios):.2f};"
-            f" the API grew by {growth:.0f} MiB ({_AIMS})"
+            f" the API grew by {memory.growth_mib():.0f} MiB ({_AIMS})",
+            flush=True,
         )
+        for recipe in arguments.fitted:
+            memory = PeakMemory(process)
+            memory.start()
+            taken, rows = export_seconds(client, recipe)
+            print(
+                f"{recipe}: {rows} rows in {taken:.0f} s, {rows / taken:,.0f} rows/s;"
+                f" the API grew by {memory.growth_mib():.0f} MiB",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ class Aggregation(StrEnum):
     DAWID_SKENE = "dawid-skene"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """One label of a pair: the response it prefers (None: a tie, or both bad), and how strongly."""
 
@@ -21,7 +21,7 @@ class Answer:
     strength: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Preference:
     """What the labels of a pair say together.
 

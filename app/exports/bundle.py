@@ -19,6 +19,7 @@ from app.exports.manifest import MANIFEST, BundledFile, manifest
 from app.exports.service import Export, Snapshot, WrittenFile, stream_file
 from app.exports.sink import Sink
 from app.exports.split import Split
+from app.preference.curve import read_curve
 
 _SMALL_EFFORT: Final = 1
 
@@ -53,7 +54,8 @@ async def stream_bundle(
             files.append(BundledFile(name, str(split), size, sha256, written))
             yield rest
     project = await queries.read_project(session, export.project_id)
-    card = dataset_card(export, project, snapshot.pending_prompts, files)
+    curve = await read_curve(session, export.project_id)
+    card = dataset_card(export, project, snapshot.pending_prompts, curve, files)
     yield archive.write(CARD, [card.encode()], packed=True)
     size, sha256, rest = archive.close_file()
     files.append(BundledFile(CARD, None, size, sha256, None))

@@ -7,6 +7,8 @@ from typing import Final
 from app.exports.counts import Counts
 from app.exports.manifest import MANIFEST, BundledFile
 from app.exports.service import Export
+from app.preference.curve import Curve
+from app.preference.measured import LEAST_TEST_LABELS, Point
 from app.storage.tables import Project
 
 CARD: Final = "README.md"
@@ -17,10 +19,20 @@ _SIZES: Final = (
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
 )
+_UNKNOWN: Final = """\
+Not known: the project has {known} of the {needed} left/right labels on pairs drawn at random (the
+exploration arm) that it takes to measure it."""
+_CURVE: Final = """\
+A preference model on the embeddings, trained on the first labels that the strategy asked for (or
+that were made elsewhere), orders so large a share of the pairs that were drawn at random as their
+annotators do ({labels} labels, on whose prompts it was not trained; 95% intervals):
+
+| labels | accuracy |
+|---|---|"""
 
 
 def dataset_card(
-    export: Export, project: Project, pending: int, files: Sequence[BundledFile]
+    export: Export, project: Project, pending: int, curve: Curve, files: Sequence[BundledFile]
 ) -> str:
     """The card: front matter that names the files of each split, then what the data are."""
     counts = [file.written.counts for file in files if file.written is not None]
@@ -29,6 +41,7 @@ def dataset_card(
         _introduction(export, project),
         _table(files),
         _labels(counts),
+        _label_efficiency(curve),
         _limits(export, project, pending, counts),
     ]
     return "\n".join(parts)
@@ -84,9 +97,23 @@ def _labels(counts: Sequence[Counts]) -> str:
 {labels} labels on {pairs} pairs gave {preferred} preferences: {per_row} labels for each.
 {agreement} of the left/right labels agree with the preference of their pair; {several} of the pairs
 have several labels, and only those say how far annotators agree. {exploration} of the preferences
-come from pairs that were drawn at random (`arm` is `exploration`): an honest sample, by which the
-label-efficiency curve of the project (`GET /curve`) is measured.
+come from pairs that were drawn at random (`arm` is `exploration`): an honest sample.
 """
+
+
+def _label_efficiency(curve: Curve) -> str:
+    if curve.test_labels < LEAST_TEST_LABELS:
+        told = _UNKNOWN.format(known=curve.test_labels, needed=LEAST_TEST_LABELS)
+    elif not curve.points:
+        told = curve.advice
+    else:
+        told = "\n".join([_CURVE.format(labels=curve.test_labels), *map(_point, curve.points)])
+        told += f"\n\n{curve.advice}"
+    return f"## Label efficiency\n\n{told}\n"
+
+
+def _point(point: Point) -> str:
+    return f"| {point.labels} | {point.accuracy:.3f} ({point.low:.3f} to {point.high:.3f}) |"
 
 
 def _limits(export: Export, project: Project, pending: int, counts: Sequence[Counts]) -> str:

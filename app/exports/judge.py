@@ -1,6 +1,6 @@
 """From the labelled pairs of one prompt to what a dataset may say of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.exports.aggregate import Preference, majority, weighted
@@ -8,7 +8,7 @@ from app.exports.counts import Counts
 from app.exports.cycles import Edge, break_cycles
 from app.exports.pairs import JudgedPrompt, LabelledPair, PreferredPair
 from app.exports.reliability import PairOdds
-from app.exports.rewards import Rewards
+from app.exports.rewards import DIGITS, Rewards
 from app.exports.split import Split, SplitRule
 
 
@@ -59,11 +59,12 @@ class Judge:
         preferred = self._without_cycles(decided) if len(decided) > 1 else decided
         for each in preferred:
             self._count(each)
+        rewards = self.rewards.of(pairs[0].prompt_id) if self.rewards is not None else {}
         return JudgedPrompt(
             pairs=tuple(pairs),
-            preferred=tuple(map(self._with_scores, preferred)),
+            preferred=tuple(self._with_scores(each, rewards) for each in preferred),
             disliked=tuple(pair for pair in pairs if self._is_disliked(pair)),
-            rewards=self._rewards_of(pairs),
+            rewards=rewards,
             rank=counts.prompts,
         )
 
@@ -112,36 +113,20 @@ class Judge:
         self.counts.votes += len(votes) - votes.count(None)
         self.counts.agreeing_votes += votes.count(preferred_id)
 
-    def _with_scores(self, preferred: PreferredPair) -> PreferredPair:
-        if self.rewards is None and not self.with_margin:
-            return preferred
-        reward_chosen = reward_rejected = 0.0
-        if self.rewards is not None:
-            reward_chosen = self.rewards.of(preferred.chosen.response_id)
-            reward_rejected = self.rewards.of(preferred.rejected.response_id)
-        margin: float | None = None
-        if self.with_margin:
-            gap = round(max(0.0, reward_chosen - reward_rejected), 6)
-            margin = preferred.preference.strength if self.scale.margin_is_strength else gap
-        return PreferredPair(
-            preferred.pair,
-            preferred.preference,
-            reward_chosen,
-            reward_rejected,
-            margin,
-            self.scale.mean_weight,
-        )
+    def _with_scores(self, preferred: PreferredPair, rewards: Mapping[int, float]) -> PreferredPair:
+        """What has no reward has the mean of all, which is 0."""
+        preferred.reward_chosen = rewards.get(preferred.chosen.response_id, 0.0)
+        preferred.reward_rejected = rewards.get(preferred.rejected.response_id, 0.0)
+        preferred.mean_weight = self.scale.mean_weight
+        if self.with_margin and self.scale.margin_is_strength:
+            preferred.margin = preferred.preference.strength
+        elif self.with_margin and self.rewards is not None:
+            gap = preferred.reward_chosen - preferred.reward_rejected
+            preferred.margin = round(max(0.0, gap), DIGITS)
+        return preferred
 
     def _is_disliked(self, pair: LabelledPair) -> bool:
         if not pair.both_bad:
             return False
         share = pair.both_bad / len(pair.answers)
         return share > 0.5 and share >= self.filter.min_agreement
-
-    def _rewards_of(self, pairs: Sequence[LabelledPair]) -> dict[int, float]:
-        """Those of the labelled responses that votes compare."""
-        if self.rewards is None:
-            return {}
-        rewards = self.rewards
-        ids = {each.response_id for pair in pairs for each in (pair.first, pair.second)}
-        return {each: rewards.of(each) for each in sorted(ids) if rewards.has(each)}

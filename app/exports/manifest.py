@@ -79,8 +79,10 @@ def _file(export: Export, file: BundledFile) -> dict[str, Any]:
     if file.written is not None:
         told |= {"split": file.split, "margin": None, "counts": asdict(file.written.counts)}
         if export.with_margin and isinstance(export.recipe, PairRecipe):
-            is_strength = file.written.scale.margin_is_strength
-            told["margin"] = "mean strength of the labels" if is_strength else "gap of the rewards"
+            if file.written.scale.margin_is_strength:
+                told["margin"] = "mean strength of the labels"
+            elif file.written.has_rewards:
+                told["margin"] = "gap of the rewards"
         if Need.MEAN_WEIGHT in export.recipe.needs:
             told["mean_unscaled_weight"] = file.written.scale.mean_weight
     return told

@@ -1,4 +1,8 @@
-"""A pair on its way out: as it is stored, and as a row of a dataset sees it."""
+"""A pair on its way out: as it is stored, and as a row of a dataset sees it.
+
+These classes, and those of ``aggregate``, are not frozen: a frozen one takes eight times as long to
+make, and an export makes some for every row.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +11,7 @@ from typing import Any
 from app.exports.aggregate import Answer, Preference
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidate:
     """One of the two responses of a pair. ``metadata`` is read where a recipe needs it."""
 
@@ -17,7 +21,7 @@ class Candidate:
     metadata: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LabelledPair:
     """A stored pair with the labels an export takes. ``prompt`` is a string or chat messages.
 
@@ -48,7 +52,7 @@ class LabelledPair:
         return self.first.text.strip() != self.second.text.strip()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PreferredPair:
     """A pair whose labels agree on a preference: what most recipes make rows of.
 
@@ -87,7 +91,7 @@ class PreferredPair:
         return self.preference.preferred_response_id == self.pair.first.response_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JudgedPrompt:
     """A prompt with all that its labels say: what recipes of whole prompts make rows of.
 

@@ -1,15 +1,29 @@
-"""All SQL of the exports."""
+"""All SQL of the exports, but for what rewards are fitted to."""
 
+import asyncio
 from array import array
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import ColumnElement, Row, Select, func, literal, null, select, text, true
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    case,
+    func,
+    literal,
+    null,
+    select,
+    text,
+    true,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.types import NullType
 
 from app.exports.aggregate import Answer
 from app.exports.pairs import Candidate, LabelledPair
@@ -29,6 +43,11 @@ class Source:
     project_id: int
     surplus: bool
     needs: frozenset[Need] = frozenset()
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """What the labels that are taken may be."""
+        return ("counted", "surplus") if self.surplus else ("counted",)
 
 
 async def begin_snapshot(session: AsyncSession) -> None:
@@ -92,6 +111,18 @@ async def has_edit(session: AsyncSession, source: Source) -> bool:
     )
 
 
+async def has_preference(session: AsyncSession, source: Source) -> bool:
+    """Whether some label that is taken prefers a response. Reads until it finds one."""
+    return await _exists(
+        session,
+        select(literal(1)).where(
+            Label.project_id == source.project_id,
+            _taken(source),
+            Label.preferred_response_id.is_not(None),
+        ),
+    )
+
+
 async def _exists(session: AsyncSession, statement: Select[Any]) -> bool:
     return bool((await session.execute(select(statement.exists()))).scalar_one())
 
@@ -101,16 +132,13 @@ async def load_votes(session: AsyncSession, source: Source) -> Votes:
 
     Served by ``ix_labels_listing``.
     """
+    side = case(
+        (Label.preferred_response_id.is_(None), 0),
+        (Label.preferred_response_id == Pair.first_response_id, 1),
+        else_=-1,
+    )
     statement = (
-        select(
-            Label.prompt_id,
-            Label.pair_id,
-            Pair.first_response_id,
-            Pair.second_response_id,
-            func.coalesce(Label.preferred_response_id, 0),
-            func.coalesce(Label.strength, 1),
-            Label.annotator,
-        )
+        select(Label.pair_id, side, Label.annotator)
         .join(Pair, Pair.id == Label.pair_id)
         .join(Prompt, Prompt.id == Label.prompt_id)
         .where(
@@ -121,27 +149,16 @@ async def load_votes(session: AsyncSession, source: Source) -> Votes:
         )
         .order_by(Label.id)
     )
-    columns = [array("q") for _ in range(7)]
+    columns = [array("q") for _ in range(3)]
     annotators: dict[str, int] = {}
     result = await session.stream(statement, execution_options={"yield_per": _VOTES_PER_FETCH})
     async for rows in result.partitions():
-        *numbers, names = zip(*rows, strict=True)
-        for column, values in zip(columns, numbers, strict=False):
+        pairs, sides, names = zip(*rows, strict=True)
+        numbers = [annotators.setdefault(name, len(annotators)) for name in names]
+        for column, values in zip(columns, (pairs, sides, numbers), strict=True):
             column.extend(values)
-        columns[-1].extend(annotators.setdefault(name, len(annotators)) for name in names)
-    prompts, pairs, first, second, preferred, strength, annotator = (
-        np.frombuffer(column, dtype=np.int64) if column else np.empty(0, dtype=np.int64)
-        for column in columns
-    )
-    return Votes(
-        prompt_ids=prompts,
-        pair_ids=pairs,
-        first_ids=first,
-        second_ids=second,
-        side=(preferred == first).astype(np.int64) - (preferred == second).astype(np.int64),
-        weight=strength.astype(np.float64),
-        annotator=annotator,
-    )
+    pair_ids, side_of, annotator = (np.array(column, dtype=np.int64) for column in columns)
+    return Votes(pair_ids=pair_ids, side=side_of, annotator=annotator)
 
 
 async def stream_labelled_pairs(
@@ -153,13 +170,20 @@ async def stream_labelled_pairs(
     their labels (``ix_labels_pair``) and responses (their key): the server sorts no more than the
     pairs of one prompt.
     """
-    result = await session.stream(
+    # The connection's own rows: the session would look through each for objects of its own.
+    connection = await session.connection()
+    result = await connection.stream(
         select_labelled_pairs(source), execution_options={"yield_per": _ROWS_PER_FETCH}
     )
+    following = asyncio.ensure_future(result.fetchmany())
     try:
-        async for rows in result.partitions():
+        while rows := await following:
+            # The server finds the next while these are worked on.
+            following = asyncio.ensure_future(result.fetchmany())
             yield [_labelled_pair(row) for row in rows]
     finally:
+        # A fetch that was cancelled would leave the connection in the middle of it.
+        await asyncio.gather(following, return_exceptions=True)
         await result.close()
 
 
@@ -178,14 +202,10 @@ def select_labelled_pairs(source: Source) -> Select[Any]:
     with_metadata = Need.LOG_PROBABILITIES in source.needs
     answers = (
         select(
-            func.array_agg(aggregate_order_by(Label.preferred_response_id, Label.id)).label(
-                "preferred"
-            ),
-            func.array_agg(aggregate_order_by(Label.strength, Label.id)).label("strengths"),
+            _array(Label.preferred_response_id).label("preferred"),
+            _array(Label.strength).label("strengths"),
             func.count().filter(Label.choice == "both_bad").label("both_bad"),
-            (
-                func.array_agg(aggregate_order_by(Label.edited, Label.id)) if with_edits else null()
-            ).label("edits"),
+            (_array(Label.edited) if with_edits else null()).label("edits"),
         )
         .where(Label.pair_id == Pair.id, _taken(source), Label.choice != "skip")
         .having(func.count() > 0)
@@ -225,6 +245,11 @@ def select_labelled_pairs(source: Source) -> Select[Any]:
     )
 
 
+def _array(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """A value for each label, in the labels' order; the driver's lists, taken as they are."""
+    return type_coerce(func.array_agg(aggregate_order_by(column, Label.id)), NullType())
+
+
 def _reference() -> ColumnElement[str | None]:
     response = aliased(Response)
     return (
@@ -236,7 +261,7 @@ def _reference() -> ColumnElement[str | None]:
 
 
 def _taken(source: Source) -> ColumnElement[bool]:
-    return Label.status.in_(["counted", "surplus"] if source.surplus else ["counted"])
+    return Label.status.in_(source.statuses)
 
 
 def _labelled_pair(row: Row[Any]) -> LabelledPair:

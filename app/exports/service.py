@@ -20,17 +20,13 @@ from app.exports.pairs import JudgedPrompt, LabelledPair, PreferredPair
 from app.exports.queries import Source
 from app.exports.recipe import Need, Order, PairRecipe, Recipe, Row
 from app.exports.reliability import PairOdds, dawid_skene
-from app.exports.rewards import Rewards, fit_rewards
+from app.exports.reward_model import fit_rewards
+from app.exports.rewards import Rewards
 from app.exports.schemas import ExportOptions
 from app.exports.split import Split
-from app.exports.votes import Votes
 from app.exports.weight import unscaled_weight
 
 _PROMPTS_PER_FETCH = 200
-_NO_COMPARISONS = (
-    "the recipe needs rewards, which are fitted from labels that compare two responses:"
-    " the project has none yet"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,6 @@ class Snapshot:
     """
 
     pending_prompts: int
-    votes: Votes | None = None
     odds: PairOdds | None = None
     rewards: Rewards | None = None
 
@@ -92,6 +87,7 @@ class WrittenFile:
 
     counts: Counts
     scale: Scale
+    has_rewards: bool = False
 
 
 async def begin_export(session: AsyncSession, export: Export) -> Snapshot:
@@ -104,12 +100,10 @@ async def begin_export(session: AsyncSession, export: Export) -> Snapshot:
     await check_needs(session, export.source)
     snapshot = Snapshot(await queries.count_prompts_without_group(session, export.project_id))
     if export.options.aggregation is Aggregation.DAWID_SKENE:
-        votes = snapshot.votes = await queries.load_votes(session, export.source)
+        votes = await queries.load_votes(session, export.source)
         snapshot.odds = await run_in_threadpool(dawid_skene, votes)
     if Need.REWARDS in export.recipe.needs:
-        await _fit_rewards(session, export, snapshot)
-        if snapshot.votes is None or not snapshot.votes.side.any():
-            raise RecipeUnfilled(_NO_COMPARISONS)
+        snapshot.rewards = await fit_rewards(session, export.source)
     return snapshot
 
 
@@ -121,6 +115,7 @@ async def stream_file(
     ``written`` tells all about the file when the last piece has been taken.
     """
     written.scale = await _survey(session, export, snapshot, split)
+    written.has_rewards = snapshot.rewards is not None
     writer = _Writer(export, _judge(export, snapshot, split, written.scale))
     written.counts = writer.counts
     async with aclosing(_batches(session, export, snapshot)) as batches:
@@ -144,12 +139,6 @@ async def stream_export(
         yield gzip.finish()
 
 
-async def _fit_rewards(session: AsyncSession, export: Export, snapshot: Snapshot) -> None:
-    if snapshot.votes is None:
-        snapshot.votes = await queries.load_votes(session, export.source)
-    snapshot.rewards = await run_in_threadpool(fit_rewards, snapshot.votes)
-
-
 async def _survey(session: AsyncSession, export: Export, snapshot: Snapshot, split: Split) -> Scale:
     """Read the file's rows once before they are written, where something is one for all of them.
 
@@ -164,13 +153,23 @@ async def _survey(session: AsyncSession, export: Export, snapshot: Snapshot, spl
                     scale = replace(scale, margin_is_strength=False)
                     break
         if not scale.margin_is_strength and snapshot.rewards is None:
-            await _fit_rewards(session, export, snapshot)
+            snapshot.rewards = await _rewards_of_margins(session, export)
     if Need.MEAN_WEIGHT in export.recipe.needs:
         count, total = 0, 0.0
         async for preferred in _preferred(session, export, snapshot, split):
             count, total = count + 1, total + unscaled_weight(preferred)
         scale = replace(scale, mean_weight=total / count if count else 1.0)
     return scale
+
+
+async def _rewards_of_margins(session: AsyncSession, export: Export) -> Rewards | None:
+    """None where there can be none, and no more than a cell of provenance wants them."""
+    try:
+        return await fit_rewards(session, export.source)
+    except RecipeUnfilled:
+        if Need.MARGIN in export.recipe.needs:
+            raise
+        return None
 
 
 async def _preferred(

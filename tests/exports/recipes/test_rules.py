@@ -1,9 +1,12 @@
 """What each recipe makes of a pair or a prompt."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.exports.aggregate import Answer
 from app.exports.pairs import Candidate, LabelledPair, PreferredPair
@@ -117,15 +120,71 @@ def test_a_ranking_falls_strictly_with_a_prefix_for_each() -> None:
 
     (row,) = _rows("ranking", judged_prompt(*pairs))
 
-    assert row["suffix"] == ["text 4", "text 1", "text 2"]
-    assert row["reward"] == [0.9, 0.5, 0.1]
-    assert row["prefix"] == [["<|prompter|>Explain DPO.", "<|assistant|>"]] * 3
+    assert row["suffix"] == ["text 4", "text 1", "text 2", "text 3"]
+    assert row["reward"] == [0.9, 0.5, 0.1, 0.0999]
+    assert row["prefix"] == [["<|prompter|>Explain DPO.", "<|assistant|>"]] * 4
     assert row["sft_index"] == 0
     assert row["meta"] == {"prompt_id": "prm_0000000000001", "prompt_external_id": "p"}
 
 
-def test_a_ranking_of_one_reward_is_none() -> None:
-    assert _rows("ranking", judged_prompt(_pair(1, 2))) == []
+def _ranking(*pairs: PreferredPair, rewards: dict[int, float]) -> tuple[list[int], list[float]]:
+    (row,) = _rows("ranking", judged_prompt(*pairs, rewards=rewards))
+    assert all(better > worse for better, worse in pairwise(row["reward"]))
+    return [int(text.removeprefix("text ")) for text in row["suffix"]], row["reward"]
+
+
+def test_a_ranking_breaks_ties_one_step_apart() -> None:
+    order, reward = _ranking(_pair(2, 1), rewards={1: 0.5, 2: 0.5})
+
+    assert (order, reward) == ([2, 1], [0.5, 0.4999])
+
+
+def test_a_ranking_contradicts_no_label_whatever_the_rewards_say() -> None:
+    order, reward = _ranking(_pair(1, 2), _pair(2, 3), rewards={1: -1.0, 2: 0.0, 3: 1.0, 4: 0.25})
+
+    assert order == [1, 2, 3]
+    assert reward == [0.0, -0.0001, -0.0002]
+
+
+def test_a_ranking_takes_by_reward_what_labels_leave_open() -> None:
+    tied = _pair(4, 3)
+    prompt = judged_prompt(_pair(1, 2), rewards={1: 0.2, 2: 0.1, 3: 0.9, 4: 0.15})
+    prompt = replace(prompt, pairs=(*prompt.pairs, tied.pair))
+
+    (row,) = _rows("ranking", prompt)
+
+    assert row["suffix"] == ["text 3", "text 1", "text 4", "text 2"]
+    assert row["reward"] == [0.9, 0.2, 0.15, 0.1]
+
+
+@given(
+    ranking=st.permutations(range(1, 6)),
+    rewards=st.lists(st.floats(-2, 2), min_size=5, max_size=5),
+    places=st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(lambda p: p[0] < p[1]),
+                   min_size=1),
+)  # fmt: skip
+def test_any_ranking_falls_strictly_in_the_order_of_its_labels(
+    ranking: list[int], rewards: list[float], places: set[tuple[int, int]]
+) -> None:
+    pairs = [_pair(ranking[better], ranking[worse]) for better, worse in sorted(places)]
+
+    order, _ = _ranking(*pairs, rewards=dict(enumerate(rewards, start=1)))
+
+    for better, worse in places:
+        assert order.index(ranking[better]) < order.index(ranking[worse])
+
+
+def test_a_ranking_of_one_response_is_none() -> None:
+    assert _rows("ranking", judged_prompt(_pair(1, 2), rewards={1: 0.5})) == []
+
+
+def test_axolotl_gets_no_space_around_a_text() -> None:
+    pair = _pair(1, 2)
+    first = replace(pair.pair.first, text=" text 1\n")
+
+    (row,) = _rows("axolotl", replace(pair, pair=replace(pair.pair, first=first)))
+
+    assert row["chosen"] == {"role": "assistant", "content": "text 1"}
 
 
 def test_regenerate_tells_the_best_reward_and_the_rank() -> None:

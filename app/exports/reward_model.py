@@ -1,0 +1,86 @@
+"""The rewards of a project's labelled responses, fitted afresh inside the export's snapshot."""
+
+from contextlib import aclosing
+from typing import Final
+
+import numpy as np
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import RecipeUnfilled
+from app.exports import queries, reward_queries
+from app.exports.queries import Source
+from app.exports.rewards import Comparisons, FoundRewards, Rewards, posterior_mode
+from app.exports.votes import FloatArray
+from app.preference.fit import MOST_LABELS, find_features, fit_answers, label_features
+from app.preference.queries import stream_labels
+from app.selection.model.features import interactions
+
+_NO_PREFERENCES: Final = (
+    "the recipe needs rewards, which are fitted from labels that prefer one response to another:"
+    " the project has none yet"
+)
+_NO_VECTORS: Final = (
+    "the recipe needs rewards, which are fitted to the embeddings of labelled prompts and"
+    " responses: the project has none yet"
+)
+
+
+async def fit_rewards(session: AsyncSession, source: Source) -> Rewards:
+    """The rewards of all responses that labels compare.
+
+    The preference model learns from a sample of the labels; then all labels are read once, some
+    prompts at a time, and three numbers a response are kept.
+
+    Raises:
+        RecipeUnfilled: no label prefers a response, or nothing labelled has a vector.
+    """
+    if not await queries.has_preference(session, source):
+        raise RecipeUnfilled(_NO_PREFERENCES)
+    dimensions = await reward_queries.read_dimensions(session, source.project_id)
+    if dimensions is None:
+        raise RecipeUnfilled(_NO_VECTORS)
+    weights = await _fit_weights(session, source, dimensions)
+    if weights is None:
+        raise RecipeUnfilled(_NO_VECTORS)
+    found = FoundRewards()
+    parts = reward_queries.stream_comparisons(session, source, dimensions)
+    async with aclosing(parts):
+        async for part in parts:
+            found.add(part, await run_in_threadpool(_rewards_of, part, weights))
+    return await run_in_threadpool(found.standardised)
+
+
+async def _fit_weights(session: AsyncSession, source: Source, dimensions: int) -> FloatArray | None:
+    """The preference model's posterior mean θ as weights of φ(x, y); None where nothing teaches.
+
+    It is ``fit_project``'s, without the prompts' vectors, which only strategies want: a download
+    shares its process with everybody's requests.
+    """
+    feature_map = await find_features(session, source.project_id, dimensions)
+    if feature_map is None:
+        return None
+    differences = np.empty((MOST_LABELS, feature_map.basis.shape[1]))
+    targets: list[FloatArray] = []
+    strengths: list[FloatArray] = []
+    known = 0
+    labels = stream_labels(
+        session, source.project_id, dimensions, surplus=source.surplus, most=MOST_LABELS
+    )
+    async for part in labels:
+        features = await run_in_threadpool(label_features, feature_map, part)
+        differences[known : known + len(part)] = features[:, 0] - features[:, 1]
+        targets.append(part.targets)
+        strengths.append(part.weights)
+        known += len(part)
+    if not known:
+        return None
+    posterior = await run_in_threadpool(
+        fit_answers, differences[:known], np.concatenate(targets), np.concatenate(strengths)
+    )
+    return np.asarray(feature_map.basis @ posterior.mean, dtype=np.float64)
+
+
+def _rewards_of(part: Comparisons, weights: FloatArray) -> FloatArray:
+    expected = interactions(part.prompts, part.responses[:, None])[:, 0] @ weights
+    return posterior_mode(part, np.asarray(expected, dtype=np.float64))
