@@ -36,6 +36,7 @@ FILES = {
     SOURCE: ("auto", *FIXED),
     "multi-qafeedback-dev": ("auto", "dissimilar", "dissimilar-typical"),
     "pairs-llmbar": ("auto", "dissimilar"),
+    "hh-harmless-pairs": ("auto", "dissimilar", "dissimilar-global"),
 }
 SETS: dict[str, Callable[[World], World]] = {
     "qlora in sets of 8": lambda world: in_sets(world, 8),
@@ -47,7 +48,7 @@ SETS: dict[str, Callable[[World], World]] = {
     "qlora in sets of 4": lambda world: in_sets(world, 4),
     "qlora in sets of 33": lambda world: in_sets(world, 33),
 }
-LEARNT_ON = ("multi-cragc25", "multi-pandalm", "multi-oasst-en100")
+LEARNT_ON = tuple(FILES)
 OF_SETS = ("auto", "dissimilar", "dissimilar-typical")
 
 
