@@ -109,8 +109,8 @@ def _vectors(
 ) -> FileVectors:
     if embeddings is not None:
         return load_vectors(file, embeddings)
-    # Torch takes seconds to load, and vectors made elsewhere need none.
-    from app.embedding.load import ModelUnusable, load_encoder  # noqa: PLC0415
+    # Vectors made elsewhere need no encoder.
+    from app.embedding.load import ModelUnusable, load_encoder  # noqa: PLC0415 - loads torch
 
     texts = sum(1 + len(line.prompt.responses) for line in file.lines)
     try:

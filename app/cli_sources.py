@@ -158,7 +158,7 @@ def _is_conversation(value: Any) -> bool:
 
 def _parquet_lines(file: BinaryIO, source: Path) -> Iterator[Chunk]:
     import pyarrow as pa  # noqa: PLC0415 - half a second that JSON lines need not wait for
-    import pyarrow.parquet as pq  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     if not file.seekable():
         raise CommandFailed("A Parquet file is read from its end: name the file, not a pipe.")

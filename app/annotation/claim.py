@@ -72,7 +72,7 @@ async def claim_pairs(session: AsyncSession, request: ClaimRequest) -> Claim:
         now = await look(session, project, principal, request.budget)
     standing = now.standing
     wanted = request.budget - standing.held
-    picked = await pick(session, project, principal, wanted, now.first)
+    picked = await pick(session, project, principal, wanted, now)
     held: Sequence[HeldPair] = []
     if picked:
         held = await _hand_out(session, project, picked, principal.id, request.lease_seconds)

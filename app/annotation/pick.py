@@ -33,6 +33,7 @@ class Look:
     """Where annotator and project stand, and the first open pairs of the arm that is due."""
 
     standing: Standing
+    due: str
     first: Sequence[OpenPair]
 
 
@@ -63,11 +64,11 @@ _LOOK = text(
 
 async def look(session: AsyncSession, project: Project, principal: Principal, limit: int) -> Look:
     """See how things stand before a claim of at most ``limit`` pairs; ``project`` is locked."""
-    arm, _ = _arms(project, 0, 0)
+    due, _ = _arms(project, explored=0, picked=0)
     longest = ledger.longest_that_fits(project)
-    rows = (await session.execute(_LOOK, _question(project, principal, arm, longest, limit))).all()
+    rows = (await session.execute(_LOOK, _question(project, principal, due, longest, limit))).all()
     standing = Standing(*rows[0][:5])
-    return Look(standing, [OpenPair(*row[5:]) for row in rows if row.pair_id is not None])
+    return Look(standing, due, [OpenPair(*row[5:]) for row in rows if row.pair_id is not None])
 
 
 async def pick(
@@ -75,31 +76,31 @@ async def pick(
     project: Project,
     principal: Principal,
     wanted: int,
-    first: Sequence[OpenPair],
+    now: Look,
 ) -> list[OpenPair]:
-    """The first open pairs whose cost still fits, at most ``wanted``; ``first`` as just looked at.
+    """The first open pairs whose cost still fits, at most ``wanted``; ``now`` as just looked at.
 
     The arms are dealt so that exploration has its share of all assignments, evenly.
     """
     queues = {
         arm: _Queue(session, project, principal, arm, wanted) for arm in (STRATEGY, EXPLORATION)
     }
-    due, _ = _arms(project, 0, 0)
-    queues[due].add(first)
+    queues[now.due].add(now.first)
     picked: list[OpenPair] = []
+    explored = 0
     promised = Decimal(0)
     while len(picked) < wanted:
-        explored = sum(pair.arm == EXPLORATION for pair in picked)
-        due, other = _arms(project, explored, len(picked))
+        due, other = _arms(project, explored=explored, picked=len(picked))
         pair = await queues[due].next(promised) or await queues[other].next(promised)
         if pair is None:
             break
         picked.append(pair)
+        explored += pair.arm == EXPLORATION
         promised += ledger.expected_cost(project, pair.expected_seconds)
     return picked
 
 
-def _arms(project: Project, explored: int, picked: int) -> tuple[str, str]:
+def _arms(project: Project, *, explored: int, picked: int) -> tuple[str, str]:
     """The arm that is due once so many more have been picked, and the other."""
     explored += project.exploration_assigned
     assigned = project.exploration_assigned + project.strategy_assigned + picked

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -220,6 +221,14 @@ class PlanWorld:
             for prompt_id, response_id, stored in rows:
                 found[prompt_id][response_id] = from_bytes([stored], DIMENSIONS)[0]
         return found
+
+    async def cosines(self) -> list[float]:
+        """Of all pairs of the collection, rising."""
+        return sorted(
+            float(rows[one] @ rows[other])
+            for rows in (await self.vectors()).values()
+            for one, other in itertools.combinations(sorted(rows), 2)
+        )
 
     async def unplanned(self) -> int:
         """How many prompts are counted as not arrived."""
