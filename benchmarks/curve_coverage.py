@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.preference.answers import Answers, Floats
 from app.preference.fit import fit_answers
 from app.preference.growth import fit_growth
-from app.preference.learning import Answers, Floats, learn, majorities
+from app.preference.learning import learn, majorities
 
 FACTORS = (1.5, 4.0, 10.0)
 TEST, FRESH = 500, 20_000
@@ -68,7 +69,7 @@ def _held(world: World, seed: int) -> list[bool]:
     found = []
     for factor in FACTORS:
         more = labels.part(slice(int(world.labels * factor)))
-        weights = fit_answers(more.differences, more.targets, more.weights).mean
+        weights = fit_answers(more).mean
         truth = float((fresh.differences @ weights > 0).mean())
         expected = growth.accuracy(world.labels * factor)
         found.append(expected.low <= truth <= expected.high)
@@ -80,7 +81,7 @@ def _labels(count: int, spread: Floats, reward: Floats, rng: np.random.Generator
     chance = 1 / (1 + np.exp(-differences @ reward))
     targets = (rng.random(count) < chance).astype(np.float64)
     places = np.arange(count)
-    return Answers(differences, targets, np.ones(count), places, places)
+    return Answers(differences, targets, np.ones(count), places, places, places)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ from app.exports import queries, reward_queries
 from app.exports.queries import Source
 from app.exports.rewards import Comparisons, FoundRewards, Rewards, posterior_mode
 from app.exports.votes import FloatArray
-from app.preference.fit import MOST_LABELS, find_features, fit_answers, label_features
-from app.preference.queries import stream_labels
+from app.preference.fit import find_features, fit_answers, read_answers
 from app.selection.model.features import interactions
 
 _NO_PREFERENCES: Final = (
@@ -52,32 +51,16 @@ async def fit_rewards(session: AsyncSession, source: Source) -> Rewards:
 
 
 async def _fit_weights(session: AsyncSession, source: Source, dimensions: int) -> FloatArray | None:
-    """The preference model's posterior mean θ as weights of φ(x, y); None where nothing teaches.
-
-    It is ``fit_project``'s, without the prompts' vectors, which only strategies want: a download
-    shares its process with everybody's requests.
-    """
+    """The preference model's posterior mean θ as weights of φ(x, y); None where nothing teaches."""
     feature_map = await find_features(session, source.project_id, dimensions)
     if feature_map is None:
         return None
-    differences = np.empty((MOST_LABELS, feature_map.basis.shape[1]))
-    targets: list[FloatArray] = []
-    strengths: list[FloatArray] = []
-    known = 0
-    labels = stream_labels(
-        session, source.project_id, dimensions, surplus=source.surplus, most=MOST_LABELS
+    answers = await read_answers(
+        session, source.project_id, dimensions, feature_map, surplus=source.surplus
     )
-    async for part in labels:
-        features = await run_in_threadpool(label_features, feature_map, part)
-        differences[known : known + len(part)] = features[:, 0] - features[:, 1]
-        targets.append(part.targets)
-        strengths.append(part.weights)
-        known += len(part)
-    if not known:
+    if answers is None:
         return None
-    posterior = await run_in_threadpool(
-        fit_answers, differences[:known], np.concatenate(targets), np.concatenate(strengths)
-    )
+    posterior = await run_in_threadpool(fit_answers, answers)
     return np.asarray(feature_map.basis @ posterior.mean, dtype=np.float64)
 
 

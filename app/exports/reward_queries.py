@@ -4,14 +4,12 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Row, TextClause, select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.embedding.unit import from_bytes
 from app.exports.queries import Source
 from app.exports.rewards import Comparisons
-from app.exports.votes import IntArray
+from app.preference.vectors import prompt_vectors, response_vectors
 from app.storage.tables import Project, Prompt
 
 _PROMPTS_PER_FETCH: Final = 500
@@ -26,17 +24,6 @@ _LABELS: Final = text("""
       AND labels.choice IN ('left', 'right', 'tie')
     ORDER BY labels.id
 """)
-# One row of all of them is read several times faster than a row each.
-_RESPONSE_VECTORS: Final = text("""
-    SELECT array_agg(response_id ORDER BY response_id), string_agg(vector, '' ORDER BY response_id)
-    FROM response_embeddings WHERE response_id = ANY(CAST(:ids AS bigint[]))
-""")
-_PROMPT_VECTORS: Final = text("""
-    SELECT array_agg(prompt_id ORDER BY prompt_id), string_agg(vector, '' ORDER BY prompt_id)
-    FROM prompt_embeddings WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
-""")
-
-Vectors = NDArray[np.float32]
 
 
 async def read_dimensions(session: AsyncSession, project_id: int) -> int | None:
@@ -78,15 +65,11 @@ async def _with_vectors(
     session: AsyncSession, rows: Sequence[Row[Any]], dimensions: int
 ) -> Comparisons:
     columns = [np.array(each) for each in zip(*rows, strict=True)]
-    prompts = await _vectors(session, _PROMPT_VECTORS, columns[0], dimensions)
-    responses = await _vectors(
-        session, _RESPONSE_VECTORS, np.concatenate([columns[1], columns[2]]), dimensions
+    prompts = await prompt_vectors(session, columns[0], dimensions)
+    responses = await response_vectors(
+        session, np.concatenate([columns[1], columns[2]]), dimensions
     )
-    whole = (
-        np.isin(columns[0], prompts[0])
-        & np.isin(columns[1], responses[0])
-        & np.isin(columns[2], responses[0])
-    )
+    whole = prompts.has(columns[0]) & responses.has(columns[1]) & responses.has(columns[2])
     prompt_ids, first_ids, second_ids, share, weight = (each[whole] for each in columns)
     both = np.concatenate([first_ids, second_ids])
     owners = np.concatenate([prompt_ids, prompt_ids])
@@ -96,20 +79,10 @@ async def _with_vectors(
     return Comparisons(
         prompt_ids=owners[places][by_prompt],
         response_ids=known[by_prompt],
-        responses=responses[1][np.searchsorted(responses[0], known[by_prompt])],
-        prompts=prompts[1][np.searchsorted(prompts[0], owners[places][by_prompt])],
+        responses=responses.of(known[by_prompt]),
+        prompts=prompts.of(owners[places][by_prompt]),
         first=place_of[: len(first_ids)],
         second=place_of[len(first_ids) :],
         share=share.astype(np.float64),
         weight=weight.astype(np.float64),
     )
-
-
-async def _vectors(
-    session: AsyncSession, query: TextClause, ids: IntArray, dimensions: int
-) -> tuple[IntArray, Vectors]:
-    """Which of the texts have a vector, rising, ``(n,)``, and those, ``(n, dimensions)``."""
-    known, joined = (await session.execute(query, {"ids": np.unique(ids).tolist()})).one()
-    size = len(joined or b"") // len(known or [0])
-    rows = [joined[start : start + size] for start in range(0, len(joined or b""), size or 1)]
-    return np.array(known or [], dtype=np.int64), from_bytes(rows, dimensions)

@@ -4,16 +4,18 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import from_bytes
 from app.pipeline.plan_queries import UNTOUCHED
+from app.preference.vectors import prompt_vectors
+from app.prompts.queries import count_words
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptCandidate
 
 _ANY_NUMBER = 2**31 - 1
-_TEXTS_AT_A_TIME = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,6 @@ _VECTORS = text("""
     WHERE responses.prompt_id = ANY(CAST(:ids AS bigint[]))
     ORDER BY responses.prompt_id, responses.id
 """)
-_PROMPT_VECTORS = text("""
-    SELECT prompt_id, vector FROM prompt_embeddings
-    WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
-    ORDER BY prompt_id
-""")
 _TAKEN = text("""
     SELECT prompt_id, first_response_id, second_response_id FROM pairs
     WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
@@ -81,7 +78,6 @@ _TOUCHED = text(f"""
     SELECT prompt_id, first_response_id, second_response_id FROM pairs
     WHERE prompt_id = ANY(CAST(:ids AS bigint[])) AND NOT ({UNTOUCHED})
 """)  # noqa: S608 - put together from the constants above
-_TEXTS = text("SELECT id, text FROM responses WHERE id = ANY(CAST(:ids AS bigint[]))")
 _COUNT_UNTOUCHED = text("""
     SELECT count(*) FROM (
         SELECT FROM pairs
@@ -218,7 +214,9 @@ async def read_candidates(
         rounds[prompt_id] += 1
         if first in embedded and second in embedded:
             taken[prompt_id].append((first, second))
-    of_prompts = await _prompt_vectors(session, ids, dimensions) if with_prompts else {}
+    of_prompts: Mapping[int, FloatArray] = {}
+    if with_prompts:
+        of_prompts = (await prompt_vectors(session, np.array(ids), dimensions)).by_id()
     words = await count_words(session, embedded) if with_words else {}
     return [
         PromptCandidate(
@@ -239,33 +237,10 @@ async def read_candidates(
     ]
 
 
-async def _prompt_vectors(
-    session: AsyncSession, prompt_ids: Collection[int], dimensions: int
-) -> Mapping[int, FloatArray]:
-    rows = (await session.execute(_PROMPT_VECTORS, {"ids": list(prompt_ids)})).all()
-    vectors = from_bytes([row.vector for row in rows], dimensions)
-    return {row.prompt_id: vector for row, vector in zip(rows, vectors, strict=True)}
-
-
 async def read_vectors_of(session: AsyncSession, prompt_ids: Collection[int]) -> dict[int, bytes]:
     """The stored vectors of the prompts' responses, by response."""
     rows = await session.execute(_VECTORS, {"ids": list(prompt_ids)})
     return {row.id: row.vector for row in rows}
-
-
-async def count_words(session: AsyncSession, response_ids: Collection[int]) -> dict[int, int]:
-    """How many words each response has.
-
-    The texts are split here: measured at 50 µs for one of 250 words, its way included, where
-    ``regexp_count`` in the database takes 270.
-    """
-    words: dict[int, int] = {}
-    ids = list(response_ids)
-    for start in range(0, len(ids), _TEXTS_AT_A_TIME):
-        part = ids[start : start + _TEXTS_AT_A_TIME]
-        rows = await session.execute(_TEXTS, {"ids": part})
-        words |= {row.id: len(row.text.split()) for row in rows}
-    return words
 
 
 async def count_untouched(session: AsyncSession, project_id: int, limit: int) -> int:

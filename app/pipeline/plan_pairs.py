@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.pipeline import plan_pair_queries as queries
 from app.pipeline.plan_pair_queries import NewPair
 from app.pipeline.plan_queries import Outlook, PlanSettings
+from app.prompts.queries import count_words
 from app.selection.cost import expected_seconds
 from app.selection.draws import overlap_draw
 
@@ -32,7 +32,7 @@ async def price(
     """The pairs with what they are expected to cost, and how many labels they want."""
     responses = {pair.first_response_id for pair in chosen}
     responses |= {pair.second_response_id for pair in chosen}
-    words = await queries.count_words(session, responses)
+    words = await count_words(session, responses)
     priced = []
     for pair in chosen:
         draw = overlap_draw(pair.first_response_id, pair.second_response_id, project.seed)

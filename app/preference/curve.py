@@ -7,19 +7,15 @@ no label on a prompt of the same group is trained on.
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import UnknownProject
-from app.preference import queries
 from app.preference.advice import Budget, advise
-from app.preference.fit import MOST_LABELS, find_features, label_features
-from app.preference.learning import Answers
+from app.preference.fit import MOST_LABELS, find_features, read_answers
 from app.preference.measured import LEAST_TEST_LABELS, Evidence, Measured, Point, measure
-from app.preference.queries import LabelledVectors
-from app.selection.model.features import FeatureMap
+from app.preference.queries import mean_cost
 from app.storage.tables import Project
 
 MOST_TEST_LABELS: Final = 10_000
@@ -75,31 +71,29 @@ async def read_evidence(session: AsyncSession, project: Project) -> Evidence:
     if feature_map is None:
         return Evidence(training=None, test=None)
 
-    async def read(arms: tuple[str, ...], **limits: Any) -> Answers | None:
-        parts = queries.stream_labels(
-            session, project.id, dimensions, arms=arms, side=True, **limits
-        )
-        answers = [await asyncio.to_thread(_answers, feature_map, part) async for part in parts]
-        return Answers.join(answers) if answers else None
-
-    test = await read(("exploration",), handed_out=True, most=MOST_TEST_LABELS)
+    test = await read_answers(
+        session,
+        project.id,
+        dimensions,
+        feature_map,
+        arms=("exploration",),
+        handed_out=True,
+        most=MOST_TEST_LABELS,
+    )
     if test is None or len(test) < LEAST_TEST_LABELS:
         return Evidence(training=None, test=test)
-    training = await read(("strategy", "imported"), earliest=True, most=MOST_LABELS)
+    training = await read_answers(
+        session,
+        project.id,
+        dimensions,
+        feature_map,
+        arms=("strategy", "imported"),
+        earliest=True,
+        most=MOST_LABELS,
+    )
     return Evidence(
         training,
         test,
         is_cut_off=training is not None and len(training) >= MOST_LABELS,
-        mean_cost=await queries.mean_cost(session, project.id),
-    )
-
-
-def _answers(feature_map: FeatureMap, labels: LabelledVectors) -> Answers:
-    features = label_features(feature_map, labels)
-    return Answers(
-        differences=np.asarray(features[:, 0] - features[:, 1], dtype=np.float64),
-        targets=labels.targets,
-        weights=labels.weights,
-        groups=labels.groups,
-        pairs=labels.pair_ids,
+        mean_cost=await mean_cost(session, project.id),
     )

@@ -1,18 +1,24 @@
 """From labels with vectors to the preference model."""
 
 import asyncio
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.preference import queries
-from app.preference.queries import ARMS, BATCH_LABELS, LabelledVectors
+from app.preference.answers import Answers
+from app.preference.queries import (
+    ARMS,
+    BATCH_LABELS,
+    LabelledVectors,
+    sample_prompts,
+    stream_labels,
+)
+from app.preference.vectors import prompt_vectors
 from app.selection.arrays import FloatArray
-from app.selection.candidates import PromptBlock, PromptCandidate, blocks_of
+from app.selection.candidates import PromptBlock, blocks_of
 from app.selection.model.features import FeatureMap, fit_feature_map
 from app.selection.model.posterior import Posterior, fit_posterior
 from app.selection.model.preference import PRIOR_PRECISION, PreferenceModel
@@ -33,23 +39,20 @@ async def fit_project(
 ) -> PreferenceModel | None:
     """The model that the project's labels of these arms teach; None while there are none.
 
-    The same labels, prompts and vectors give the same model. The labels' vectors are read a part
-    at a time, and only the prompts' are kept.
+    The same labels, prompts and vectors give the same model. Of the vectors only
+    the labelled prompts' are kept.
     """
     feature_map = await find_features(session, project_id, dimensions, side=True)
     if feature_map is None:
         return None
-    parts: list[LabelledVectors] = []
-    features: list[FloatArray] = []
-    async for part in queries.stream_labels(
-        session, project_id, dimensions, arms=arms, surplus=surplus, side=True, most=MOST_LABELS
-    ):
-        features.append(await asyncio.to_thread(label_features, feature_map, part))
-        parts.append(replace(part, responses=part.responses[:, :, :0]))
-    if not sum(len(part) for part in parts):
+    answers = await read_answers(
+        session, project_id, dimensions, feature_map, arms=arms, surplus=surplus
+    )
+    if answers is None:
         return None
-    joined: FloatArray = np.concatenate(features, dtype=np.float64)
-    return await asyncio.to_thread(_fit, feature_map, joined, queries.join_labels(parts))
+    posterior = await asyncio.to_thread(fit_answers, answers)
+    labelled = await prompt_vectors(session, answers.prompts, dimensions)
+    return PreferenceModel(feature_map, posterior, len(answers), labelled.vectors)
 
 
 async def find_features(
@@ -59,49 +62,66 @@ async def find_features(
 
     ``side``: how typical and how long a response is joins them.
     """
-    prompts = await queries.sample_prompts(
-        session, project_id, dimensions, most=SAMPLED_PROMPTS, side=side
-    )
+    prompts = await sample_prompts(session, project_id, dimensions, most=SAMPLED_PROMPTS, side=side)
     if not prompts:
         return None
     return await asyncio.to_thread(lambda: fit_feature_map(blocks_of(prompts), side=side))
 
 
-def fit_model(labels: LabelledVectors, prompts: Sequence[PromptCandidate]) -> PreferenceModel:
-    """The model that labels teach, its features (the side ones, if labels have them) found in
-    some prompts.
+async def read_answers(
+    session: AsyncSession,
+    project_id: int,
+    dimensions: int,
+    feature_map: FeatureMap,
+    *,
+    arms: Collection[str] = ARMS,
+    surplus: bool = False,
+    handed_out: bool = False,
+    earliest: bool = False,
+    most: int = MOST_LABELS,
+) -> Answers | None:
+    """The project's labels over given features, as ``stream_labels`` chooses them; None: none.
+
+    Their vectors are read a part at a time, and none is kept.
     """
-    side = labels.words is not None
-    return fit_head(fit_feature_map(blocks_of(prompts), side=side), labels)
+    labels = stream_labels(
+        session,
+        project_id,
+        dimensions,
+        arms=arms,
+        surplus=surplus,
+        handed_out=handed_out,
+        earliest=earliest,
+        side=feature_map.side_scale is not None,
+        most=most,
+    )
+    differences = np.empty((most, feature_map.size))
+    columns: list[tuple[NDArray[Any], ...]] = []
+    known = 0
+    async for part in labels:
+        features = await asyncio.to_thread(label_features, feature_map, part)
+        differences[known : known + len(part)] = features[:, 0] - features[:, 1]
+        columns.append((part.targets, part.weights, part.groups, part.pair_ids, part.prompt_ids))
+        known += len(part)
+    if not known:
+        return None
+    return Answers(differences[:known], *map(np.concatenate, zip(*columns, strict=True)))
 
 
-def fit_head(feature_map: FeatureMap, labels: LabelledVectors) -> PreferenceModel:
-    """The posterior that labels teach over given features."""
-    return _fit(feature_map, label_features(feature_map, labels), labels)
-
-
-def _fit(feature_map: FeatureMap, features: FloatArray, labels: LabelledVectors) -> PreferenceModel:
-    posterior = fit_answers(features[:, 0] - features[:, 1], labels.targets, labels.weights)
-    _, one_each = np.unique(labels.prompt_ids, return_index=True)
-    return PreferenceModel(feature_map, posterior, len(labels), labels.prompts[one_each])
-
-
-def fit_answers(
-    differences: FloatArray,
-    targets: FloatArray,
-    weights: FloatArray,
-    start: FloatArray | None = None,
-) -> Posterior:
+def fit_answers(answers: Answers, start: FloatArray | None = None) -> Posterior:
     """The posterior under the project's prior; see ``fit_posterior``."""
     return fit_posterior(
-        differences, targets, prior_precision=PRIOR_PRECISION, weights=weights, start=start
+        answers.differences,
+        answers.targets,
+        prior_precision=PRIOR_PRECISION,
+        weights=answers.weights,
+        start=start,
     )
 
 
 def label_features(feature_map: FeatureMap, labels: LabelledVectors) -> FloatArray:
     """φ of the two responses of each label: ``(labels, 2, features)``."""
-    side = 0 if feature_map.side_scale is None else len(feature_map.side_scale)
-    found: NDArray[np.float64] = np.empty((len(labels), 2, feature_map.basis.shape[1] + side))
+    found: NDArray[np.float64] = np.empty((len(labels), 2, feature_map.size))
     for start in range(0, len(labels), BATCH_LABELS):
         part = slice(start, start + BATCH_LABELS)
         found[part] = feature_map.features(_block(labels, part))

@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from app.preference.learning import Floats, Learning
+from app.preference.answers import Floats
+from app.preference.learning import Learning
 
 LEAST_POINTS: Final = 3
 """Three unknowns."""

@@ -6,55 +6,18 @@ infinitesimal jackknife, Jaeckel 1972; Giordano et al., *A Swiss Army Infinitesi
 arXiv 1806.00550). Both draw groups of near-duplicate prompts, not labels.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from app.preference.answers import Answers, Floats
 from app.preference.fit import fit_answers
-from app.selection.arrays import BoolArray, IntArray
+from app.selection.arrays import IntArray
 from app.selection.model.posterior import Posterior, sigmoid
 
 FIRST_POINT: Final = 50
 REPLICATES: Final = 400
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Labels as differences of features, in the order in which they came."""
-
-    differences: Floats
-    """φ of the pair's first response less φ of its second: ``(labels, features)``."""
-    targets: Floats
-    """1: the first is preferred, 0: the second, ½: a tie; ``(labels,)``."""
-    weights: Floats
-    """Strengths, ``(labels,)``."""
-    groups: IntArray
-    """The group of near-duplicates of each label's prompt, ``(labels,)``."""
-    pairs: IntArray
-    """Which labels are on one pair: ``(labels,)``."""
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    @classmethod
-    def join(cls, parts: Sequence["Answers"]) -> "Answers":
-        """All of the parts, of which there is one at least, in their order."""
-        return cls(
-            *(np.concatenate(columns) for columns in zip(*map(_columns, parts), strict=True))
-        )
-
-    def part(self, which: BoolArray | slice) -> "Answers":
-        """Some of them."""
-        return Answers(*(column[which] for column in _columns(self)))
-
-
-def _columns(answers: Answers) -> list[Any]:
-    return [getattr(answers, field.name) for field in fields(Answers)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +61,7 @@ def majorities(answers: Answers) -> Answers:
     one_each = first[decided]
     turned = np.asarray(answers.differences[one_each] * np.sign(votes[decided])[:, None])
     ones = np.ones(len(decided))
-    return Answers(turned, ones, ones, answers.groups[one_each], answers.pairs[one_each])
+    return replace(answers.part(one_each), differences=turned, targets=ones, weights=ones)
 
 
 def learn(training: Answers, test: Answers, rng: np.random.Generator) -> Learning:
@@ -115,7 +78,7 @@ def learn(training: Answers, test: Answers, rng: np.random.Generator) -> Learnin
     start: Floats | None = None
     for size in sizes:
         known = training.part(slice(size))
-        fit = fit_answers(known.differences, known.targets, known.weights, start)
+        fit = fit_answers(known, start)
         start = fit.mean
         right = _right(test.differences @ fit.mean)
         shares = _right(test.differences @ _moved(fit, known, of_training[:, :size])).mean(axis=0)

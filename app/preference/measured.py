@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from app.preference.answers import Answers
 from app.preference.growth import LEAST_POINTS, Growth, fit_growth
-from app.preference.learning import Answers, Learning, learn, majorities, without_groups
+from app.preference.learning import Learning, learn, majorities, without_groups
 
 LEAST_TEST_LABELS: Final = 200
 _LEVEL: Final = (2.5, 97.5)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import from_bytes
-from app.selection.arrays import BoolArray, FloatArray, IntArray
+from app.preference.vectors import StoredVectors, prompt_vectors, response_vectors
+from app.prompts.queries import count_words
+from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptCandidate
 
 ARMS: Final = ("strategy", "imported", "exploration")
@@ -53,18 +55,10 @@ _MEAN_COST: Final = text("""
     WHERE projects.id = :project_id
     GROUP BY projects.id
 """)
-_RESPONSE_VECTORS: Final = text("""
-    SELECT response_id, vector FROM response_embeddings
-    WHERE response_id = ANY(CAST(:ids AS bigint[]))
-""")
 _SIBLING_VECTORS: Final = text("""
     SELECT response_id, vector, prompt_id
     FROM responses JOIN response_embeddings ON response_id = responses.id
     WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
-""")
-_TEXTS: Final = text("SELECT id, text FROM responses WHERE id = ANY(CAST(:ids AS bigint[]))")
-_PROMPT_VECTORS: Final = text("""
-    SELECT prompt_id, vector FROM prompt_embeddings WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
 """)
 _SAMPLED_PROMPTS: Final = text("""
     SELECT sampled.prompt_id, responses.id AS response_id
@@ -140,37 +134,6 @@ async def stream_labels(
         yield await _with_vectors(session, rows[start : start + size], dimensions, side=side)
 
 
-async def read_labels(
-    session: AsyncSession,
-    project_id: int,
-    dimensions: int,
-    *,
-    arms: Collection[str] = ARMS,
-    surplus: bool = False,
-    side: bool = False,
-    most: int,
-) -> LabelledVectors:
-    """``stream_labels``, all at once; of more than ``most`` a sample that is fair and fixed."""
-    labels = stream_labels(
-        session, project_id, dimensions, arms=arms, surplus=surplus, side=side, most=most
-    )
-    parts = [part async for part in labels]
-    if not parts:
-        return await _with_vectors(session, [], dimensions, side=side)
-    return join_labels(parts)
-
-
-def join_labels(parts: Sequence[LabelledVectors]) -> LabelledVectors:
-    """The labels of all parts, of which there is one at least, in their order."""
-    return LabelledVectors(
-        **{
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(LabelledVectors)
-            if getattr(parts[0], field.name) is not None
-        }
-    )
-
-
 async def sample_prompts(
     session: AsyncSession, project_id: int, dimensions: int, *, most: int, side: bool = False
 ) -> list[PromptCandidate]:
@@ -195,10 +158,10 @@ async def sample_prompts(
 async def _candidates(
     session: AsyncSession, responses: dict[int, list[int]], dimensions: int, *, side: bool
 ) -> list[PromptCandidate]:
-    prompts = await _vectors(session, _PROMPT_VECTORS, np.array(list(responses)), dimensions)
+    prompts = await prompt_vectors(session, np.array(list(responses)), dimensions)
     ids = np.array([each for ids in responses.values() for each in ids])
-    vectors = await _vectors(session, _RESPONSE_VECTORS, ids, dimensions)
-    words = await _count_words(session, ids) if side else None
+    vectors = await response_vectors(session, ids, dimensions)
+    words = await count_words(session, ids.tolist()) if side else None
     found = []
     for prompt_id, response_ids in responses.items():
         own = np.array(response_ids)
@@ -226,35 +189,6 @@ async def mean_cost(session: AsyncSession, project_id: int) -> float | None:
     return float(found) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Vectors:
-    """Vectors by the number of their text."""
-
-    ids: IntArray
-    """Rising, ``(n,)``."""
-    vectors: FloatArray
-    """``(n, dimensions)``."""
-
-    def has(self, ids: IntArray) -> BoolArray:
-        """Which have a vector, in the shape of ``ids``."""
-        return np.isin(ids, self.ids)
-
-    def of(self, ids: IntArray) -> FloatArray:
-        """Their vectors, ``(*ids.shape, dimensions)``; all of them have one."""
-        return self.vectors[np.searchsorted(self.ids, ids)]
-
-
-async def _vectors(
-    session: AsyncSession, query: Any, ids: NDArray[Any], dimensions: int
-) -> _Vectors:
-    found = await session.execute(query, {"ids": np.unique(ids).tolist()})
-    rows = sorted(found.all(), key=lambda row: int(row[0]))
-    return _Vectors(
-        np.array([row[0] for row in rows], dtype=np.int64),
-        from_bytes([row.vector for row in rows], dimensions),
-    )
-
-
 async def _with_vectors(
     session: AsyncSession, rows: Sequence[Any], dimensions: int, *, side: bool
 ) -> LabelledVectors:
@@ -263,12 +197,12 @@ async def _with_vectors(
     response_ids = np.array(
         [(row.first_response_id, row.second_response_id) for row in rows], dtype=np.int64
     ).reshape(len(rows), 2)
-    prompts = await _vectors(session, _PROMPT_VECTORS, prompt_ids, dimensions)
+    prompts = await prompt_vectors(session, prompt_ids, dimensions)
     typicality = None
     if side:
         responses, typicality = await _siblings(session, prompt_ids, dimensions)
     else:
-        responses = await _vectors(session, _RESPONSE_VECTORS, response_ids, dimensions)
+        responses = await response_vectors(session, response_ids, dimensions)
     whole = prompts.has(prompt_ids) & responses.has(response_ids).all(axis=1)
     known = response_ids[whole]
     return LabelledVectors(
@@ -289,7 +223,7 @@ async def _with_vectors(
 
 async def _siblings(
     session: AsyncSession, prompt_ids: IntArray, dimensions: int
-) -> tuple[_Vectors, NDArray[np.float64]]:
+) -> tuple[StoredVectors, NDArray[np.float64]]:
     """All responses of the prompts that have vectors, and how typical each is: ``(n,)``."""
     found = await session.execute(_SIBLING_VECTORS, {"ids": np.unique(prompt_ids).tolist()})
     rows = sorted(found.all(), key=lambda row: int(row.response_id))
@@ -304,17 +238,11 @@ async def _siblings(
     others = np.maximum(sizes - 1, 1)[owner]
     typicality = (np.einsum("nd,nd->n", vectors, sums[owner]) - 1) / others
     ids = np.array([row.response_id for row in rows], dtype=np.int64)
-    return _Vectors(ids, vectors), np.asarray(typicality, dtype=np.float64)
+    return StoredVectors(ids, vectors), np.asarray(typicality, dtype=np.float64)
 
 
 async def _words_of(session: AsyncSession, response_ids: IntArray) -> IntArray:
     """In the shape of ``response_ids``."""
-    words = await _count_words(session, response_ids)
+    words = await count_words(session, np.unique(response_ids).tolist())
     counts = [words.get(one, 0) for one in response_ids.ravel().tolist()]
     return np.array(counts, dtype=np.int64).reshape(response_ids.shape)
-
-
-async def _count_words(session: AsyncSession, response_ids: NDArray[Any]) -> dict[int, int]:
-    """How many words each response has."""
-    rows = await session.execute(_TEXTS, {"ids": np.unique(response_ids).tolist()})
-    return {row.id: len(row.text.split()) for row in rows}

@@ -1,8 +1,11 @@
 """Labels from a known reward, as arrays."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from app.preference.learning import Answers, Floats, majorities
+from app.preference.answers import Answers, Floats
+from app.preference.learning import majorities
 
 FEATURES = 24
 
@@ -23,13 +26,11 @@ class PlantedReward:
         chance = 1 / (1 + np.exp(-differences @ self._weights))
         targets = (self._rng.random(count) < chance).astype(np.float64)
         places = np.arange(count)
-        return Answers(differences, targets, np.ones(count), places, places)
+        return Answers(differences, targets, np.ones(count), places, places, places)
 
     def test(self, count: int) -> Answers:
         """Labels of as many other prompts, which no label to train on is a group of."""
         drawn = self.labels(count)
-        apart = Answers(
-            drawn.differences, drawn.targets, drawn.weights, -1 - drawn.groups, drawn.pairs
-        )
+        apart = replace(drawn, groups=-1 - drawn.groups)
         assert len(majorities(apart)) == count
         return apart

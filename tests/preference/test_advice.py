@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from app.preference.advice import Budget, advise
-from app.preference.learning import Answers
 from app.preference.measured import Evidence, Measured, measure
 from tests.preference.answers import PlantedReward
 
@@ -96,13 +95,7 @@ def test_a_budget_in_minutes_of_which_nothing_is_spent_has_no_tenth_in_labels() 
 def test_all_labels_of_tested_groups_leave_nothing_to_train_on() -> None:
     reward = PlantedReward(6)
     training, test = reward.labels(400), reward.test(300)
-    same = Answers(
-        training.differences,
-        training.targets,
-        training.weights,
-        np.full(400, test.groups[0]),
-        training.pairs,
-    )
+    same = replace(training, groups=np.full(400, test.groups[0]))
 
     measured = measure(Evidence(same, test))
 

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import delete
 
 from app.preference import queries
-from app.preference.fit import fit_model, fit_project, label_features
-from app.preference.queries import read_labels, sample_prompts
+from app.preference.fit import fit_project, label_features
+from app.preference.queries import sample_prompts
 from app.selection.model.preference import PreferenceModel
 from app.storage.tables import PromptEmbedding
+from tests.preference.at_once import fit_model, join_labels, read_labels
 from tests.preference.planted import DIMENSIONS, PlantedProject
 
 
@@ -97,7 +98,7 @@ async def test_a_strong_label_pulls_as_so_many_weak_ones(planted: PlantedProject
 
     strong = fit_model(replace(labels, weights=np.full(12, 3.0)), prompts)
 
-    thrice = fit_model(queries.join_labels([labels] * 3), prompts)
+    thrice = fit_model(join_labels([labels] * 3), prompts)
     np.testing.assert_allclose(strong.posterior.mean, thrice.posterior.mean, atol=1e-8)
 
 

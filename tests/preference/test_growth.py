@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.preference.answers import Answers, Floats
 from app.preference.fit import fit_answers
 from app.preference.growth import fit_growth
-from app.preference.learning import Answers, Floats, Learning, learn, majorities
+from app.preference.learning import Learning, learn, majorities
 from tests.preference.answers import PlantedReward
 
 
@@ -91,7 +92,7 @@ def _longer_run_is_covered(seed: int) -> bool:
         labels.part(slice(400)), majorities(reward.test(500)), np.random.default_rng(0)
     )
     expected = fit_growth(learning).accuracy(1600)
-    model = fit_answers(labels.differences, labels.targets, labels.weights)
+    model = fit_answers(labels)
     return bool(expected.low <= _accuracy(model.mean, many) <= expected.high)
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.preference.answers import Answers
 from app.preference.fit import fit_answers
 from app.preference.learning import (
-    Answers,
     learn,
     majorities,
     sizes_of,
@@ -49,6 +49,7 @@ def answers(targets: list[float], pairs: list[int]) -> Answers:
         np.ones(count),
         np.arange(count),
         np.array(pairs),
+        np.array(pairs),
     )
 
 
@@ -76,7 +77,7 @@ def test_the_accuracy_is_that_of_models_fitted_to_the_first_labels_alone() -> No
     assert learning.labels.tolist() == [50, 100, 200, 300]
     for size, accuracy in zip(learning.labels, learning.accuracy, strict=True):
         first = training.part(slice(int(size)))
-        model = fit_answers(first.differences, first.targets, first.weights)
+        model = fit_answers(first)
         gaps = test.differences @ model.mean
         assert accuracy == pytest.approx(((gaps > 0) == (test.targets == 1)).mean())
 
@@ -109,7 +110,7 @@ def test_the_spread_over_training_labels_is_that_of_fresh_ones() -> None:
 def test_prompts_of_one_group_are_drawn_together() -> None:
     reward = PlantedReward(5)
     training, test = reward.labels(100), majorities(reward.test(300))
-    tenfold = Answers.join([test] * 10)
+    tenfold = test.part(np.tile(np.arange(len(test)), 10))
 
     one = learn(training, test, np.random.default_rng(0))
     ten = learn(training, tenfold, np.random.default_rng(0))

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from app.embedding.unit import InvalidVector
-from app.preference import queries
-from app.preference.queries import LabelledVectors, read_labels, sample_prompts, stream_labels
+from app.preference import queries, vectors
+from app.preference.queries import LabelledVectors, sample_prompts, stream_labels
 from app.selection.candidates import blocks_of
 from app.selection.model.features import side_features
 from app.storage.tables import Label, Project, PromptEmbedding, Response, ResponseEmbedding
+from tests.preference.at_once import read_labels
 from tests.preference.planted import DIMENSIONS, PlantedProject
 
 ALL = 10_000
@@ -126,10 +127,9 @@ async def test_labels_without_all_vectors_wait(planted: PlantedProject) -> None:
 
 
 async def test_a_project_without_labels_has_none(planted: PlantedProject) -> None:
-    labels = await read(planted)
-
-    assert len(labels) == 0
-    assert labels.responses.shape == (0, 2, DIMENSIONS)
+    async with planted.sessions() as session:
+        labels = stream_labels(session, planted.project_id, DIMENSIONS, most=ALL)
+        assert [part async for part in labels] == []
 
 
 async def test_a_group_is_the_prompts_own_until_it_is_fixed(planted: PlantedProject) -> None:
@@ -307,7 +307,7 @@ async def test_the_reads_are_served_by_indexes(planted: PlantedProject) -> None:
         assert {"ix_labels_listing", "pk_pairs", "pk_prompts"} <= used
         assert "ix_labels_listing" in await indexes(session, queries._SAMPLED_LABELS, about)
         assert "pk_response_embeddings" in await indexes(
-            session, queries._RESPONSE_VECTORS, {"ids": [1, 2, 3]}
+            session, vectors._OF_RESPONSES, {"ids": [1, 2, 3]}
         )
         assert "ix_prompt_embeddings_catch_up" in await indexes(
             session, queries._SAMPLED_PROMPTS, {"project_id": planted.project_id, "most": 10}

@@ -59,6 +59,12 @@ class FeatureMap:
     side_scale: FloatArray | None = None
     """Factors of the side features, ``(2,)``; None: the features are those of the vectors alone."""
 
+    @property
+    def size(self) -> int:
+        """How many features a response has."""
+        side = 0 if self.side_scale is None else len(self.side_scale)
+        return int(self.basis.shape[1]) + side
+
     def features(self, block: PromptBlock) -> FloatArray:
         """φ of every response in the directions of the basis, then the side features, if any.
 
