@@ -6,24 +6,26 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from app import __version__, health, problems
+from app import __version__
 from app.accounts import routes as accounts
 from app.annotation import routes as annotation
 from app.annotation.announce import ChangeAnnouncer
 from app.exports import routes as exports
+from app.http import health, problems
+from app.http.middleware import RefuseNulCharacters, RequestLog
+from app.http.rate_limits import LimitRates
+from app.http.rates import Rates
+from app.http.request_metrics import CountRequests, RequestMetrics
+from app.imports import routes as imports
 from app.insights import routes as insights
 from app.insights.kept import KeptFigures
 from app.insights.kept_curves import KeptCurves
 from app.insights.live import LiveFigures
-from app.insights.requests import CountRequests, RequestMetrics
-from app.middleware import RefuseNulCharacters, RequestLog
 from app.projects import routes as projects
 from app.prompts import routes as prompts
 from app.settings import Settings
 from app.storage.engine import create_engine, session_factory
 from app.storage.notifications import Listener
-from app.throttle.middleware import LimitRates
-from app.throttle.rates import Rates
 
 _DESCRIPTION = """Decides which pairs of LLM responses are worth a human's label, hands them out
 under a budget, keeps every label, and gives back a dataset that a trainer loads as it is."""
@@ -72,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.kept_curves = KeptCurves()
     app.state.request_metrics = RequestMetrics()
     problems.install(app)
-    for room in (accounts, projects, prompts, annotation, exports, insights, health):
+    for room in (accounts, projects, imports, prompts, annotation, exports, insights, health):
         app.include_router(room.router)
     app.add_middleware(RefuseNulCharacters)
     app.add_middleware(LimitRates, rates=rates)

@@ -29,7 +29,7 @@ import uvloop
 from psycopg.rows import DictRow, dict_row
 
 from app.accounts.keys import hash_key
-from app.storage.embedded import EmbeddedPostgres
+from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.engine import raw_dsn
 from app.storage.migrate import upgrade
 from benchmarks.cycle_statements import Asked, cycle_statements

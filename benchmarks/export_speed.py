@@ -35,8 +35,8 @@ from sqlalchemy import make_url
 from sqlalchemy.dialects import postgresql
 
 from app.embedding.unit import normalise, to_bytes
-from app.exports.queries import Source, select_labelled_pairs
-from app.storage.embedded import EmbeddedPostgres
+from app.exports.queries.pairs import Source, select_labelled_pairs
+from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.engine import raw_dsn
 from app.storage.migrate import upgrade
 

@@ -27,9 +27,9 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import text
 
-from app.pipeline.plan_making import PlanMaker
-from app.pipeline.plan_project import ProjectPlanner, index_path
-from app.pipeline.plan_queries import Outlook, read_outlooks
+from app.planner.making import PlanMaker
+from app.planner.project import ProjectPlanner, index_path
+from app.planner.queries.outlook import Outlook, read_outlooks
 from app.projects.schemas import NewProject
 from app.settings import DEFAULT_PROJECT
 from app.storage.engine import create_engine, raw_dsn, session_factory

@@ -20,7 +20,7 @@ from app.accounts.service import ensure_admin
 from app.log import configure_logging
 from app.main import create_app
 from app.settings import Settings
-from app.storage.embedded import EmbeddedPostgres
+from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.engine import create_engine, raw_dsn, session_factory
 from app.storage.migrate import upgrade
 from app.storage.tables import Base

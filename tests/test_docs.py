@@ -8,7 +8,7 @@ import pytest
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from app.cli import cli
+from app.cli.__main__ import cli
 from app.exports.recipes import RECIPES
 from app.main import create_app
 from app.selection.registry import STRATEGIES

@@ -7,7 +7,7 @@ from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.accounts.service import Principal, authenticate, require_admin
-from app.throttle.middleware import AUTHENTICATED
+from app.http.rate_limits import AUTHENTICATED
 
 # Declared for the OpenAPI document alone; `authenticate` reads the header and answers for it.
 _bearer = HTTPBearer(auto_error=False, scheme_name="key", description="`Bearer <key>`")

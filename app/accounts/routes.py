@@ -13,9 +13,9 @@ from app.accounts.schemas import (
     NewAnnotator,
     NewKey,
 )
-from app.json_route import JsonRoute
-from app.paging import PageQuery
-from app.problems import problems
+from app.http.json_route import JsonRoute
+from app.http.paging import PageQuery
+from app.http.problems import problems
 from app.storage.ids import Kind, encode
 from app.storage.sessions import Session
 

@@ -8,9 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
-from app.annotation import ledger, queries
+from app.annotation import ledger
 from app.annotation.pick import EXPLORATION, OpenPair, look, pick
-from app.annotation.queries import HeldPair
+from app.annotation.queries import claims as queries
+from app.annotation.queries.claims import HeldPair
 from app.annotation.release import lapse_expired
 from app.errors import Unauthenticated
 from app.projects import service as projects

@@ -5,13 +5,13 @@ from itertools import combinations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.annotation import queries
+from app.annotation.imported_labels import ImportedLabel, Outcome, store_imported_labels
+from app.annotation.queries import claims as queries
+from app.annotation.resolve import NamedPrompt, find_by_names
 from app.annotation.schemas import MadeElsewhere, RankingElsewhere
 from app.annotation.settle import Settlement
 from app.errors import FieldError, InvalidInput, LabelDiffers, UnknownPrompt
 from app.projects import service as projects
-from app.prompts.imported_labels import ImportedLabel, Outcome, store_imported_labels
-from app.prompts.names import NamedPrompt, find_by_names
 
 
 async def take_labels_made_elsewhere(

@@ -11,8 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
-from app.annotation import ledger, queries
-from app.annotation.queries import Standing
+from app.annotation import ledger
+from app.annotation.queries import claims as queries
+from app.annotation.queries.claims import Standing
 from app.storage.tables import Project
 
 STRATEGY: Final = "strategy"

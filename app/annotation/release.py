@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.annotation import ledger, queries
+from app.annotation import ledger
 from app.annotation.ledger import Change
+from app.annotation.queries import claims as queries
 from app.settings import SKIPS_UNTIL_RETIRED
 from app.storage.tables import Assignment, Pair, Project
 

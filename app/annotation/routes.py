@@ -23,9 +23,9 @@ from app.annotation.schemas import (
 from app.annotation.settle import settle_labels
 from app.annotation.undo import withdraw_label
 from app.errors import FieldError, InvalidInput
-from app.json_route import JsonRoute
-from app.paging import PageQuery
-from app.problems import problems
+from app.http.json_route import JsonRoute
+from app.http.paging import PageQuery
+from app.http.problems import problems
 from app.projects.dependencies import ProjectQuery
 from app.projects.ledger_view import ledger_view
 from app.projects.schemas import ProjectChange, ProjectView

@@ -13,8 +13,8 @@ from pydantic import (
     model_validator,
 )
 
+from app.annotation.imported_labels import IMPORT_ANNOTATOR
 from app.projects.schemas import LedgerView
-from app.prompts.imported_labels import IMPORT_ANNOTATOR
 from app.settings import (
     MAX_LABELS_PER_REQUEST,
     MAX_LEASE_SECONDS,

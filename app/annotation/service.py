@@ -3,7 +3,8 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
-from app.annotation import queries, release
+from app.annotation import release
+from app.annotation.queries import claims as queries
 from app.errors import AssignmentAnswered, UnknownAssignment, UnknownLabel
 from app.projects import service as projects
 from app.storage.notifications import Channel, notify

@@ -7,10 +7,12 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
-from app.annotation import ledger, queries, settle_queries
+from app.annotation import ledger
+from app.annotation.queries import claims as queries
+from app.annotation.queries import settle as settle_queries
+from app.annotation.queries.settle import AnsweredAssignment
 from app.annotation.release import has_room, lapse_expired, promote_surplus, release
 from app.annotation.schemas import NewLabel
-from app.annotation.settle_queries import AnsweredAssignment
 from app.errors import FieldError, InvalidInput, LabelDiffers, UnknownAssignment
 from app.projects import service as projects
 from app.storage.ids import Kind, decode

@@ -3,8 +3,9 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
-from app.annotation import ledger, queries
+from app.annotation import ledger
 from app.annotation.ledger import Change
+from app.annotation.queries import claims as queries
 from app.annotation.release import has_room, lapse_expired, promote_surplus
 from app.errors import UnknownLabel
 from app.projects import service as projects

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.annotation import verify_queries as queries
+from app.annotation.queries import verify as queries
 from app.storage.ids import Kind, encode
 
 MOST_TOLD: Final = 1000

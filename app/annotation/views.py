@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.annotation.claim import Claim
-from app.annotation.queries import HeldPair
+from app.annotation.queries.claims import HeldPair
 from app.annotation.schemas import (
     HandedPair,
     LabelView,

@@ -10,12 +10,12 @@ import orjson
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exports import queries
 from app.exports.card import CARD, dataset_card
 from app.exports.counts import Counts
 from app.exports.encoder import FileFormat
 from app.exports.judge import Scale
 from app.exports.manifest import MANIFEST, BundledFile, manifest
+from app.exports.queries import pairs as queries
 from app.exports.service import Export, Snapshot, WrittenFile, stream_file
 from app.exports.sink import Sink
 from app.exports.split import Split

@@ -3,8 +3,8 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import RecipeUnfilled
-from app.exports import queries
-from app.exports.queries import Source
+from app.exports.queries import pairs as queries
+from app.exports.queries.pairs import Source
 from app.exports.recipe import Need
 from app.exports.recipes.contrastive import LOG_PROBABILITIES
 

@@ -8,8 +8,9 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import RecipeUnfilled
-from app.exports import queries, reward_queries
-from app.exports.queries import Source
+from app.exports.queries import pairs as queries
+from app.exports.queries import rewards as reward_queries
+from app.exports.queries.pairs import Source
 from app.exports.rewards import Comparisons, FoundRewards, Rewards, posterior_mode
 from app.exports.votes import FloatArray
 from app.preference.fit import find_features, fit_answers, read_answers

@@ -12,8 +12,8 @@ from app.exports.encoder import FILE_TYPES, FileFormat
 from app.exports.recipes import RECIPES, find_recipe
 from app.exports.schemas import ExportOptions, RecipeList, RecipeView
 from app.exports.service import Export, stream_export
-from app.json_route import JsonRoute
-from app.problems import problems
+from app.http.json_route import JsonRoute
+from app.http.problems import problems
 from app.projects.dependencies import ProjectQuery
 from app.projects.service import find_project
 from app.settings import DEFAULT_PROJECT

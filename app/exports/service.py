@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import RecipeUnfilled
-from app.exports import provenance, queries
+from app.exports import provenance
 from app.exports.aggregate import Aggregation
 from app.exports.compression import Compression, Gzip
 from app.exports.counts import Counts
@@ -17,7 +17,8 @@ from app.exports.encoder import FILE_TYPES, Encoder, FileType
 from app.exports.judge import Filter, Judge, Scale
 from app.exports.needs import check_needs
 from app.exports.pairs import JudgedPrompt, LabelledPair, PreferredPair
-from app.exports.queries import Source
+from app.exports.queries import pairs as queries
+from app.exports.queries.pairs import Source
 from app.exports.recipe import Need, Order, PairRecipe, Recipe, Row
 from app.exports.reliability import PairOdds, dawid_skene
 from app.exports.reward_model import fit_rewards

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.insights import metrics_queries
-from app.insights.metrics_queries import ProjectGauges
-from app.insights.requests import RequestMetrics
+from app.http.request_metrics import RequestMetrics
+from app.insights.queries import metrics as metrics_queries
+from app.insights.queries.metrics import ProjectGauges
 from app.storage.sessions import Sessions
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

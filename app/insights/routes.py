@@ -12,12 +12,12 @@ from app.accounts import service as accounts
 from app.accounts.dependencies import AdminKey, AnyKey
 from app.accounts.service import Principal
 from app.errors import Unauthenticated, UnknownProject
+from app.http.json_route import JsonRoute
+from app.http.problems import problems
 from app.insights import metrics, service
 from app.insights.events import EventStream
 from app.insights.live import LiveFigures
 from app.insights.schemas import LabelEfficiency, OwnStats, Stats
-from app.json_route import JsonRoute
-from app.problems import problems
 from app.projects.dependencies import ProjectQuery
 from app.projects.service import find_project
 from app.settings import DEFAULT_PROJECT

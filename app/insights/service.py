@@ -17,10 +17,10 @@ from typing import Final
 import numpy as np
 
 from app.accounts.service import Principal
-from app.insights import queries
 from app.insights.agreement import krippendorff_alpha
 from app.insights.kept import KeptFigures
 from app.insights.kept_curves import KeptCurves
+from app.insights.queries import figures as queries
 from app.insights.schemas import (
     Agreement,
     AnnotatorFigures,

@@ -16,12 +16,12 @@ from app.preference.queries import (
     sample_prompts,
     stream_labels,
 )
-from app.preference.vectors import prompt_vectors
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptBlock, blocks_of
 from app.selection.model.features import FeatureMap, fit_feature_map
 from app.selection.model.posterior import Posterior, fit_posterior
 from app.selection.model.preference import PRIOR_PRECISION, PreferenceModel
+from app.vectors.stored import prompt_vectors
 
 MOST_LABELS: Final = 20_000
 """A fair sample of so many labels is read where there are more: the head has 128 weights."""

@@ -11,10 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import from_bytes
-from app.preference.vectors import StoredVectors, prompt_vectors, response_vectors
-from app.prompts.queries import count_words
+from app.preference.words import count_words
 from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptCandidate
+from app.vectors.stored import StoredVectors, prompt_vectors, response_vectors
 
 ARMS: Final = ("strategy", "imported", "exploration")
 BATCH_LABELS: Final = 500

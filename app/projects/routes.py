@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app.accounts.dependencies import AdminKey
-from app.json_route import JsonRoute
-from app.paging import PageQuery
-from app.problems import problems
+from app.http.json_route import JsonRoute
+from app.http.paging import PageQuery
+from app.http.problems import problems
 from app.projects import service
 from app.projects.schemas import NewProject, ProjectList, ProjectView
 from app.projects.views import project_view

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict, FieldError, UnknownPrompt
-from app.prompts import intake_queries, queries
+from app.formats.place import placed
 from app.prompts.incoming import DroppedResponse, keep_responses
 from app.prompts.intake import Details, announce, as_stored, note_details
-from app.prompts.intake_queries import NewRows, pairs_among
-from app.prompts.places import placed
+from app.prompts.queries import intake as intake_queries
+from app.prompts.queries import stored as queries
+from app.prompts.queries.intake import NewRows, pairs_among
 from app.prompts.schemas import NewResponse
 from app.prompts.service import find_prompt
 from app.prompts.stored import (

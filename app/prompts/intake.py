@@ -12,11 +12,13 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import AppError, Conflict
-from app.prompts import intake_queries, queries
 from app.prompts.incoming import IncomingPrompt, Key
+from app.prompts.queries import intake as intake_queries
+from app.prompts.queries import stored as queries
 from app.prompts.schemas import NewResponse
 from app.prompts.stored import EmbeddingSpace, StoredPrompt, StoredResponse, check_space, match
 from app.storage.notifications import Channel, notify
+from app.storage.sql import lock_prompts
 
 _ROUNDS = 3
 Details = tuple[float | None, dict[str, Any] | None]
@@ -82,7 +84,7 @@ async def take_in(
 async def finish(session: AsyncSession, intake: Intake) -> None:
     """Bring what was sent again up to date, announce what is new, and count it."""
     if intake.changed:
-        await intake_queries.lock_prompts(session, intake.changed)
+        await lock_prompts(session, intake.changed)
         if intake.prompt_metadata:
             await intake_queries.set_prompt_metadata(session, intake.prompt_metadata)
         if intake.response_details:

@@ -6,7 +6,7 @@ from typing import cast
 from app.prompts.addition import Addition
 from app.prompts.incoming import DroppedResponse, IncomingPrompt
 from app.prompts.intake import Taken
-from app.prompts.queries import ListedPrompt
+from app.prompts.queries.stored import ListedPrompt
 from app.prompts.service import WholePrompt
 from app.prompts.similar import Neighbour
 from app.prompts.stored import StoredResponse

@@ -1,19 +1,16 @@
 """The prompts over HTTP; all of it is the admins'."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.requests import ClientDisconnect
 
 from app.accounts.dependencies import AdminKey
-from app.errors import InvalidInput
-from app.json_route import JsonRoute, require_media_type
-from app.paging import PageQuery
-from app.problems import problems
+from app.http.json_route import JsonRoute
+from app.http.paging import PageQuery
+from app.http.problems import problems
 from app.projects.dependencies import ProjectQuery
 from app.prompts import service
 from app.prompts.addition import add_responses
-from app.prompts.imports import import_prompts
 from app.prompts.present import (
     prompt_summary,
     prompt_view,
@@ -24,7 +21,6 @@ from app.prompts.present import (
 from app.prompts.schemas import NewPrompt, NewResponses, PromptsBody
 from app.prompts.similar import find_similar
 from app.prompts.views import (
-    ImportReport,
     PromptList,
     PromptView,
     SimilarPrompts,
@@ -36,10 +32,6 @@ from app.storage.notifications import Listener
 from app.storage.sessions import Session, Sessions
 
 router = APIRouter(prefix="/prompts", route_class=JsonRoute, tags=["prompts"])
-
-_LINES: Final = "application/x-ndjson"
-_ANY_LENGTH: Final = 2**63 - 1
-_EXAMPLE_LINE: Final = '{"prompt": "Explain DPO.", "chosen": "It trains …", "rejected": "Oil."}\n'
 
 
 @router.post(
@@ -57,40 +49,6 @@ async def post_prompts(
         return taken_prompts(await service.take_prompts(session, project, sent, places))
     numbered = [("body", "prompts", number) for number in range(len(body.prompts))]
     return taken_prompts(await service.take_prompts(session, project, body.prompts, numbered))
-
-
-@router.post(
-    "/import",
-    summary="Import prompts, one a line",
-    max_body_size=_ANY_LENGTH,
-    responses=problems(401, 403, 404, 415, 422),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {_LINES: {"schema": {"type": "string"}, "example": _EXAMPLE_LINE}},
-        }
-    },
-)
-async def post_import(
-    request: Request,
-    _: AdminKey,
-    project: ProjectQuery = DEFAULT_PROJECT,
-    labels: Annotated[
-        Literal["ignore", "keep"],
-        Query(description="`keep`: store the preferences that lines carry as imported labels"),
-    ] = "ignore",
-) -> ImportReport:
-    """Any number of lines, each a prompt: this service's own form, Anthropic HH, TRL preference,
-    UltraFeedback, PRO, a record that Argilla or Label Studio exported, or a row with two responses
-    side by side. Good lines are kept, bad ones are told. Safe to repeat."""
-    require_media_type(request.headers, _LINES)
-    sessions: Sessions = request.app.state.sessions
-    keep_labels = labels == "keep"
-    try:
-        return await import_prompts(sessions, project, request.stream(), keep_labels=keep_labels)
-    except ClientDisconnect:
-        # Nobody is there to read this, but the log has it, and not as a fault of the service.
-        raise InvalidInput("the stream broke off; the batches before are stored") from None
 
 
 @router.post(

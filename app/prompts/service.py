@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.annotation.erasure import erase_annotations
 from app.errors import AppError, FieldError, InvalidInput, UnknownPrompt
+from app.formats.place import Place, dotted, place
 from app.projects import service as projects
-from app.prompts import erasure_queries, intake_queries, queries
 from app.prompts.incoming import IncomingPrompt, incoming_prompts
 from app.prompts.intake import Taken, finish, take_in
-from app.prompts.places import Place, dotted, place
-from app.prompts.queries import ListedPrompt
+from app.prompts.queries import erasure as erasure_queries
+from app.prompts.queries import intake as intake_queries
+from app.prompts.queries import stored as queries
+from app.prompts.queries.stored import ListedPrompt
 from app.prompts.schemas import NewPrompt
 from app.storage.ids import Kind, decode
 from app.storage.notifications import Channel, notify
@@ -116,8 +119,7 @@ async def erase_prompt(session: AsyncSession, public_id: str) -> None:
     if prompt is None:
         raise UnknownPrompt("no prompt has that id")
     was_pending, was_unplanned = prompt.status == "pending", prompt.group_id is None
-    await erasure_queries.release_assignments(session, project.id, prompt.id)
-    await erasure_queries.erase_labels(session, project.id, prompt.id)
+    await erase_annotations(session, project.id, prompt.id)
     await erasure_queries.erase_prompt(session, project.id, prompt.id)
     await notify(session, Channel.PLAN_CHANGED, str(project.id))
     await intake_queries.count_intake(

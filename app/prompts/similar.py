@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from app.errors import Conflict, Unavailable
-from app.prompts import queries
+from app.prompts.queries import stored as queries
 from app.prompts.schemas import Content
 from app.prompts.service import find_prompt
 from app.storage.notifications import Channel, Listener, Subscription, notify

@@ -94,33 +94,6 @@ class TakenResponses(Named):
     dropped: list[DroppedView]
 
 
-class RejectedLine(BaseModel):
-    """A line of an import, counted from 1, and what was wrong with it."""
-
-    line: int
-    detail: str
-
-
-class ImportReport(BaseModel):
-    """What became of an import; ``rejected`` holds the first 1000."""
-
-    model_config = _example(
-        {
-            "created": 499,
-            "unchanged": 0,
-            "labels": 0,
-            "rejected": [{"line": 12, "detail": "responses.0.text: Field required"}],
-            "rejected_count": 1,
-        }
-    )
-
-    created: int
-    unchanged: int
-    labels: int
-    rejected: list[RejectedLine]
-    rejected_count: int
-
-
 class PromptSummary(Named):
     """A prompt in a list."""
 

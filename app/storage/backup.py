@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from app.storage.embedded_folder import sync_folder
+from app.storage.embedded.folder import sync_folder
 from app.storage.programs import Programs
 
 

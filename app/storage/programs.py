@@ -11,9 +11,9 @@ from typing import IO, Final, Self
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from app.storage.embedded_binaries import find_binaries
-from app.storage.embedded_folder import DataFolder
-from app.storage.embedded_user import ServerUser
+from app.storage.embedded.binaries import find_binaries
+from app.storage.embedded.folder import DataFolder
+from app.storage.embedded.user import ServerUser
 from app.storage.engine import raw_dsn
 
 _WORDS_TOLD: Final = 3

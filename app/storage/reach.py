@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Iterator
 
 from app.settings import Settings
-from app.storage.embedded import EmbeddedPostgres
-from app.storage.embedded_address import find_running
-from app.storage.embedded_errors import DataDirInUse, DataDirUnusable
-from app.storage.embedded_folder import DataFolder
+from app.storage.embedded.address import find_running
+from app.storage.embedded.errors import DataDirInUse, DataDirUnusable
+from app.storage.embedded.folder import DataFolder
+from app.storage.embedded.postgres import EmbeddedPostgres
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.embedding.unit import from_bytes
 from app.vectors import queries, snapshot
 from app.vectors.index import Ids, VectorIndex, Vectors
 from app.vectors.mark import START, Mark, Position
@@ -55,11 +56,15 @@ async def read_additions(
     dimensions: int,
     limit: int = ROWS_AT_A_TIME,
 ) -> Additions:
-    """The next embeddings of the project's prompts, at most ``limit`` of them."""
+    """The next embeddings of the project's prompts, at most ``limit`` of them.
+
+    Raises:
+        InvalidVector: a stored vector has other dimensions.
+    """
     rows = await queries.embeddings_after(session, project_id, position, limit)
     return Additions(
         ids=np.array([row.prompt_id for row in rows], dtype=np.int64),
-        vectors=_unit_vectors([row.vector for row in rows], dimensions),
+        vectors=from_bytes([row.vector for row in rows], dimensions),
         position=Position(rows[-1].written_by, rows[-1].prompt_id) if rows else position,
         complete=len(rows) < limit,
     )
@@ -91,9 +96,3 @@ async def restore(
         if held == await queries.contents_up_to(session, project_id, found.mark):
             return found
     return Snapshot(VectorIndex(dimensions), START)
-
-
-def _unit_vectors(stored: list[bytes], dimensions: int) -> Vectors:
-    halves = np.frombuffer(b"".join(stored), dtype="<f2").reshape(len(stored), dimensions)
-    vectors = halves.astype(np.float32)
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))

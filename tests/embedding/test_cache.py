@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.embedding.cache import Cache, CachedEncoder, MemoryCache, RedisCache
 from app.embedding.unit import normalise, to_bytes
-from tests.redis_server import RedisServer, running_redis
+from tests.support.redis_server import RedisServer, running_redis
 
 DIMENSIONS = 8
 

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from app.server import Server
+from app.processes.server import Server
 from tests.annotation.conftest import Sessions, World
 from tests.conftest import ADMIN_KEY
 

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from app.embedding.unit import InvalidVector
-from app.preference import queries, vectors
+from app.preference import queries
 from app.preference.queries import LabelledVectors, sample_prompts, stream_labels
 from app.selection.candidates import blocks_of
 from app.selection.model.features import side_features
 from app.storage.tables import Label, Project, PromptEmbedding, Response, ResponseEmbedding
+from app.vectors import stored as vectors
 from tests.preference.at_once import read_labels
 from tests.preference.planted import DIMENSIONS, PlantedProject
 

@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.annotation.queries.imported_labels import find_or_add_pairs
 from app.projects import service as projects
-from app.prompts.label_queries import find_or_add_pairs
 from app.storage.tables import Pair, Project, ProjectIntake, Prompt, Response
 from tests.annotation.conftest import World, world
 from tests.prompts.sending import as_lines, import_lines, prompt

@@ -18,10 +18,10 @@ import pytest
 from sqlalchemy import text
 
 from app.main import create_app
-from app.pipeline import plan
+from app.planner import process as plan
 from app.settings import Settings
 from app.storage.backup import BackupUnwritable, back_up
-from app.storage.embedded import EmbeddedPostgres
+from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.engine import raw_dsn
 from app.storage.migrate import upgrade
 from app.storage.programs import ProgramFailed, Programs

@@ -17,7 +17,7 @@ from app.embedding.unit import from_bytes, to_bytes
 from app.storage.notifications import Channel, Listener, Subscription, notify
 from app.storage.sessions import Sessions
 from app.storage.tables import ErasedPrompt, Project, ProjectIntake, Prompt, PromptEmbedding
-from tests.pipeline.planning import DIMENSIONS, Floats, PlanWorld, unit, until
+from tests.planner.planning import DIMENSIONS, Floats, PlanWorld, unit, until
 
 PART = 720
 # How each planner ends, and what then becomes of the file.

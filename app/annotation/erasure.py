@@ -1,0 +1,14 @@
+"""Erase what annotators did with a prompt; the ledger keeps its entries."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.annotation.queries import erasure as queries
+
+
+async def erase_annotations(session: AsyncSession, project_id: int, prompt_id: int) -> None:
+    """Release the prompt's held assignments and delete its labels. What was spent stays spent.
+
+    The caller holds the project's row.
+    """
+    await queries.release_assignments(session, project_id, prompt_id)
+    await queries.erase_labels(session, project_id, prompt_id)

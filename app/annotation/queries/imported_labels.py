@@ -1,0 +1,178 @@
+"""All SQL of labels made elsewhere. The caller holds the project's row."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from sqlalchemy import BigInteger, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.storage.copying import copy_rows, next_ids
+from app.storage.sql import among, lock_prompts
+from app.storage.tables import Label, Project
+
+
+class _Label(Protocol):
+    @property
+    def prompt_id(self) -> int: ...
+    @property
+    def annotator(self) -> str: ...
+    @property
+    def choice(self) -> str: ...
+    @property
+    def preferred_response_id(self) -> int | None: ...
+    @property
+    def rejected_response_id(self) -> int | None: ...
+    @property
+    def strength(self) -> int | None: ...
+
+
+class LiveLabel(NamedTuple):
+    """A label that stands."""
+
+    id: int
+    preferred_response_id: int | None
+    choice: str
+
+
+async def find_or_add_pairs(
+    session: AsyncSession,
+    project_id: int,
+    pairs: Collection[tuple[int, int, int]],
+) -> dict[tuple[int, int], int]:
+    """The pairs' numbers by their responses; ``pairs`` are prompt, first and second response.
+
+    They are held: the planner cannot take one out before it has its labels. Served by the unique
+    index on the three.
+    """
+    numbers: dict[tuple[int, int], int] = {}
+    missing = sorted(pairs)
+    while missing:
+        prompt_ids, first_ids, second_ids = (list(each) for each in zip(*missing, strict=True))
+        parameters = {"prompts": prompt_ids, "firsts": first_ids, "seconds": second_ids}
+        await _add_pairs(session, project_id, parameters)
+        found = await session.execute(text(_HOLD_PAIRS), parameters)
+        numbers |= {(first, second): pair_id for pair_id, first, second in found}
+        # The planner may have taken out one that was there when the others were added.
+        missing = [pair for pair in missing if pair[1:] not in numbers]
+    return numbers
+
+
+async def _add_pairs(
+    session: AsyncSession, project_id: int, parameters: Mapping[str, list[int]]
+) -> None:
+    added = await session.scalars(text(_ADD_PAIRS), {**parameters, "project_id": project_id})
+    planned = Counter(added)
+    if planned:
+        await lock_prompts(session, planned)
+        await session.execute(
+            text(
+                "UPDATE prompts SET pairs_planned = pairs_planned + new.pairs FROM unnest("
+                " CAST(:ids AS bigint[]), CAST(:counts AS integer[])) AS new (id, pairs)"
+                " WHERE prompts.id = new.id"
+            ),
+            {"ids": list(planned), "counts": list(planned.values())},
+        )
+
+
+# A pair that is known from elsewhere alone is in no plan: it wants no labels, and so is never open.
+# The rows go in by number, so that the planner, adding some of the same pairs, waits and does not
+# deadlock.
+_ADD_PAIRS = """
+INSERT INTO pairs (project_id, prompt_id, first_response_id, second_response_id, arm, strategy,
+    position, expected_seconds, labels_wanted, overlap_draw, handed_out)
+SELECT :project_id, sent.prompt_id, sent.first_id, sent.second_id, 'imported', 'imported',
+    0, 0, 0, 1, true
+FROM unnest(
+    CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[])
+) AS sent (prompt_id, first_id, second_id)
+ON CONFLICT DO NOTHING
+RETURNING prompt_id
+"""
+
+_HOLD_PAIRS = """
+SELECT pairs.id, pairs.first_response_id, pairs.second_response_id
+FROM unnest(
+    CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[])
+) AS sent (prompt_id, first_id, second_id)
+JOIN pairs ON pairs.prompt_id = sent.prompt_id
+    AND pairs.first_response_id = sent.first_id AND pairs.second_response_id = sent.second_id
+FOR KEY SHARE OF pairs
+"""
+
+
+async def live_labels(
+    session: AsyncSession, pair_ids: Collection[int]
+) -> dict[tuple[int, str], LiveLabel]:
+    """The labels that stand, by pair and annotator. Served by ``uq_labels_live``."""
+    rows = await session.execute(
+        select(
+            Label.pair_id, Label.annotator, Label.id, Label.preferred_response_id, Label.choice
+        ).where(among(Label.pair_id, set(pair_ids), BigInteger), Label.status != "withdrawn")
+    )
+    return {
+        (pair_id, annotator): LiveLabel(label_id, preferred, choice)
+        for pair_id, annotator, label_id, preferred, choice in rows
+    }
+
+
+_LABEL_COLUMNS = (
+    "id",
+    "project_id",
+    "prompt_id",
+    "pair_id",
+    "annotator",
+    "choice",
+    "preferred_response_id",
+    "rejected_response_id",
+    "strength",
+    "status",
+)
+
+
+async def insert_labels(
+    session: AsyncSession, project_id: int, labels: Mapping[tuple[int, str], _Label]
+) -> dict[tuple[int, str], int]:
+    """Add counted labels by pair and annotator; gives their numbers."""
+    if not labels:
+        return {}
+    ids = dict(zip(labels, await next_ids(session, "labels", len(labels)), strict=True))
+    await copy_rows(
+        session,
+        "labels",
+        _LABEL_COLUMNS,
+        [
+            (
+                ids[pair_id, annotator],
+                project_id,
+                label.prompt_id,
+                pair_id,
+                label.annotator,
+                label.choice,
+                label.preferred_response_id,
+                label.rejected_response_id,
+                label.strength,
+                "counted",
+            )
+            for (pair_id, annotator), label in labels.items()
+        ],
+    )
+    await _count(session, project_id, [pair_id for pair_id, _ in labels])
+    return ids
+
+
+async def _count(session: AsyncSession, project_id: int, pair_ids: Sequence[int]) -> None:
+    counts = Counter(pair_ids)
+    await session.execute(
+        text(
+            "UPDATE pairs SET imported = imported + new.labels FROM unnest("
+            " CAST(:ids AS bigint[]), CAST(:counts AS integer[])) AS new (id, labels)"
+            " WHERE pairs.id = new.id"
+        ),
+        {"ids": list(counts), "counts": list(counts.values())},
+    )
+    await session.execute(
+        update(Project)
+        .where(Project.id == project_id)
+        .values(counted_labels=Project.counted_labels + len(pair_ids))
+    )

@@ -1,0 +1,42 @@
+"""The settings of a command, and the admin's key that it finds by itself."""
+
+from pydantic import ValidationError
+
+from app.cli.errors import CommandFailed
+from app.settings import Settings
+from app.storage.embedded.folder import DataFolder
+
+
+def read_settings(**given: object) -> Settings:
+    """The settings of the environment; those ``given`` (not None) by options win.
+
+    Raises:
+        CommandFailed: one of them has a wrong form.
+    """
+    try:
+        return Settings.model_validate(
+            {name: value for name, value in given.items() if value is not None}
+        )
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "_".join(str(part) for part in first["loc"][:1]).upper()
+        raise CommandFailed(f"{name}: {first['msg']}") from None
+
+
+def kept_admin_key(settings: Settings) -> str:
+    """The key of the annotator `admin`: ``ADMIN_KEY``, or the one kept in the data folder.
+
+    Raises:
+        CommandFailed: there is none, or it may not be read.
+    """
+    if settings.admin_key is not None:
+        return settings.admin_key.get_secret_value()
+    kept = DataFolder.of(settings.data_dir).admin_key
+    try:
+        return kept.read_text().strip()
+    except FileNotFoundError:
+        raise CommandFailed(
+            f"No key is kept in {kept.parent}: the first `annotation-budget serve` makes one."
+        ) from None
+    except OSError as error:
+        raise CommandFailed(f"{kept} cannot be read: {error.strerror}.") from error

@@ -1,0 +1,184 @@
+"""An already labelled file, read for a simulation: its formats are those of `import`."""
+
+import gzip
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.cli.errors import CommandFailed
+from app.embedding.unit import normalise
+from app.formats.json import parse_json
+from app.formats.registry import Preference, read_line
+from app.imports.line_splitter import Line, LineSplitter
+from app.imports.lines import GoodLine, read_lines
+from app.prompts.incoming import IncomingPrompt
+from app.prompts.text import render_prompt
+from app.selection.pair_grid import column_of, pair_count
+from app.selection.simulation.world import FIRST, SECOND, TIE, LabelledPrompt, World, make_world
+from app.settings import MAX_LINE_BYTES
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+Vectors = NDArray[np.float32]
+Encode = Callable[[Sequence[str]], Vectors]
+"""From texts to unit vectors, ``(texts, dimensions)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFile:
+    """The lines of a file that hold a prompt with two responses or more."""
+
+    lines: Sequence[GoodLine]
+    rejected: Sequence[tuple[int, str]]
+    """Numbers of the lines that cannot be read, and why."""
+    sent_responses: Sequence[int]
+    """How many responses each line that can be read has, dropped ones too: ``(lines,)``."""
+
+    def world(self, vectors: "FileVectors") -> World:
+        """The file as arrays.
+
+        Raises:
+            CommandFailed: no prompt has a preference.
+        """
+        prompts = [
+            LabelledPrompt(
+                embedding=vectors.prompts[number],
+                responses=vectors.responses[number],
+                votes=_votes(line.preferences, len(line.prompt.responses)),
+                gold=_gold(line.prompt),
+                words=np.array([len(each.text.split()) for each in line.prompt.responses]),
+            )
+            for number, line in enumerate(self.lines)
+            if len(line.prompt.responses) > 1
+        ]
+        try:
+            return make_world(prompts)
+        except ValueError as error:
+            raise CommandFailed(f"Nothing to simulate: {error}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class FileVectors:
+    """The unit vectors of a file's prompts and of the responses kept of each."""
+
+    prompts: Vectors
+    responses: Sequence[Vectors]
+
+
+def read_labelled_file(path: Path) -> LabelledFile:
+    """Read a file of any format that `import` knows, gzipped or not.
+
+    Raises:
+        CommandFailed: it cannot be read, or no line of it can.
+    """
+    lines = _lines(path)
+    good, bad = read_lines(lines)
+    if not good:
+        reason = f" ({bad[0].detail})" if bad else ""
+        raise CommandFailed(f"{path} has no line that can be read{reason}.")
+    content = {line.number: line.content for line in lines}
+    sent = [
+        len(read_line(parse_json(content[line.number] or b"")).prompt["responses"]) for line in good
+    ]
+    return LabelledFile(good, [(line.number, line.detail) for line in bad], sent)
+
+
+def encode_file(file: LabelledFile, encode: Encode, told: Callable[[int], None]) -> FileVectors:
+    """Embed the texts of a file; ``told`` hears how many texts have been embedded, as they are."""
+    texts: list[str] = []
+    for line in file.lines:
+        texts.append(render_prompt(line.prompt.content))
+        texts += [response.text for response in line.prompt.responses]
+    vectors = _encode_sorted(texts, encode, told)
+    prompts, responses, at = [], [], 0
+    for line in file.lines:
+        kept = len(line.prompt.responses)
+        prompts.append(vectors[at])
+        responses.append(vectors[at + 1 : at + 1 + kept])
+        at += 1 + kept
+    return FileVectors(np.stack(prompts), responses)
+
+
+def load_vectors(file: LabelledFile, path: Path) -> FileVectors:
+    """Vectors made elsewhere: ``prompts``, a row a line, and ``responses``, a row a response.
+
+    Rows are in the order of the file; responses that are empty or repeated count too.
+
+    Raises:
+        CommandFailed: the arrays are missing, do not fit the file, or hold no vectors.
+    """
+    if file.rejected:
+        number, detail = file.rejected[0]
+        raise CommandFailed(f"--embeddings needs a file without bad lines; line {number}: {detail}")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            prompts, responses = normalise(arrays["prompts"]), normalise(arrays["responses"])
+    except (OSError, ValueError, KeyError, zlib.error) as error:
+        raise CommandFailed(
+            f"{path} holds no `prompts` and `responses` vectors: {error}"
+        ) from error
+    expected = len(file.lines), sum(file.sent_responses)
+    if (len(prompts), len(responses)) != expected or prompts.shape[1:] != responses.shape[1:]:
+        raise CommandFailed(
+            f"{path} has {len(prompts)} prompts and {len(responses)} responses;"
+            f" the file has {expected[0]} and {expected[1]}"
+        )
+    starts = np.concatenate([[0], np.cumsum(file.sent_responses)[:-1]])
+    kept = [
+        responses[start + np.array(_places_kept(line.prompt))]
+        for line, start in zip(file.lines, starts, strict=True)
+    ]
+    return FileVectors(prompts, kept)
+
+
+def _lines(path: Path) -> list[Line]:
+    splitter = LineSplitter(MAX_LINE_BYTES)
+    try:
+        content = path.read_bytes()
+        if content[:2] == _GZIP_MAGIC:
+            content = gzip.decompress(content)
+    except OSError as error:
+        raise CommandFailed(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (EOFError, zlib.error) as error:
+        raise CommandFailed(f"{path} is damaged ({error}).") from error
+    return [*splitter.feed(content), *splitter.finish()]
+
+
+def _encode_sorted(texts: Sequence[str], encode: Encode, told: Callable[[int], None]) -> Vectors:
+    """By length, so that a batch holds texts of one length."""
+    order = sorted(range(len(texts)), key=lambda number: (len(texts[number]), number))
+    parts = []
+    for start in range(0, len(order), 64):
+        batch = order[start : start + 64]
+        parts.append(encode([texts[number] for number in batch]))
+        told(len(batch))
+    vectors = np.empty_like(np.concatenate(parts))
+    vectors[order] = np.concatenate(parts)
+    return vectors
+
+
+def _places_kept(prompt: IncomingPrompt) -> list[int]:
+    """The place, as sent, of the first text of each response that is kept."""
+    first: dict[int, int] = {}
+    for sent, kept in sorted(prompt.kept.kept_as.items()):
+        first.setdefault(kept, sent)
+    return [first[number] for number in range(len(prompt.responses))]
+
+
+def _votes(preferences: Sequence[Preference], responses: int) -> NDArray[np.int64]:
+    votes = np.zeros((pair_count(responses), 3), dtype=np.int64)
+    for each in preferences:
+        low, high = sorted(each.responses)
+        choice = TIE if each.preferred is None else FIRST if each.preferred == low else SECOND
+        votes[column_of(low, high, responses), choice] += 1
+    return votes
+
+
+def _gold(prompt: IncomingPrompt) -> NDArray[np.float64] | None:
+    scores = [response.score for response in prompt.responses]
+    known = [np.nan if score is None else score for score in scores]
+    return np.array(known, dtype=np.float64) if any(score is not None for score in scores) else None

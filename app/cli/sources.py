@@ -1,0 +1,200 @@
+"""What `import` reads: JSON lines, a JSON array, CSV or Parquet, all of them as JSON lines."""
+
+import contextlib
+import csv
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Protocol, cast
+
+import orjson
+
+from app.cli.errors import CommandFailed
+from app.cli.json_array import array_lines
+
+Chunk = tuple[bytes, int]
+"""Bytes of JSON lines, and how many bytes of the file are read so far."""
+
+_CHUNK_BYTES: Final = 256 * 1024
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_PARQUET_MAGIC: Final = b"PAR1"
+_ROWS_PER_CHUNK: Final = 256
+_LONGEST_CELL: Final = 32 * 1024 * 1024
+_CONVERSATIONS: Final = ("prompt", "chosen", "rejected")
+_RESPONSES: Final = frozenset(
+    {"chosen", "rejected"} | {f"response{side}" for side in ("_a", "_b", "_1", "_2", "1", "2")}
+)
+_OBJECTS: Final = ("responses", "completions", "preferences", "metadata")
+_NUMBERS: Final = ("score_chosen", "score_rejected")
+
+
+class _Peekable(Protocol):
+    def peek(self, size: int, /) -> bytes: ...
+
+
+@contextlib.contextmanager
+def opened(source: Path) -> Iterator[tuple[BinaryIO, int | None]]:
+    """The file and its size in bytes (None for ``-``, standard input).
+
+    Raises:
+        CommandFailed: it cannot be read.
+    """
+    if str(source) == "-":
+        yield sys.stdin.buffer, None
+        return
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise CommandFailed(f"{source} cannot be read: {error.strerror}.") from error
+    with file:
+        yield file, source.stat().st_size or None
+
+
+def json_lines(file: BinaryIO, source: Path) -> Iterator[Chunk]:
+    """The file as JSON lines. gzip is unpacked; CSV is known by its name, the rest by its start.
+
+    All of them are read a piece at a time.
+
+    Raises:
+        CommandFailed: the file is damaged, or no table or array after all.
+    """
+    if _starts(file, 4).startswith(_PARQUET_MAGIC):
+        return _parquet_lines(file, source)
+    plain, name = file, source.name.lower()
+    if _starts(file, 2) == _GZIP_MAGIC:
+        plain, name = cast("BinaryIO", gzip.GzipFile(fileobj=file)), name.removesuffix(".gz")
+    if name.endswith((".csv", ".tsv")):
+        return _csv_lines(plain, file, source, "\t" if name.endswith(".tsv") else ",")
+    return _plain_lines(plain, file, source)
+
+
+def _starts(file: BinaryIO, size: int) -> bytes:
+    return cast("_Peekable", file).peek(size)[:size]
+
+
+def _plain_lines(plain: BinaryIO, file: BinaryIO, source: Path) -> Iterator[Chunk]:
+    sent = 0
+    with _told(source):
+        chunk = plain.read(_CHUNK_BYTES)
+        if chunk.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
+            for lines in _joined(array_lines(chunk, plain, source)):
+                sent += len(lines)
+                yield lines, file.tell() if file.seekable() else sent
+            return
+        while chunk:
+            sent += len(chunk)
+            yield chunk, file.tell() if file.seekable() else sent
+            chunk = plain.read(_CHUNK_BYTES)
+
+
+def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines by the chunk."""
+    chunk: list[bytes] = []
+    size = 0
+    for line in lines:
+        chunk.append(line)
+        size += len(line)
+        if size >= _CHUNK_BYTES:
+            yield b"".join(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield b"".join(chunk)
+
+
+def _csv_lines(plain: BinaryIO, file: BinaryIO, source: Path, delimiter: str) -> Iterator[Chunk]:
+    csv.field_size_limit(_LONGEST_CELL)
+    text = io.TextIOWrapper(plain, encoding="utf-8-sig", newline="")
+    sent = 0
+    try:
+        with _told(source):
+            rows: list[dict[str, Any]] = []
+            for row in csv.DictReader(text, delimiter=delimiter, strict=True):
+                rows.append(_from_csv(row))
+                if len(rows) == _ROWS_PER_CHUNK:
+                    lines = _lines(rows)
+                    sent += len(lines)
+                    yield lines, file.tell() if file.seekable() else sent
+                    rows = []
+            if rows:
+                yield _lines(rows), file.tell() if file.seekable() else sent
+    finally:
+        # The file is the caller's to close.
+        text.detach()
+
+
+def _from_csv(row: dict[str | Any, Any]) -> dict[str, Any]:
+    """A row's cells by column. Empty ones are left out, but for empty responses; conversations
+    stand as JSON in theirs."""
+    found: dict[str, Any] = {}
+    for name, cell in row.items():
+        if not isinstance(name, str) or not isinstance(cell, str):
+            continue
+        if cell or name in _RESPONSES:
+            found[name] = _cell(name, cell)
+    return found
+
+
+def _cell(name: str, cell: str) -> Any:
+    if name in _NUMBERS:
+        with contextlib.suppress(ValueError):
+            return float(cell)
+        return cell
+    if name in (*_CONVERSATIONS, *_OBJECTS) and cell.startswith(("[", "{")):
+        with contextlib.suppress(orjson.JSONDecodeError):
+            value = orjson.loads(cell)
+            if name in _OBJECTS or _is_conversation(value):
+                return value
+    return cell
+
+
+def _is_conversation(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(turn, dict) and "role" in turn for turn in value
+    )
+
+
+def _parquet_lines(file: BinaryIO, source: Path) -> Iterator[Chunk]:
+    import pyarrow as pa  # noqa: PLC0415 - half a second that JSON lines need not wait for
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    if not file.seekable():
+        raise CommandFailed("A Parquet file is read from its end: name the file, not a pipe.")
+    size = file.seek(0, io.SEEK_END)
+    sent = 0
+    try:
+        table = pq.ParquetFile(file)
+        for batch in table.iter_batches(batch_size=_ROWS_PER_CHUNK):
+            sent += batch.num_rows
+            rows = [_without_nulls(row) for row in batch.to_pylist()]
+            yield _lines(rows), size * sent // table.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise CommandFailed(f"{source} is damaged ({error}).") from error
+
+
+def _without_nulls(value: Any) -> Any:
+    """A table has every field in every row; what is null there was not given."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
+    return value
+
+
+def _lines(rows: list[Any]) -> bytes:
+    return b"".join(
+        orjson.dumps(row, default=str, option=orjson.OPT_APPEND_NEWLINE) for row in rows
+    )
+
+
+@contextlib.contextmanager
+def _told(source: Path) -> Iterator[None]:
+    """Damage in one line; what was read before may have been sent."""
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise CommandFailed(
+            f"{source} is damaged ({error}); lines before the damage may have been imported."
+        ) from error

@@ -1,0 +1,1 @@
+"""The embedder: the process that holds torch and turns pending texts into vectors."""

@@ -1,0 +1,265 @@
+"""The embedder: a process that holds torch, and gives pending texts their vectors.
+
+A batch of prompts is claimed, embedded and stored in one transaction. An embedder that dies, at
+whatever moment, leaves nothing half done: the database frees its batch at once, for another.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.embedder import queries
+from app.embedder.queries import PendingPrompt, Vector
+from app.embedding.cache import Cache, CachedEncoder, MemoryCache, RedisCache
+from app.embedding.encoder import Encoder
+from app.embedding.load import load_encoder
+from app.settings import MAX_RESPONSES, Settings
+from app.storage.engine import create_engine, session_factory
+from app.storage.ids import Kind, encode
+from app.storage.notifications import Channel, Listener, Subscription, notify
+from app.storage.sessions import Sessions
+
+MAX_TEXTS_PER_PROMPT = MAX_RESPONSES + 1
+CHARACTERS_PER_TEXT = 2_000
+"""A batch's bound in characters is this times its bound in texts: long texts, fewer of them."""
+_SLICE_CHARACTERS = 100_000
+_FIRST_BACKOFF_SECONDS = 0.5
+_MAX_BACKOFF_SECONDS = 30.0
+_MEGABYTE = 1024 * 1024
+_PROBE = "Does the model still answer?"
+
+log = structlog.get_logger()
+
+
+class EncoderBroken(Exception):
+    """The model fails on every text: this process is of no more use."""
+
+
+async def run(settings: Settings, url: str) -> None:
+    """Embed what is pending, and what comes, until cancelled.
+
+    A cancelled embedder rolls its batch back at once. A lost database is waited for.
+
+    Raises:
+        ModelUnusable: the embedding model cannot be loaded.
+        EncoderBroken: the model has stopped working; a fresh process may do better.
+    """
+    engine = create_engine(url, pool_size=1)
+    try:
+        async with Listener(url) as listener:
+            with listener.subscribe(Channel.TEXTS_PENDING) as announced:
+                encoder = with_cache(await _load(settings), settings)
+                embedder = Embedder(
+                    encoder, session_factory(engine), settings.embedding_batch_texts
+                )
+                await _work(embedder, announced, settings.poll_seconds)
+    finally:
+        await engine.dispose()
+
+
+async def _load(settings: Settings) -> Encoder:
+    started = time.monotonic()
+    encoder = await asyncio.to_thread(
+        load_encoder, settings.embedding_model, settings.embedding_device
+    )
+    log.info(
+        "embedding model loaded",
+        model=encoder.name,
+        dimensions=encoder.dimensions,
+        seconds=round(time.monotonic() - started, 2),
+    )
+    return encoder
+
+
+def with_cache(encoder: Encoder, settings: Settings) -> Encoder:
+    """The encoder behind a cache: in Redis where there is one, else in this process."""
+    cache: Cache
+    if settings.redis_url is not None:
+        if not settings.embedding_cache_seconds:
+            return encoder
+        cache = RedisCache(str(settings.redis_url), settings.embedding_cache_seconds)
+    else:
+        if not settings.embedding_cache_megabytes:
+            return encoder
+        cache = MemoryCache(settings.embedding_cache_megabytes * _MEGABYTE)
+    return CachedEncoder(encoder, cache)
+
+
+async def _work(embedder: "Embedder", announced: Subscription, poll_seconds: float) -> None:
+    backoff_seconds = _FIRST_BACKOFF_SECONDS
+    while True:
+        try:
+            while await embedder.embed_batch():
+                backoff_seconds = _FIRST_BACKOFF_SECONDS
+        except (OperationalError, InterfaceError) as error:
+            # The batch was rolled back with its connection: its prompts are pending still.
+            log.warning("the database does not answer", error=str(error.orig).strip())
+            await asyncio.sleep(backoff_seconds)
+            backoff_seconds = min(2 * backoff_seconds, _MAX_BACKOFF_SECONDS)
+            continue
+        if await announced.get(poll_seconds):
+            while await announced.get(0):
+                pass  # one look at the tables answers all that was announced until now
+
+
+@dataclass
+class Embedder:
+    """One model at work on one database.
+
+    ``set_aside`` are prompts that the model failed on although it works on other texts: they stay
+    pending and are left alone until the process ends, so that they hold nobody up. A later process
+    tries them once more.
+    """
+
+    encoder: Encoder
+    sessions: Sessions
+    batch_texts: int
+    set_aside: set[int] = field(default_factory=set)
+    _told: set[int] = field(default_factory=set)
+
+    async def embed_batch(self) -> int:
+        """Embed one batch of pending prompts; how many were claimed, 0 when there is nothing.
+
+        Raises:
+            EncoderBroken: the model fails on every text; the batch was rolled back.
+        """
+        await self._adopt()
+        started = time.monotonic()
+        async with self.sessions.begin() as session:
+            claimed = await self._claim(session)
+            if not claimed:
+                return 0
+            done = await self._embed(claimed)
+            await _store(session, done)
+        log.info(
+            "embedded",
+            prompts=len(done),
+            texts=sum(len(prompt.texts) for prompt, _ in done),
+            seconds=round(time.monotonic() - started, 2),
+        )
+        return len(claimed)
+
+    async def _adopt(self) -> None:
+        """Bind new projects to this model; its own transaction, because claims wait for the row."""
+        async with self.sessions.begin() as session:
+            await queries.adopt_projects(session, self.encoder.name, self.encoder.dimensions)
+            others = await queries.find_other_models(session, self.encoder.name)
+        for project in others:
+            if project.id not in self._told:
+                self._told.add(project.id)
+                log.error(
+                    "a project's vectors come from another embedding model; its new texts wait",
+                    project=project.name,
+                    its_model=project.embedding_model,
+                    model=self.encoder.name,
+                )
+
+    async def _claim(self, session: AsyncSession) -> list[PendingPrompt]:
+        """Claim prompts while one more, of whatever size, surely fits; the first always does."""
+        claimed: list[PendingPrompt] = []
+        texts = characters = 0
+        while not claimed or (
+            texts + MAX_TEXTS_PER_PROMPT <= self.batch_texts
+            and characters < self.batch_texts * CHARACTERS_PER_TEXT
+        ):
+            limit = max(1, (self.batch_texts - texts) // MAX_TEXTS_PER_PROMPT)
+            page = await queries.claim_prompts(
+                session,
+                self.encoder.name,
+                after_id=claimed[-1].id if claimed else 0,
+                limit=limit,
+                set_aside=self.set_aside,
+            )
+            claimed += page
+            texts += sum(len(prompt.texts) for prompt in page)
+            characters += sum(len(text) for prompt in page for text in prompt.texts)
+            if len(page) < limit:
+                break
+        return claimed
+
+    async def _embed(
+        self, prompts: Sequence[PendingPrompt]
+    ) -> list[tuple[PendingPrompt, NDArray[np.float32]]]:
+        """The prompts with their vectors ``(texts, dimensions)``; without those that failed."""
+        try:
+            vectors = await self._encode([text for prompt in prompts for text in prompt.texts])
+        except Exception as error:  # noqa: BLE001 - whatever a model raises, other prompts go on
+            log.warning("a batch cannot be embedded; one prompt at a time", error=repr(error))
+            return await self._embed_one_by_one(prompts)
+        ends = np.cumsum([len(prompt.texts) for prompt in prompts])
+        return list(zip(prompts, np.split(vectors, ends[:-1]), strict=True))
+
+    async def _embed_one_by_one(
+        self, prompts: Sequence[PendingPrompt]
+    ) -> list[tuple[PendingPrompt, NDArray[np.float32]]]:
+        done = []
+        for prompt in prompts:
+            try:
+                done.append((prompt, await self._encode(prompt.texts)))
+            except Exception:
+                await self._probe()
+                self.set_aside.add(prompt.id)
+                log.exception(
+                    "a prompt cannot be embedded; it stays pending",
+                    prompt=encode(Kind.PROMPT, prompt.id),
+                )
+        return done
+
+    async def _probe(self) -> None:
+        """Tell a text that the model cannot take from a model that is broken."""
+        try:
+            # Never the same text twice: a cache must not answer for the model.
+            await self._encode([f"{_PROBE} {secrets.token_hex(8)}"])
+        except Exception as error:
+            raise EncoderBroken(f"{self.encoder.name} fails on every text") from error
+
+    async def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors ``(texts, dimensions)``, made in a thread, a slice at a time.
+
+        Between slices a cancelled embedder ends: a thread cannot be stopped in the middle.
+        """
+        vectors = np.empty((len(texts), self.encoder.dimensions), dtype=np.float32)
+        for indices in slices_by_length(texts):
+            vectors[indices] = await asyncio.to_thread(
+                self.encoder.encode, [texts[i] for i in indices]
+            )
+        return vectors
+
+
+async def _store(
+    session: AsyncSession, done: Sequence[tuple[PendingPrompt, NDArray[np.float32]]]
+) -> None:
+    responses: dict[int, Vector] = {}
+    prompts: dict[int, Vector] = {}
+    for prompt, vectors in done:
+        responses.update(zip(prompt.responses, vectors, strict=False))
+        if prompt.text is not None:
+            prompts[prompt.id] = vectors[-1]
+    projects = {prompt.id: prompt.project_id for prompt, _ in done}
+    await queries.store_responses(session, responses)
+    await queries.store_prompts(session, prompts, projects)
+    ready = await queries.mark_ready(session, projects)
+    for project_id in ready:
+        await notify(session, Channel.PROMPTS_READY, str(project_id))
+    await queries.count_ready(session, ready)
+
+
+def slices_by_length(texts: Sequence[str]) -> list[list[int]]:
+    """The indices of the texts, shortest first, in slices of a second or two on a CPU."""
+    slices: list[list[int]] = []
+    characters = 0
+    for index in sorted(range(len(texts)), key=lambda i: len(texts[i])):
+        if not slices or characters + len(texts[index]) > _SLICE_CHARACTERS:
+            slices.append([])
+            characters = 0
+        slices[-1].append(index)
+        characters += len(texts[index])
+    return slices

@@ -1,0 +1,1 @@
+"""What foreign files look like: one file a format. Pure."""

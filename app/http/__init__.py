@@ -1,0 +1,1 @@
+"""What every request passes: problems, strict JSON, paging, health, middleware, rate limits."""

@@ -1,0 +1,1 @@
+"""Bulk intake: a stream of lines becomes prompts and labels."""

@@ -1,0 +1,132 @@
+"""Lines of an import, read as prompts on their way in. Pure, and slow: for a thread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.errors import InvalidInput, UnsupportedMedia
+from app.formats.json import parse_json
+from app.formats.place import Place, dotted
+from app.formats.registry import AN_ARRAY, Preference, ReadLine, read_line
+from app.imports.line_splitter import Line
+from app.prompts.incoming import IncomingPrompt, incoming_prompts
+from app.prompts.schemas import NewPrompt
+from app.settings import MAX_LINE_BYTES
+
+_MAX_ERRORS_TOLD = 3
+_MAX_KEY_CHARACTERS = 100
+_OTHER_FILES = {
+    b"\x1f\x8b\x08": "gzip",
+    b"PK\x03\x04": "a zip archive",
+    b"PAR1": "a Parquet file",
+    b"\xff\xfe{\x00": "in UTF-16",
+    b"\xfe\xff\x00{": "in UTF-16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GoodLine:
+    """A line that holds a prompt. The preferences are between responses that are kept."""
+
+    number: int
+    prompt: IncomingPrompt
+    preferences: Sequence[Preference]
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that cannot be read, and why."""
+
+    number: int
+    detail: str
+
+
+def read_lines(lines: Sequence[Line]) -> tuple[list[GoodLine], list[BadLine]]:
+    """Read lines of any known format.
+
+    Raises:
+        UnsupportedMedia: the first line is the start of another kind of file.
+    """
+    numbers, sent, preferences, bad = [], [], [], []
+    for line in lines:
+        try:
+            prompt, found = _read(line)
+        except InvalidInput as error:
+            # Errors of JSON name places in a body of many lines, which a line is not.
+            detail = error.detail.removeprefix("body.").replace("(line 1, column", "(column")
+            bad.append(BadLine(line.number, detail))
+            continue
+        numbers.append(line.number)
+        sent.append(prompt)
+        preferences.append(found)
+    kept = list(map(_between_kept, preferences, prompts := incoming_prompts(sent)))
+    return list(map(GoodLine, numbers, prompts, kept)), bad
+
+
+def _read(line: Line) -> tuple[NewPrompt, Sequence[Preference]]:
+    if line.content is None:
+        raise InvalidInput(f"the line is over {MAX_LINE_BYTES} bytes")
+    read = read_line(_parsed(line.number, line.content))
+    try:
+        return NewPrompt.model_validate(read.prompt), read.preferences
+    except ValidationError as error:
+        raise InvalidInput(_told(error, read)) from None
+
+
+def _parsed(number: int, content: bytes) -> Any:
+    try:
+        return parse_json(content)
+    except InvalidInput:
+        if number == 1:
+            _refuse_other_files(content)
+        if content.lstrip().startswith(b"["):
+            raise InvalidInput(AN_ARRAY) from None
+        raise
+
+
+def _refuse_other_files(start: bytes) -> None:
+    kind = next((kind for magic, kind in _OTHER_FILES.items() if start.startswith(magic)), None)
+    if kind is not None:
+        raise UnsupportedMedia(
+            f"the body is {kind}: send JSON lines in UTF-8, not packed"
+            " (`annotation-budget import` reads gzip, CSV and Parquet, and sends them so)"
+        )
+
+
+def _between_kept(preferences: Sequence[Preference], prompt: IncomingPrompt) -> list[Preference]:
+    """The preferences by places among the responses kept; a repeated text stands for its first.
+
+    One that concerns an empty response, or says a text is better than itself, is left out.
+    """
+    kept_as = prompt.kept.kept_as
+    moved = []
+    for each in preferences:
+        first, second = (kept_as.get(place) for place in each.responses)
+        if first is None or second is None or first == second:
+            continue
+        preferred = None if each.preferred is None else kept_as[each.preferred]
+        moved.append(replace(each, responses=(first, second), preferred=preferred))
+    return moved
+
+
+def _told(error: ValidationError, read: ReadLine) -> str:
+    errors: list[Any] = error.errors(include_input=False, include_url=False, include_context=False)
+    told = [
+        f"{_named(each['loc'], read)}: {each['msg'].removeprefix('Value error, ')}"
+        for each in errors[:_MAX_ERRORS_TOLD]
+    ]
+    if len(errors) > _MAX_ERRORS_TOLD:
+        told.append(f"and {len(errors) - _MAX_ERRORS_TOLD} more")
+    return "; ".join(told)
+
+
+def _named(place: Place, read: ReadLine) -> str:
+    """A place by the line's own names. Keys are the caller's, and may be anything: they are cut."""
+    place = tuple(part[:_MAX_KEY_CHARACTERS] if isinstance(part, str) else part for part in place)
+    for end in range(len(place), 0, -1):
+        name = read.names.get(place[:end])
+        if name is not None:
+            return dotted((name, *place[end:]))
+    return dotted(place)

@@ -1,0 +1,56 @@
+"""Bulk import over HTTP; admins only."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.requests import ClientDisconnect
+
+from app.accounts.dependencies import AdminKey
+from app.errors import InvalidInput
+from app.http.json_route import JsonRoute, require_media_type
+from app.http.problems import problems
+from app.imports.schemas import ImportReport
+from app.imports.service import import_prompts
+from app.projects.dependencies import ProjectQuery
+from app.settings import DEFAULT_PROJECT
+from app.storage.sessions import Sessions
+
+router = APIRouter(prefix="/prompts", route_class=JsonRoute, tags=["prompts"])
+
+_LINES: Final = "application/x-ndjson"
+_ANY_LENGTH: Final = 2**63 - 1
+_EXAMPLE_LINE: Final = '{"prompt": "Explain DPO.", "chosen": "It trains …", "rejected": "Oil."}\n'
+
+
+@router.post(
+    "/import",
+    summary="Import prompts, one a line",
+    max_body_size=_ANY_LENGTH,
+    responses=problems(401, 403, 404, 415, 422),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {_LINES: {"schema": {"type": "string"}, "example": _EXAMPLE_LINE}},
+        }
+    },
+)
+async def post_import(
+    request: Request,
+    _: AdminKey,
+    project: ProjectQuery = DEFAULT_PROJECT,
+    labels: Annotated[
+        Literal["ignore", "keep"],
+        Query(description="`keep`: store the preferences that lines carry as imported labels"),
+    ] = "ignore",
+) -> ImportReport:
+    """Any number of lines, each a prompt: this service's own form, Anthropic HH, TRL preference,
+    UltraFeedback, PRO, a record that Argilla or Label Studio exported, or a row with two responses
+    side by side. Good lines are kept, bad ones are told. Safe to repeat."""
+    require_media_type(request.headers, _LINES)
+    sessions: Sessions = request.app.state.sessions
+    keep_labels = labels == "keep"
+    try:
+        return await import_prompts(sessions, project, request.stream(), keep_labels=keep_labels)
+    except ClientDisconnect:
+        # Nobody is there to read this, but the log has it, and not as a fault of the service.
+        raise InvalidInput("the stream broke off; the batches before are stored") from None

@@ -1,0 +1,131 @@
+"""Import of any number of lines: read as a stream, stored a batch at a time."""
+
+from collections.abc import AsyncIterable, Sequence
+from contextlib import aclosing
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.annotation.imported_labels import (
+    IMPORT_ANNOTATOR,
+    ImportedLabel,
+    Outcome,
+    store_imported_labels,
+)
+from app.errors import AppError
+from app.imports.batches import read_batches
+from app.imports.lines import BadLine, GoodLine
+from app.imports.reading_ahead import read_ahead
+from app.imports.schemas import ImportReport, RejectedLine
+from app.projects import service as projects
+from app.prompts.intake import Intake, Taken, finish, take_in
+from app.settings import MAX_REJECTED_LINES_TOLD
+from app.storage.sessions import Sessions
+
+
+async def import_prompts(
+    sessions: Sessions, project_name: str, chunks: AsyncIterable[bytes], *, keep_labels: bool
+) -> ImportReport:
+    """Store the prompts of a stream of lines. Good lines are kept, bad ones are told.
+
+    A batch is stored as a whole, in a transaction of its own, while the next is read: where the
+    stream breaks off, the batches before stay, and nothing of the one under way.
+
+    Raises:
+        UnknownProject: no project has that name, or it has been deleted since.
+        UnsupportedMedia: the stream is another kind of file.
+    """
+    async with sessions.begin() as session:
+        project_id = (await projects.find_project(session, project_name)).id
+    report = ImportReport(created=0, unchanged=0, labels=0, rejected=[], rejected_count=0)
+    async with aclosing(read_ahead(read_batches(chunks))) as batches:
+        async for good, bad in batches:
+            refused: list[BadLine] = []
+            if good:
+                async with sessions.begin() as session:
+                    refused = await _store(
+                        session, project_id, good, report, keep_labels=keep_labels
+                    )
+            _tell(report, bad + refused)
+    return report
+
+
+async def _store(
+    session: AsyncSession,
+    project_id: int,
+    lines: Sequence[GoodLine],
+    report: ImportReport,
+    *,
+    keep_labels: bool,
+) -> list[BadLine]:
+    """Store one batch and count it; gives the lines that contradict what is stored."""
+    if keep_labels and any(line.preferences for line in lines):
+        await projects.lock_project(session, project_id)
+    intake = await take_in(session, project_id, [line.prompt for line in lines])
+    labels = 0
+    refused = [
+        BadLine(line.number, outcome.detail)
+        for line, outcome in zip(lines, intake.outcomes, strict=True)
+        if isinstance(outcome, AppError)
+    ]
+    if keep_labels:
+        labels, contradicted = await _store_labels(session, intake, lines)
+        refused += contradicted
+    await finish(session, intake)
+    report.created += intake.created
+    report.unchanged += len(intake.taken) - intake.created
+    report.labels += labels
+    return refused
+
+
+async def _store_labels(
+    session: AsyncSession, intake: Intake, lines: Sequence[GoodLine]
+) -> tuple[int, list[BadLine]]:
+    """How many labels are new, and the lines of which some contradict what stands."""
+    numbers: list[int] = []
+    labels: list[ImportedLabel] = []
+    for line, outcome in zip(lines, intake.outcomes, strict=True):
+        if isinstance(outcome, Taken):
+            found = _labels(line, outcome)
+            labels += found
+            numbers += [line.number] * len(found)
+    stored = await store_imported_labels(session, intake.project_id, labels)
+    conflicts: dict[int, int] = {}
+    for number, each in zip(numbers, stored, strict=True):
+        if each.outcome is Outcome.CONFLICT:
+            conflicts[number] = conflicts.get(number, 0) + 1
+    created = sum(each.outcome is Outcome.CREATED for each in stored)
+    return created, [
+        BadLine(
+            number,
+            f"the prompt is stored, but not {count} of its preferences:"
+            " the same annotator has judged the pair otherwise",
+        )
+        for number, count in conflicts.items()
+    ]
+
+
+def _labels(line: GoodLine, taken: Taken) -> list[ImportedLabel]:
+    labels = []
+    for preference in line.preferences:
+        first, second = sorted(taken.responses[place].id for place in preference.responses)
+        preferred = preference.preferred
+        labels.append(
+            ImportedLabel(
+                prompt_id=taken.id,
+                response_ids=(first, second),
+                preferred_response_id=None if preferred is None else taken.responses[preferred].id,
+                annotator=preference.annotator or IMPORT_ANNOTATOR,
+                strength=preference.strength,
+                both_bad=preference.both_bad,
+            )
+        )
+    return labels
+
+
+def _tell(report: ImportReport, bad: Sequence[BadLine]) -> None:
+    report.rejected_count += len(bad)
+    room = MAX_REJECTED_LINES_TOLD - len(report.rejected)
+    report.rejected += [
+        RejectedLine(line=each.number, detail=each.detail)
+        for each in sorted(bad, key=lambda each: each.number)[:room]
+    ]

@@ -1,1 +1,0 @@
-"""The background: processes that embed and plan, each of its own, told of work by Postgres."""

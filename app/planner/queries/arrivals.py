@@ -1,0 +1,118 @@
+"""SQL of the planner over prompts that arrive in the plan."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.embedding.unit import from_bytes
+from app.selection.groups import GroupedPrompts
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What is fixed of a prompt when it arrives in the plan."""
+
+    prompt_id: int
+    group_id: int
+    exploration: bool
+    near_duplicate: bool
+    order_key: float
+
+
+_NEWCOMERS = text("""
+    SELECT id FROM prompts
+    WHERE id = ANY(CAST(:ids AS bigint[])) AND group_id IS NULL
+    ORDER BY id
+""")
+
+_GROUPED = text("""
+    SELECT prompts.id, prompts.group_id, prompt_embeddings.vector
+    FROM prompts JOIN prompt_embeddings ON prompt_embeddings.prompt_id = prompts.id
+    WHERE prompts.id = ANY(CAST(:ids AS bigint[])) AND prompts.group_id IS NOT NULL
+    ORDER BY prompts.id
+""")
+
+_RESPONSE_IDS = text("""
+    SELECT prompt_id, array_agg(id ORDER BY id) AS ids FROM responses
+    WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
+    GROUP BY prompt_id
+""")
+
+_FIX = text("""
+    UPDATE prompts
+    SET group_id = new.group_id, exploration = new.exploration,
+        near_duplicate = new.near_duplicate, order_key = new.order_key,
+        pairs_considered = prompts.pairs_total
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:groups AS bigint[]), CAST(:explorations AS boolean[]),
+        CAST(:near_duplicates AS boolean[]), CAST(:order_keys AS float8[])
+    ) AS new (id, group_id, exploration, near_duplicate, order_key)
+    WHERE prompts.id = new.id AND prompts.group_id IS NULL
+    RETURNING prompts.id
+""")
+
+_COUNT_PLANNED = text("""
+    UPDATE project_intake SET unplanned = unplanned - :arrived WHERE project_id = :project_id
+""")
+
+_PROMPT_VECTOR = text("""
+    SELECT vector FROM prompt_embeddings WHERE prompt_id = :id AND project_id = :project_id
+""")
+
+
+async def find_newcomers(session: AsyncSession, prompt_ids: Collection[int]) -> set[int]:
+    """Those of the prompts whose group is not fixed."""
+    return set(await session.scalars(_NEWCOMERS, {"ids": list(prompt_ids)}))
+
+
+async def read_grouped(
+    session: AsyncSession, prompt_ids: Collection[int], dimensions: int
+) -> GroupedPrompts:
+    """Those of the prompts whose group is fixed, with their stored vectors, by id."""
+    rows = (await session.execute(_GROUPED, {"ids": list(prompt_ids)})).all()
+    return GroupedPrompts(
+        ids=np.array([row.id for row in rows], dtype=np.int64),
+        groups=np.array([row.group_id for row in rows], dtype=np.int64),
+        vectors=from_bytes([row.vector for row in rows], dimensions),
+    )
+
+
+async def read_response_ids(
+    session: AsyncSession, prompt_ids: Collection[int]
+) -> dict[int, list[int]]:
+    """The responses of each prompt."""
+    rows = await session.execute(_RESPONSE_IDS, {"ids": list(prompt_ids)})
+    return {row.prompt_id: row.ids for row in rows}
+
+
+async def fix_arrivals(session: AsyncSession, project_id: int, arrivals: Sequence[Arrival]) -> int:
+    """Fix what is fixed on arrival, once for all, and count the prompts as arrived.
+
+    The caller has locked the prompts. The project's count is contended: nothing may follow.
+    """
+    fixed = await session.scalars(
+        _FIX,
+        {
+            "ids": [arrival.prompt_id for arrival in arrivals],
+            "groups": [arrival.group_id for arrival in arrivals],
+            "explorations": [arrival.exploration for arrival in arrivals],
+            "near_duplicates": [arrival.near_duplicate for arrival in arrivals],
+            "order_keys": [arrival.order_key for arrival in arrivals],
+        },
+    )
+    arrived = len(fixed.all())
+    await session.execute(_COUNT_PLANNED, {"arrived": arrived, "project_id": project_id})
+    return arrived
+
+
+async def read_prompt_vector(
+    session: AsyncSession, project_id: int, prompt_id: int
+) -> bytes | None:
+    """The prompt's stored vector, if the project has such a prompt and it has one."""
+    vector: bytes | None = await session.scalar(
+        _PROMPT_VECTOR, {"id": prompt_id, "project_id": project_id}
+    )
+    return vector

@@ -1,0 +1,1 @@
+"""What runs: the supervisor, its parts, the sockets they listen on, and the HTTP server."""

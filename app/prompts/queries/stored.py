@@ -1,0 +1,164 @@
+"""SQL that reads prompts."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Text, func, or_, select
+from sqlalchemy.dialects.postgresql import BYTEA
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import BigInteger
+
+from app.prompts.incoming import Key
+from app.prompts.stored import StoredPrompt, StoredResponse
+from app.storage.sql import among
+from app.storage.tables import (
+    Prompt,
+    Response,
+)
+
+
+async def find_stored(
+    session: AsyncSession, project_id: int, keys: Collection[Key]
+) -> dict[Key, StoredPrompt]:
+    """The project's prompts that have one of these keys.
+
+    Served by the unique index on external ids and the one on fingerprints.
+    """
+    external_ids = [value.decode() for kind, value in keys if kind]
+    fingerprints = [value for kind, value in keys if not kind]
+    known = []
+    if external_ids:
+        known.append(among(Prompt.external_id, external_ids, Text))
+    if fingerprints:
+        unnamed = Prompt.external_id.is_(None)
+        known.append(unnamed & among(Prompt.fingerprint, fingerprints, BYTEA))
+    found = await _stored(session, (Prompt.project_id == project_id) & or_(*known))
+    return {prompt.key: prompt for prompt in found}
+
+
+async def lock_stored(session: AsyncSession, prompt_id: int) -> StoredPrompt | None:
+    """One prompt, its row locked, with its responses as they are once the lock is had."""
+    locked = await session.scalar(
+        select(Prompt.id).where(Prompt.id == prompt_id).with_for_update(key_share=True)
+    )
+    if locked is None:
+        return None
+    (prompt,) = await _stored(session, Prompt.id == prompt_id)
+    return prompt
+
+
+async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[StoredPrompt]:
+    prompts = (
+        await session.execute(
+            select(
+                Prompt.id,
+                Prompt.external_id,
+                Prompt.content,
+                Prompt.fingerprint,
+                Prompt.prompt_metadata.label("prompt_metadata"),
+                Prompt.status,
+            ).where(which)
+        )
+    ).all()
+    if not prompts:
+        return []
+    rows = await session.execute(
+        select(
+            Response.prompt_id,
+            Response.id,
+            Response.external_id,
+            Response.text,
+            Response.score,
+            Response.response_metadata,
+        )
+        .where(among(Response.prompt_id, [row.id for row in prompts], BigInteger))
+        .order_by(Response.prompt_id, Response.position)
+    )
+    responses: dict[int, list[StoredResponse]] = defaultdict(list)
+    for prompt_id, *columns in rows:
+        responses[prompt_id].append(StoredResponse(*columns))
+    return [
+        StoredPrompt(
+            id=row.id,
+            external_id=row.external_id,
+            content=row.content,
+            fingerprint=row.fingerprint,
+            metadata=row.prompt_metadata,
+            status=row.status,
+            responses=responses[row.id],
+        )
+        for row in prompts
+    ]
+
+
+class ListedPrompt(NamedTuple):
+    """A prompt in a list."""
+
+    id: int
+    external_id: str | None
+    content: Any
+    status: str
+    group_id: int | None
+    created_at: datetime
+    responses: int
+
+
+async def list_prompts(
+    session: AsyncSession, project_id: int, *, status: str | None, after_id: int, limit: int
+) -> list[ListedPrompt]:
+    """A page of a project's prompts by number. Served by ``ix_prompts_listing``."""
+    responses = (
+        select(func.count()).where(Response.prompt_id == Prompt.id).correlate(Prompt)
+    ).scalar_subquery()
+    wanted = (
+        select(
+            Prompt.id,
+            Prompt.external_id,
+            Prompt.content,
+            Prompt.status,
+            Prompt.group_id,
+            Prompt.created_at,
+            responses,
+        )
+        .where(Prompt.project_id == project_id, Prompt.id > after_id)
+        .order_by(Prompt.id)
+        .limit(limit)
+    )
+    if status is not None:
+        wanted = wanted.where(Prompt.status == status)
+    return [ListedPrompt(*row) for row in await session.execute(wanted)]
+
+
+async def find_prompt(session: AsyncSession, prompt_id: int) -> Prompt | None:
+    """The prompt of that number."""
+    return await session.get(Prompt, prompt_id)
+
+
+async def responses_of(session: AsyncSession, prompt_id: int) -> Sequence[Response]:
+    """A prompt's responses by position."""
+    rows = await session.scalars(
+        select(Response).where(Response.prompt_id == prompt_id).order_by(Response.position)
+    )
+    return rows.all()
+
+
+async def contents(
+    session: AsyncSession, project_id: int, prompt_ids: Collection[int]
+) -> dict[int, Any]:
+    """What is stored of these prompts' contents, by number."""
+    rows = await session.execute(
+        select(Prompt.id, Prompt.content).where(
+            Prompt.project_id == project_id, among(Prompt.id, prompt_ids, BigInteger)
+        )
+    )
+    return {row.id: row.content for row in rows}
+
+
+async def has_reference(session: AsyncSession, prompt_id: int) -> bool:
+    """Whether one of the prompt's responses is the reference policy's."""
+    found = await session.scalar(
+        select(Response.id).where(Response.prompt_id == prompt_id, Response.reference)
+    )
+    return found is not None

@@ -1,0 +1,54 @@
+"""Groups of near-duplicate prompts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+
+_DECIMALS = 6
+"""Of two earlier prompts that are equally near, to so many decimals, the one of lower id counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedPrompts:
+    """Prompts whose groups are fixed."""
+
+    ids: Ids
+    """``(n,)``."""
+    groups: Ids
+    """``(n,)``."""
+    vectors: Vectors
+    """``(n, dimensions)``."""
+
+
+def assign_groups(ids: Ids, vectors: Vectors, earlier: GroupedPrompts, threshold: float) -> Ids:
+    """The group of each newcomer: that of the nearest earlier prompt, if it is near enough.
+
+    Earlier are the ``earlier`` ones and, of the newcomers, those of lower id. A prompt without a
+    near-duplicate before it begins a group of its own, under its own id.
+
+    Args:
+        ids: the newcomers, rising: ``(n,)``.
+        vectors: their unit vectors, ``(n, dimensions)``.
+        earlier: every prompt of before that could be a near-duplicate of a newcomer.
+        threshold: the least cosine of near-duplicates.
+
+    Returns:
+        ``(n,)``.
+    """
+    everyone = np.concatenate([earlier.ids, ids])
+    by_id = np.argsort(everyone, kind="stable")
+    rows = vectors.astype(np.float64)
+    similarities = rows @ np.concatenate([earlier.vectors, vectors])[by_id].astype(np.float64).T
+    is_newcomer = (by_id >= len(earlier.ids))[None, :]
+    is_later = is_newcomer & (everyone[by_id][None, :] >= ids[:, None])
+    similarities[is_later] = -np.inf
+    nearest = np.round(similarities, _DECIMALS).argmax(axis=1)
+    group_of = dict(zip(earlier.ids.tolist(), earlier.groups.tolist(), strict=True))
+    for row, (number, column) in enumerate(zip(ids.tolist(), nearest.tolist(), strict=True)):
+        near = similarities[row, column] >= threshold
+        group_of[number] = group_of[int(everyone[by_id[column]])] if near else number
+    return np.array([group_of[number] for number in ids.tolist()], dtype=np.int64)

@@ -1,0 +1,256 @@
+"""A PostgreSQL of our own in the data folder: made, started, watched and stopped here."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import psycopg
+from psycopg import sql
+
+from app.storage.embedded import guard as embedded_guard
+from app.storage.embedded.address import DATABASE, ROLE, SOCKET_PORT, ServerAddress
+from app.storage.embedded.binaries import find_binaries
+from app.storage.embedded.cluster import end_orphan, make_cluster
+from app.storage.embedded.errors import DataDirUnusable, EmbeddedPostgresError, ServerFailed
+from app.storage.embedded.folder import DataFolder
+from app.storage.embedded.lock import DataDirLock
+from app.storage.embedded.user import ServerUser, choose_server_user
+
+LOG_BYTES: Final = 10 * 1024 * 1024
+START_SECONDS: Final = 60.0
+"""Patience with a start: recovery after a crash replays what was not yet checkpointed."""
+STOP_SECONDS: Final = 75.0
+"""A little more than the guard needs for all its ways to stop a server."""
+_POLL_SECONDS = 0.02
+_RETRY_SECONDS = 0.5
+_MAX_SOCKET_BYTES = 100
+"""Of a socket's path; the systems allow 103 to 107."""
+
+_TEMPORARY_FAILURES = ("pre-existing shared memory block", "lock file", "could not bind")
+"""What Postgres says when something of an earlier server still has to die."""
+
+
+class EmbeddedPostgres:
+    """One Postgres server over one data folder, alive at most as long as this process.
+
+    ``start`` may be called again when the server died; the address stays the same.
+    """
+
+    def __init__(self, data_dir: Path, lock: DataDirLock | None = None) -> None:
+        self._folder = DataFolder.of(data_dir)
+        self._lock = lock or DataDirLock(self._folder)
+        self._lock_is_ours = lock is None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._port: int | None = None
+        self._password = ""
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy address of the database; it carries the password.
+
+        Raises:
+            EmbeddedPostgresError: the server was never started.
+        """
+        if not self._password:
+            raise EmbeddedPostgresError("The embedded database has not been started.")
+        return self._address().url().render_as_string(hide_password=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether the server we started is still alive."""
+        return self._guard is not None and self._guard.poll() is None
+
+    def start(self) -> str:
+        """Start the server, made first if there is none; its address, once it answers.
+
+        Raises:
+            DataDirInUse: another process works in the folder.
+            DataDirUnusable: the folder's rights or contents do not allow it.
+            BinariesMissing: PostgreSQL is not installed or does not run here.
+            ServerFailed: Postgres did not come up; its last words are in the message.
+        """
+        if self.running:
+            return self.url
+        self._folder.make()
+        if not self._lock.held:
+            self._lock.acquire()
+        try:
+            user = choose_server_user(self._folder.cluster)
+            self._folder.open_to(user)
+            binaries = find_binaries(user, self._folder)
+            self._password = self._folder.kept_password()
+            make_cluster(self._folder, binaries, user, role=ROLE, password=self._password)
+            end_orphan(self._folder.cluster)
+            self._launch_patiently(binaries, user)
+            self._ensure_database()
+        except BaseException:
+            self.stop()
+            raise
+        return self.url
+
+    def stop(self) -> None:
+        """Shut the server down and free the folder; harmless when nothing runs."""
+        try:
+            self._end_guard()
+        finally:
+            if self._lock_is_ours:
+                self._lock.release()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _launch_patiently(self, binaries: Path, user: ServerUser) -> None:
+        """Start the server, again and again while an earlier one's remains are in the way."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            self._folder.clear_run(user)
+            told = self._log_bytes()
+            self._launch(binaries, user)
+            if self._wait_until_ready(deadline):
+                return
+            words = self._last_words(told)
+            if not any(sign in words for sign in _TEMPORARY_FAILURES):
+                raise ServerFailed(
+                    f"Postgres ended while starting in {self._folder.root}:\n{words}"
+                )
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"Postgres cannot start in {self._folder.root}:\n{words}")
+            time.sleep(_RETRY_SECONDS)
+
+    def _launch(self, binaries: Path, user: ServerUser) -> None:
+        """Start the guard, and the server under it; neither takes part in a terminal's Ctrl-C."""
+        self._close_pipe()
+        options = ["--log", str(self._folder.log), "--log-bytes", str(LOG_BYTES)]
+        if user.uid is not None:
+            options += ["--uid", str(user.uid), "--gid", str(user.gid)]
+        place = self._place() | {"unix_socket_permissions": "0700", "logging_collector": "off"}
+        self._guard = subprocess.Popen(  # noqa: S603 - fixed words and our own paths
+            [
+                *(sys.executable, "-I", "-S", embedded_guard.__file__, *options, "--"),
+                *(str(binaries / "postgres"), "-D", str(self._folder.cluster)),
+                *(word for name, value in place.items() for word in ("-c", f"{name}={value}")),
+            ],
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _place(self) -> dict[str, str]:
+        """Where the server listens: a socket in our folder, or TCP where its path is too long.
+
+        A comma separates hosts for libpq, so a path with one counts as too long.
+        """
+        socket_path = os.fsencode(self._folder.run / f".s.PGSQL.{SOCKET_PORT}")
+        if self._port is None and (len(socket_path) > _MAX_SOCKET_BYTES or b"," in socket_path):
+            self._port = _free_port()
+        if self._port is None:
+            folders = '"' + str(self._folder.run).replace('"', '""') + '"'
+            return {
+                "listen_addresses": "",
+                "port": str(SOCKET_PORT),
+                "unix_socket_directories": folders,
+            }
+        return {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self._port),
+            "unix_socket_directories": "",
+        }
+
+    def _wait_until_ready(self, deadline: float) -> bool:
+        """Whether the server answered before it died.
+
+        Raises:
+            DataDirUnusable: it refuses our password.
+            ServerFailed: it neither answered nor died in time.
+        """
+        while self.running:
+            try:
+                self._connect("postgres").close()
+            except psycopg.OperationalError as error:
+                if "password authentication failed" in str(error):
+                    raise DataDirUnusable(
+                        f"{self._folder.password} does not hold the database's password."
+                    ) from error
+                if time.monotonic() > deadline:
+                    raise ServerFailed(
+                        f"Postgres did not answer in {START_SECONDS:.0f} s: {error}"
+                    ) from error
+                time.sleep(_POLL_SECONDS)
+            else:
+                return True
+        return False
+
+    def _ensure_database(self) -> None:
+        """Make the database on the first start, or when a crash came before it was made."""
+        try:
+            self._connect(DATABASE).close()
+        except psycopg.OperationalError as error:
+            if "does not exist" not in str(error):
+                raise
+            with self._connect("postgres") as connection:
+                connection.autocommit = True
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+    def _connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(
+            host=self._address().host,
+            port=self._port or SOCKET_PORT,
+            user=ROLE,
+            password=self._password,
+            dbname=database,
+            connect_timeout=5,
+        )
+
+    def _address(self) -> ServerAddress:
+        return ServerAddress(self._folder, self._port, self._password)
+
+    def _log_bytes(self) -> int:
+        return self._folder.log.stat().st_size if self._folder.log.exists() else 0
+
+    def _last_words(self, told: int) -> str:
+        """What the server logged since the log was ``told`` bytes long."""
+        if not self._folder.log.exists():
+            return ""
+        with self._folder.log.open("rb") as log:
+            log.seek(told if told <= self._log_bytes() else 0)
+            return log.read()[-4000:].decode(errors="replace").strip()
+
+    def _end_guard(self) -> None:
+        """Close the pipe to the guard, which then stops the server; both are gone afterwards."""
+        if self._guard is None:
+            return
+        self._close_pipe()
+        try:
+            self._guard.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+            self._guard.wait()
+        self._guard = None
+        end_orphan(self._folder.cluster)
+
+    def _close_pipe(self) -> None:
+        if self._guard is not None:
+            assert self._guard.stdin is not None
+            self._guard.stdin.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,227 @@
+"""`simulate` and `strategies` on the command line."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.cli.__main__ import main
+from app.cli.simulate_file import encode_file, load_vectors, read_labelled_file
+from app.selection.pair_grid import pair_columns
+from app.selection.registry import STRATEGIES
+from app.selection.simulation.world import FIRST, SECOND, TIE
+from tests.selection.simulation.planted import planted_world
+
+DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
+
+
+def _exit_status(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> tuple[Path, Path]:
+    """A file of a planted world, gzipped, and its vectors."""
+    world = planted_world(prompts=24, responses=4)
+    lines, responses = [], []
+    for number, prompt in enumerate(world.prompts):
+        first, second = pair_columns(len(prompt.responses))
+        votes = [
+            {"a": f"r{first[column]}", "b": f"r{second[column]}", "winner": winner}
+            for column, counts in enumerate(prompt.votes)
+            for choice, winner in ((FIRST, "a"), (TIE, "tie"), (SECOND, "b"))
+            for _ in range(counts[choice])
+        ]
+        texts = [{"id": f"r{place}", "text": f"{number} {place}"} for place in range(4)]
+        line = {"prompt_id": f"p{number}", "prompt": "?", "responses": texts, "preferences": votes}
+        lines.append(json.dumps(line))
+        responses.append(prompt.responses)
+    path, vectors = tmp_path / "labelled.jsonl.gz", tmp_path / "vectors.npz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    np.savez(
+        vectors,
+        prompts=np.stack([prompt.embedding for prompt in world.prompts]),
+        responses=np.concatenate(responses),
+    )
+    return path, vectors
+
+
+def test_strategies_are_listed_with_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit_status("strategies") == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [tuple(line.split(maxsplit=1)) for line in lines] == [
+        (name, strategy.description) for name, strategy in STRATEGIES.items()
+    ]
+
+
+def test_a_simulation_prints_a_table_and_writes_the_same_figures_for_the_same_seed(
+    labelled: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, vectors = labelled
+    written = []
+    for number in range(2):
+        out = tmp_path / f"{number}.json"
+        arguments = ["--strategies", "auto,similar", "--seeds", "3", "--processes", "1"]
+        arguments += ["--embeddings", str(vectors), "--json", str(out)]
+        assert _exit_status("simulate", str(path), *arguments) == 0
+        written.append(out.read_bytes())
+
+    assert written[0] == written[1]
+    report = json.loads(written[0])
+    assert list(report["strategies"]) == ["auto", "random", "similar"]
+    assert report["budgets"][-1] == 17 * 6 // 2
+    for curve in report["strategies"].values():
+        assert len(curve["accuracy"]) == len(report["budgets"])
+        assert all(0 <= each["low"] <= each["mean"] <= 1 for each in curve["accuracy"])
+    shown = capsys.readouterr().out
+    assert "24 prompts, 3 splits" in shown
+    for name in ("random", "auto", "similar"):
+        assert f"│ {name}" in shown
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_plot_is_drawn_and_the_same_each_time(
+    suffix: str, labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    path, vectors = labelled
+    drawn = []
+    for number in range(2):
+        plot = tmp_path / f"{number}.{suffix}"
+        arguments = ["--strategies", "similar", "--seeds", "2", "--processes", "1"]
+        arguments += ["--embeddings", str(vectors), "--plot", str(plot)]
+        assert _exit_status("simulate", str(path), *arguments) == 0
+        drawn.append(plot.read_bytes())
+
+    assert drawn[0] == drawn[1]
+    assert drawn[0].startswith(b"\x89PNG" if suffix == "png" else b"<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--strategies", "best"), "No strategy is called best"),
+        (("--plot", "curve.pdf"), "must end in .png or .svg"),
+        (("--embeddings", "nowhere.npz"), "holds no `prompts` and `responses`"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_told_in_one_line(
+    arguments: tuple[str, str],
+    words: str,
+    labelled: tuple[Path, Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, vectors = labelled
+    rest = () if "--embeddings" in arguments else ("--embeddings", str(vectors))
+
+    assert _exit_status("simulate", str(path), *arguments, *rest) == 1
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_vectors_of_another_file_are_refused(
+    labelled: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.npz"
+    np.savez(other, prompts=np.eye(3), responses=np.eye(3))
+
+    assert _exit_status("simulate", str(labelled[0]), "--embeddings", str(other)) == 1
+
+    assert "has 3 prompts and 3 responses; the file has 24 and 96" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "has no line that can be read"),
+        (b'{"prompt": "?"}\n', "no known format"),
+        (b"\x1f\x8bbroken", "is damaged"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_in_one_line(
+    content: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "file.jsonl"
+    path.write_bytes(content)
+
+    assert _exit_status("simulate", str(path)) == 1
+
+    assert words in capsys.readouterr().err
+
+
+def test_vectors_follow_the_responses_that_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "file.jsonl"
+    texts = ["one", "", "two", "one", "three"]
+    line = {
+        "prompt_id": "p",
+        "prompt": "?",
+        "responses": [{"id": f"r{place}", "text": text} for place, text in enumerate(texts)],
+        "preferences": [
+            {"a": "r3", "b": "r2", "winner": "a"},
+            {"a": "r4", "b": "r0", "winner": "tie"},
+            {"a": "r1", "b": "r2", "winner": "b"},
+        ],
+    }
+    path.write_text(json.dumps(line), encoding="utf-8")
+    np.savez(tmp_path / "v.npz", prompts=np.eye(5)[:1], responses=np.eye(5))
+    file = read_labelled_file(path)
+
+    vectors = load_vectors(file, tmp_path / "v.npz")
+    [prompt] = file.world(vectors).prompts
+
+    np.testing.assert_array_equal(prompt.responses, np.eye(5)[[0, 2, 4]])
+    # (one, two): one preferred; (one, three): a tie; (two, three): nobody asked.
+    assert prompt.votes.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert prompt.gold is None
+
+
+def test_texts_are_embedded_once_each_and_put_back_in_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "file.jsonl"
+    lines = [
+        {"prompt": "p" * size, "chosen": "a" * (size + 1), "rejected": "b"} for size in (9, 2, 5)
+    ]
+    path.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    file = read_labelled_file(path)
+    told: list[int] = []
+
+    vectors = encode_file(
+        file,
+        lambda texts: np.array([[len(text), ord(text[0])] for text in texts], dtype=np.float32),
+        told.append,
+    )
+
+    assert vectors.prompts[:, 0].tolist() == [9, 2, 5]
+    assert [rows[:, 0].tolist() for rows in vectors.responses] == [[10, 1], [3, 1], [6, 1]]
+    assert sum(told) == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "prompts", "gold"),
+    [
+        ("multi-cragc25", 65, True),
+        ("multi-pandalm", 164, False),
+        ("multi-oasst-en100", 206, True),
+        ("multi-qafeedback-dev", 500, False),
+        ("multi-qlora-vicuna80-gpt4judge", 80, True),
+        ("pairs-llmbar", 619, False),
+        ("hh-harmless-pairs", 2303, False),
+    ],
+)
+def test_the_shared_files_are_read(name: str, prompts: int, gold: bool) -> None:
+    path = DATA / f"{name}.jsonl.gz"
+    if not path.exists():
+        pytest.skip("the shared data are not here")
+    file = read_labelled_file(path)
+
+    world = file.world(
+        encode_file(file, lambda texts: np.ones((len(texts), 2), dtype=np.float32), lambda _: None)
+    )
+
+    assert len(world.prompts) == prompts
+    assert any(prompt.gold is not None for prompt in world.prompts) == gold

@@ -1,0 +1,544 @@
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.embedder.process import Embedder, EncoderBroken, run, slices_by_length, with_cache
+from app.embedder.queries import claim_prompts
+from app.embedding.cache import CachedEncoder, MemoryCache
+from app.embedding.encoder import Encoder
+from app.embedding.load import load_encoder
+from app.embedding.unit import from_bytes, normalise
+from app.settings import Settings
+from app.storage.notifications import Channel, Listener, notify
+from app.storage.sessions import Sessions
+from app.storage.tables import (
+    Project,
+    ProjectIntake,
+    Prompt,
+    PromptEmbedding,
+    Response,
+    ResponseEmbedding,
+)
+
+DEADLINE_SECONDS = 180
+LONG = "A sentence about the weather, which was fine, and about the sea, which was not. " * 150
+
+_RUN = """
+import os
+from app.embedder.process import run
+from app.processes.stopping import run_until_stopped
+from app.settings import Settings
+run_until_stopped(run(Settings(), os.environ["DATABASE_URL"]))
+"""
+
+
+class LetterEncoder:
+    """A small real model of its own: eight numbers out of a text's letters. It fails on demand."""
+
+    def __init__(self, name: str = "letters", dimensions: int = 8) -> None:
+        self.name = name
+        self.dimensions = dimensions
+        self.encoded: list[str] = []
+        self.fails_on: Callable[[str], bool] = lambda _: False
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if any(self.fails_on(text) for text in texts):
+            raise RuntimeError("the model cannot take this")
+        self.encoded += texts
+        return np.stack([self.vector(text) for text in texts])
+
+    def vector(self, text: str) -> NDArray[np.float32]:
+        digest = hashlib.sha256(text.encode()).digest()
+        return normalise(np.resize(np.frombuffer(digest, dtype=np.uint8) + 1.0, self.dimensions))
+
+
+async def add_project(sessions: Sessions, name: str, source: str | None = "service") -> int:
+    async with sessions.begin() as session:
+        project = Project(
+            name=name, guidelines="", strategy="dissimilar", unit="labels", labels_per_pair=1,
+            overlap_share=0, overlap_labels=2, exploration=0.1, lease_seconds=1800,
+            cost_seconds_base=8, cost_words_per_minute=238, seed=1, embedding_source=source,
+        )  # fmt: skip
+        session.add(project)
+        await session.flush()
+        session.add(ProjectIntake(project_id=project.id))
+        return project.id
+
+
+async def add_prompts(
+    sessions: Sessions, project_id: int, prompts: Sequence[tuple[object, list[str]]]
+) -> list[int]:
+    """Pending prompts as intake leaves them: ``(content, response texts)``."""
+    async with sessions.begin() as session:
+        rows = [
+            Prompt(
+                project_id=project_id, external_id=os.urandom(8).hex(), content=content,
+                fingerprint=b"", status="pending", pairs_total=len(texts) * (len(texts) - 1) // 2,
+            )
+            for content, texts in prompts
+        ]  # fmt: skip
+        session.add_all(rows)
+        await session.flush()
+        for row, (_, texts) in zip(rows, prompts, strict=True):
+            await add_responses(session, row.id, texts)
+        await session.execute(
+            update(ProjectIntake)
+            .where(ProjectIntake.project_id == project_id)
+            .values(prompts=ProjectIntake.prompts + len(rows),
+                    pending=ProjectIntake.pending + len(rows))
+        )  # fmt: skip
+        await notify(session, Channel.TEXTS_PENDING, str(project_id))
+        return [row.id for row in rows]
+
+
+async def add_responses(
+    session: AsyncSession, prompt_id: int, texts: Sequence[str], first: int = 0
+) -> None:
+    session.add_all(
+        Response(prompt_id=prompt_id, position=first + i, text=text) for i, text in enumerate(texts)
+    )
+    await session.flush()
+
+
+async def statuses(sessions: Sessions) -> dict[int, str]:
+    async with sessions() as session:
+        rows = await session.execute(select(Prompt.id, Prompt.status))
+        return dict(rows.all())
+
+
+async def pending_count(sessions: Sessions, project_id: int) -> int:
+    async with sessions() as session:
+        intake = await session.get_one(ProjectIntake, project_id)
+        return intake.pending
+
+
+async def vectors_stored(sessions: Sessions, dimensions: int) -> dict[str, NDArray[np.float32]]:
+    """Every stored vector, by its text."""
+    async with sessions() as session:
+        responses = await session.execute(
+            select(Response.text, ResponseEmbedding.vector).join(
+                ResponseEmbedding, ResponseEmbedding.response_id == Response.id
+            )
+        )
+        prompts = await session.execute(
+            select(Prompt.content, PromptEmbedding.vector).join(
+                PromptEmbedding, PromptEmbedding.prompt_id == Prompt.id
+            )
+        )
+        return {
+            str(content): from_bytes([vector], dimensions)[0]
+            for content, vector in [*responses, *prompts]
+        }
+
+
+async def count_free(sessions: Sessions) -> int:
+    """How many pending prompts nobody holds."""
+    async with sessions() as session:
+        rows = await session.scalars(
+            select(Prompt.id).where(Prompt.status == "pending").with_for_update(skip_locked=True)
+        )
+        return len(rows.all())
+
+
+async def at_work(sessions: Sessions) -> list[int]:
+    """The connections that hold a transaction while their process is busy with something else."""
+    async with sessions() as session:
+        busy = await session.scalars(
+            text(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                " AND state = 'idle in transaction'"
+                " AND state_change < clock_timestamp() - interval '50 milliseconds'"
+            )
+        )
+        return list(busy)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Look again and again until it holds, or fail at the deadline."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not await condition():  # noqa: ASYNC110 - what it waits for is in the database
+            await asyncio.sleep(0.01)
+
+
+def all_ready(sessions: Sessions) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return set((await statuses(sessions)).values()) == {"ready"}
+
+    return look
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, sessions: Sessions):  # type: ignore[no-untyped-def]
+    """An embedder at work in a task of its own; cancelled at the end."""
+    url = str(settings.database_url)
+    task = asyncio.create_task(run(settings, url))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_pending_texts_get_their_vectors_and_their_prompts_become_ready(
+    sessions: Sessions,
+) -> None:
+    project_id = await add_project(sessions, "p")
+    await add_prompts(sessions, project_id, [("Explain DPO.", ["a loss", "a party"])])
+    encoder = load_encoder(None, "cpu")
+
+    assert await Embedder(encoder, sessions, 256).embed_batch() == 1
+
+    stored = await vectors_stored(sessions, 384)
+    assert set(stored) == {"Explain DPO.", "a loss", "a party"}
+    for content, vector in stored.items():
+        assert vector @ encoder.encode([content])[0] > 1 - 1e-5
+    assert set((await statuses(sessions)).values()) == {"ready"}
+    assert await pending_count(sessions, project_id) == 0
+    async with sessions() as session:
+        project = await session.get_one(Project, project_id)
+        assert (project.embedding_model, project.embedding_dimensions) == (encoder.name, 384)
+
+
+async def test_chat_messages_are_embedded_as_their_turns(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    chat = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}]
+    await add_prompts(sessions, project_id, [(chat, ["hello", "hey"])])
+    encoder = LetterEncoder()
+    await Embedder(encoder, sessions, 256).embed_batch()
+    assert sorted(encoder.encoded) == ["hello", "hey", "system: Be kind.\n\nuser: Hi"]
+
+
+async def test_only_texts_without_a_vector_are_embedded(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    [prompt_id] = await add_prompts(sessions, project_id, [("q", ["one", "two"])])
+    encoder = LetterEncoder()
+    embedder = Embedder(encoder, sessions, 256)
+    await embedder.embed_batch()
+    async with sessions.begin() as session:
+        await add_responses(session, prompt_id, ["three"], first=2)
+        await session.execute(update(Prompt).values(status="pending"))
+        await session.execute(update(ProjectIntake).values(pending=1))
+
+    await embedder.embed_batch()
+
+    assert sorted(encoder.encoded) == ["one", "q", "three", "two"]
+    assert set(await vectors_stored(sessions, 8)) == {"one", "q", "three", "two"}
+    assert (await statuses(sessions))[prompt_id] == "ready"
+    assert await pending_count(sessions, project_id) == 0
+
+
+async def test_a_response_added_while_its_prompt_is_embedded_keeps_the_prompt_pending(
+    sessions: Sessions,
+) -> None:
+    project_id = await add_project(sessions, "p")
+    [prompt_id] = await add_prompts(sessions, project_id, [("q", ["one", "two"])])
+    loop = asyncio.get_running_loop()
+
+    async def add_a_third() -> None:
+        async with sessions.begin() as session:
+            await add_responses(session, prompt_id, ["three"], first=2)
+
+    class Interrupted(LetterEncoder):
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if not self.encoded:
+                asyncio.run_coroutine_threadsafe(add_a_third(), loop).result(DEADLINE_SECONDS)
+            return super().encode(texts)
+
+    embedder = Embedder(Interrupted(), sessions, 256)
+    await embedder.embed_batch()
+    assert (await statuses(sessions))[prompt_id] == "pending"
+    assert await pending_count(sessions, project_id) == 1
+    await embedder.embed_batch()
+    assert (await statuses(sessions))[prompt_id] == "ready"
+    assert await pending_count(sessions, project_id) == 0
+
+
+async def test_prompts_that_become_ready_are_announced_with_their_projects(
+    database_url: str, sessions: Sessions
+) -> None:
+    first = await add_project(sessions, "first")
+    second = await add_project(sessions, "second")
+    for project_id in (first, second):
+        await add_prompts(sessions, project_id, [("q", ["one", "two"])] * 2)
+    async with Listener(database_url) as listener:
+        with listener.subscribe(Channel.PROMPTS_READY) as ready:
+            await Embedder(LetterEncoder(), sessions, 256).embed_batch()
+            told = [await ready.get(DEADLINE_SECONDS) for _ in range(2)]
+    assert {received.payload for received in told if received} == {str(first), str(second)}
+
+
+@pytest.mark.parametrize(
+    ("batch_texts", "claimed"), [(1, 1), (64, 1), (130, 22), (256, 64), (10_000, 80)]
+)
+async def test_a_batch_claims_at_most_so_many_texts_but_at_least_one_prompt(
+    sessions: Sessions, batch_texts: int, claimed: int
+) -> None:
+    project_id = await add_project(sessions, "p")
+    await add_prompts(sessions, project_id, [(f"q{i}", ["one", "two"]) for i in range(80)])
+    encoder = LetterEncoder()
+    assert await Embedder(encoder, sessions, batch_texts).embed_batch() == claimed
+    assert len(encoder.encoded) == 3 * claimed
+    assert len(encoder.encoded) <= max(batch_texts, 3)
+
+
+async def test_long_texts_make_smaller_batches(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    texts = ["x" * 99_000, "y" * 99_000]
+    await add_prompts(sessions, project_id, [(f"q{i}", texts) for i in range(20)])
+    assert await Embedder(LetterEncoder(), sessions, 256).embed_batch() < 10
+
+
+async def test_the_oldest_prompts_come_first(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    ids = await add_prompts(sessions, project_id, [(f"q{i}", ["one", "two"]) for i in range(70)])
+    claimed = await Embedder(LetterEncoder(), sessions, 130).embed_batch()
+    ready = [i for i, status in (await statuses(sessions)).items() if status == "ready"]
+    assert sorted(ready) == ids[:claimed]
+
+
+async def test_two_embedders_share_the_work_and_do_nothing_twice(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    prompts = [(f"q{i}", [f"a{i}", f"b{i}"]) for i in range(200)]
+    await add_prompts(sessions, project_id, prompts)
+    both_at_work = threading.Barrier(2)
+
+    class Paired(LetterEncoder):
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if not self.encoded:
+                both_at_work.wait(DEADLINE_SECONDS)
+            return super().encode(texts)
+
+    encoders = [Paired(), Paired()]
+
+    async def work(encoder: Encoder) -> None:
+        embedder = Embedder(encoder, sessions, 130)
+        while await embedder.embed_batch():
+            pass
+
+    await asyncio.gather(*map(work, encoders))
+    encoded = encoders[0].encoded + encoders[1].encoded
+    assert sorted(encoded) == sorted(t for q, texts in prompts for t in (q, *texts))
+    assert await all_ready(sessions)()
+    assert await pending_count(sessions, project_id) == 0
+
+
+async def test_projects_of_another_model_or_length_or_of_callers_vectors_are_left_alone(
+    sessions: Sessions,
+) -> None:
+    ours = await add_project(sessions, "ours")
+    others = [await add_project(sessions, name) for name in ("another-model", "another-length")]
+    callers = await add_project(sessions, "callers", source="caller")
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Project)
+            .where(Project.id == others[0])
+            .values(embedding_model="digits", embedding_dimensions=8)
+        )
+        await session.execute(
+            update(Project).where(Project.id == others[1]).values(embedding_dimensions=9)
+        )
+    expected = {}
+    for project_id in (*others, callers, ours):
+        [prompt_id] = await add_prompts(sessions, project_id, [("q", ["one", "two"])])
+        expected[prompt_id] = "ready" if project_id == ours else "pending"
+    embedder = Embedder(LetterEncoder(), sessions, 256)
+
+    while await embedder.embed_batch():
+        pass
+
+    assert await statuses(sessions) == expected
+    assert [await pending_count(sessions, project_id) for project_id in others] == [1, 1]
+
+
+async def test_a_text_the_model_fails_on_holds_up_nobody(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    contents = [(name, [f"{name} one", f"{name} two"]) for name in ("good", "bad", "fine")]
+    good, bad, fine = await add_prompts(sessions, project_id, contents)
+    encoder = LetterEncoder()
+    encoder.fails_on = lambda text: text == "bad two"
+    embedder = Embedder(encoder, sessions, 256)
+
+    while await embedder.embed_batch():
+        pass
+
+    assert await statuses(sessions) == {good: "ready", bad: "pending", fine: "ready"}
+    assert await pending_count(sessions, project_id) == 1
+    assert not any(content.startswith("bad") for content in await vectors_stored(sessions, 8))
+    # A later process tries once more.
+    await Embedder(LetterEncoder(), sessions, 256).embed_batch()
+    assert await all_ready(sessions)()
+
+
+async def test_a_model_that_fails_on_everything_ends_the_embedder_and_loses_nothing(
+    sessions: Sessions,
+) -> None:
+    project_id = await add_project(sessions, "p")
+    await add_prompts(sessions, project_id, [("q", ["one", "two"])] * 3)
+    encoder = LetterEncoder()
+    encoder.fails_on = lambda _: True
+    embedder = Embedder(encoder, sessions, 256)
+    with pytest.raises(EncoderBroken):
+        await embedder.embed_batch()
+    assert not embedder.set_aside
+    assert await count_free(sessions) == 3
+    await Embedder(LetterEncoder(), sessions, 256).embed_batch()
+    assert await all_ready(sessions)()
+
+
+async def test_a_cache_does_not_answer_for_a_model_that_is_broken(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    encoder = LetterEncoder()
+    embedder = Embedder(CachedEncoder(encoder, MemoryCache(1_000_000)), sessions, 256)
+    encoder.fails_on = lambda text: text == "bad"
+    await add_prompts(sessions, project_id, [("q", ["good", "bad"])])
+    await embedder.embed_batch()
+    assert len(embedder.set_aside) == 1  # the model was asked whether it still works, and did
+    encoder.fails_on = lambda _: True
+    await add_prompts(sessions, project_id, [("r", ["new", "newer"])])
+    with pytest.raises(EncoderBroken):
+        await embedder.embed_batch()
+
+
+async def test_texts_that_come_again_cost_the_model_nothing(sessions: Sessions) -> None:
+    encoder = LetterEncoder()
+    embedder = Embedder(CachedEncoder(encoder, MemoryCache(1_000_000)), sessions, 256)
+    for name in ("p", "again"):
+        project_id = await add_project(sessions, name)
+        await add_prompts(sessions, project_id, [("q", ["one", "two"])])
+        await embedder.embed_batch()
+    assert await all_ready(sessions)()
+    assert sorted(encoder.encoded) == ["one", "q", "two"]
+    assert len(await vectors_stored(sessions, 8)) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings_given", "is_cached"),
+    [
+        ({}, True),
+        ({"embedding_cache_megabytes": 0}, False),
+        ({"redis_url": "redis://127.0.0.1:1/0"}, True),
+        ({"redis_url": "redis://127.0.0.1:1/0", "embedding_cache_seconds": 0}, False),
+    ],
+)
+def test_a_cache_may_be_left_out(settings_given: dict[str, object], is_cached: bool) -> None:
+    encoder = LetterEncoder()
+    behind = with_cache(encoder, Settings.model_validate(settings_given))
+    assert isinstance(behind, CachedEncoder) == is_cached
+    assert behind.encode(["one"]).shape == (1, 8)
+
+
+async def test_a_running_embedder_embeds_what_comes(settings: Settings, sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    async with running(settings, sessions):
+        for i in range(3):
+            await add_prompts(sessions, project_id, [(f"q{i}", ["one", "two"])])
+            await until(all_ready(sessions))
+    assert await pending_count(sessions, project_id) == 0
+
+
+async def test_a_cancelled_embedder_frees_its_batch_at_once(
+    settings: Settings, sessions: Sessions
+) -> None:
+    project_id = await add_project(sessions, "p")
+    await add_prompts(sessions, project_id, [(f"q{i}", [LONG, LONG + "!"]) for i in range(8)])
+    async with running(settings, sessions) as task:
+
+        async def working() -> bool:
+            return bool(await at_work(sessions))
+
+        await until(working)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert await count_free(sessions) == 8
+    assert await vectors_stored(sessions, 384) == {}
+
+
+async def test_an_embedder_whose_connections_are_cut_goes_on(
+    settings: Settings, sessions: Sessions
+) -> None:
+    project_id = await add_project(sessions, "p")
+    await add_prompts(sessions, project_id, [("q", [LONG[:4000], LONG])])
+    async with running(settings, sessions) as task:
+
+        async def cut() -> bool:
+            pids = await at_work(sessions)
+            async with sessions() as session:
+                for pid in pids:
+                    await session.execute(select(func.pg_terminate_backend(pid)))
+            return bool(pids)
+
+        await until(cut)
+        await until(all_ready(sessions))
+        assert not task.done()
+    assert await pending_count(sessions, project_id) == 0
+    assert len(await vectors_stored(sessions, 384)) == 3
+
+
+@contextlib.contextmanager
+def embedder_process(database_url: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _RUN], env={**os.environ, "DATABASE_URL": database_url}
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("asked", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)]
+)
+async def test_a_batch_of_a_killed_or_stopped_embedder_is_free_at_once_and_nothing_is_lost(
+    database_url: str, sessions: Sessions, asked: signal.Signals, status: int
+) -> None:
+    project_id = await add_project(sessions, "p")
+    await add_prompts(sessions, project_id, [(f"q{i}", [LONG, LONG + "!"]) for i in range(8)])
+    with embedder_process(database_url) as process:
+
+        async def working() -> bool:
+            assert process.poll() is None
+            return bool(await at_work(sessions))
+
+        await until(working)
+        process.send_signal(asked)
+        assert await asyncio.to_thread(process.wait, DEADLINE_SECONDS) == status
+
+    async def free() -> bool:
+        return await count_free(sessions) == 8
+
+    await until(free)
+    assert await vectors_stored(sessions, 384) == {}
+    async with sessions.begin() as session:
+        # The dead process' model is known, and another process of the same model goes on.
+        name = await session.scalar(select(Project.embedding_model).where(Project.id == project_id))
+        assert name
+        claimed = await claim_prompts(session, name, after_id=0, limit=100, set_aside=())
+        assert [len(prompt.texts) for prompt in claimed] == [3] * 8
+    await Embedder(LetterEncoder(name, 384), sessions, 10_000).embed_batch()
+    assert await all_ready(sessions)()
+    assert await pending_count(sessions, project_id) == 0
+    async with sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(ResponseEmbedding)) == 16
+
+
+def test_slices_hold_every_text_once_by_rising_length() -> None:
+    texts = ["x" * length for length in (5, 70_000, 90_000, 1, 20_000, 100_000, 0)]
+    slices = slices_by_length(texts)
+    assert slices == [[6, 3, 0, 4, 1], [2], [5]]
+    assert slices_by_length([]) == []

@@ -1,0 +1,366 @@
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.settings import MAX_LINE_BYTES
+from app.storage.tables import Label, Pair, Project, Prompt
+from tests.conftest import ADMIN_KEY, SHARED_DATA
+from tests.prompts.sending import as_lines, counts, embedded, import_lines, in_base64, prompt
+
+Sessions = async_sessionmaker[AsyncSession]
+_ZERO = Decimal(0)
+
+
+def _real_lines(name: str) -> list[Any]:
+    path = SHARED_DATA / name
+    if not path.exists():
+        pytest.skip(f"the real data are not beside this checkout: {name}")
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def _vote(winner: str, annotator: str = "ana") -> dict[str, str]:
+    return {"a": "r0", "b": "r1", "winner": winner, "annotator": annotator}
+
+
+def _judged(*votes: dict[str, str], name: str = "p") -> dict[str, Any]:
+    responses = [{"id": "r0", "text": "yes"}, {"id": "r1", "text": "no"}]
+    return {"prompt_id": name, "prompt": "x", "responses": responses, "preferences": list(votes)}
+
+
+async def test_good_lines_are_kept_and_bad_ones_are_told(client: httpx.AsyncClient) -> None:
+    lines = [as_lines([prompt(id=f"p{number}")]) for number in range(1, 11)]
+    lines[2] = b"\r\n"
+    lines[6] = b'{"prompt": "broken\n'
+    lines[8] = as_lines([prompt("only one", id="p9")])
+    lines[9] = lines[9].rstrip(b"\n")
+    report = await import_lines(client, b"\xef\xbb\xbf" + b"".join(lines))
+    assert (report["created"], report["unchanged"], report["labels"]) == (7, 0, 0)
+    assert report["rejected_count"] == 2
+    broken, too_few = report["rejected"]
+    assert broken["line"] == 7
+    assert broken["detail"].startswith("not valid JSON")
+    assert too_few["line"] == 9
+    assert too_few["detail"].startswith("responses: ")
+    assert (await counts(client))["pending_prompts"] == 7
+
+
+async def test_the_same_file_again_changes_nothing(client: httpx.AsyncClient) -> None:
+    content = as_lines([*(prompt(f"a{number}", "b") for number in range(30)), _judged(_vote("a"))])
+    first = await import_lines(client, content, labels="keep")
+    again = await import_lines(client, content, labels="keep")
+    assert (first["created"], first["unchanged"], first["labels"]) == (31, 0, 1)
+    assert (again["created"], again["unchanged"], again["labels"]) == (0, 31, 0)
+    assert again["rejected"] == []
+
+
+async def test_repeats_in_a_batch_behave_as_across_batches(client: httpx.AsyncClient) -> None:
+    lines = [prompt("a", "b", id="p"), prompt("a", "b", id="p"), prompt("a", "c", id="p")]
+    report = await import_lines(client, as_lines(lines))
+    assert (report["created"], report["unchanged"]) == (1, 1)
+    assert [each["line"] for each in report["rejected"]] == [3]
+    other = await import_lines(client, as_lines([prompt("a", "c", id="p")]))
+    assert [each["line"] for each in other["rejected"]] == [1]
+
+
+async def test_lines_with_other_embeddings_than_the_first_are_told(
+    client: httpx.AsyncClient,
+) -> None:
+    lines = [
+        embedded([1, 0], [0, 1], id="p"),
+        prompt(id="q"),
+        embedded([1, 0, 0], [0, 1, 0], id="r"),
+        embedded([1, 1], [0, 1], id="q"),
+    ]
+    report = await import_lines(client, as_lines(lines))
+    assert report["created"] == 2
+    assert [each["line"] for each in report["rejected"]] == [2, 3]
+
+
+async def test_a_line_over_the_limit_is_told_and_the_next_is_kept(
+    client: httpx.AsyncClient,
+) -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        chunk = b"x" * (1024 * 1024)
+        for _ in range(MAX_LINE_BYTES // len(chunk) + 1):
+            yield chunk
+        yield b"\n" + as_lines([prompt()])
+
+    report = await import_lines(client, stream())
+    assert report["created"] == 1
+    assert [each["line"] for each in report["rejected"]] == [1]
+
+
+async def test_only_the_first_thousand_bad_lines_are_told(client: httpx.AsyncClient) -> None:
+    report = await import_lines(client, b"{\n" * 1203)
+    assert report["rejected_count"] == 1203
+    assert [each["line"] for each in report["rejected"]] == list(range(1, 1001))
+
+
+async def test_an_empty_import_is_fine(client: httpx.AsyncClient) -> None:
+    report = await import_lines(client, b"")
+    assert report == {
+        "created": 0,
+        "unchanged": 0,
+        "labels": 0,
+        "rejected": [],
+        "rejected_count": 0,
+    }
+
+
+async def test_an_import_into_an_unknown_project_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/prompts/import",
+        params={"project": "nowhere"},
+        content=b"{}",
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert answer.status_code == 404
+
+
+async def test_where_the_stream_breaks_off_whole_batches_stay(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    content = as_lines(prompt(id=f"p{number}") for number in range(740))
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": content, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(_: Any) -> None:
+        pass
+
+    headers = {"content-type": "application/x-ndjson", "authorization": f"Bearer {ADMIN_KEY}"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/prompts/import",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    await app(scope, receive, send)
+    found = await counts(client)
+    assert found["prompts"] == 500
+    assert found["pending_prompts"] == 500
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (gzip.compress(as_lines([prompt()])), "gzip"),
+        (as_lines([prompt()]).decode().encode("utf-16-le").join([b"\xff\xfe", b""]), "UTF-16"),
+        (as_lines([prompt()]).decode().encode("utf-16-be").join([b"\xfe\xff", b""]), "UTF-16"),
+        (b"PAR1\x15\x04\n", "Parquet"),
+        (b"PK\x03\x04\x14\n", "zip"),
+    ],
+    # Not the bytes: gzip writes the time into them, and workers must collect the same tests.
+    ids=["gzip", "utf-16-le", "utf-16-be", "parquet", "zip"],
+)
+async def test_another_kind_of_file_is_refused_by_its_name(
+    client: httpx.AsyncClient, content: bytes, kind: str
+) -> None:
+    answer = await client.post(
+        "/prompts/import", content=content, headers={"Content-Type": "application/x-ndjson"}
+    )
+    assert answer.status_code == 415
+    assert kind in answer.json()["detail"]
+    assert (await counts(client))["prompts"] == 0
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+async def test_an_array_is_told_to_be_sent_one_object_a_line(
+    client: httpx.AsyncClient, indent: int | None
+) -> None:
+    report = await import_lines(client, json.dumps([prompt()], indent=indent).encode())
+    assert report["created"] == 0
+    assert report["rejected"][0] == {
+        "line": 1,
+        "detail": "a JSON array: send the objects in it, one a line",
+    }
+
+
+async def test_lines_in_another_encoding_are_told_and_the_others_kept(
+    client: httpx.AsyncClient,
+) -> None:
+    latin = json.dumps(prompt("é", "b"), ensure_ascii=False).encode("latin-1") + b"\n"
+    report = await import_lines(client, latin + as_lines([prompt()]) + latin)
+    assert report["created"] == 1
+    assert report["rejected"] == [
+        {"line": line, "detail": "not valid JSON: not UTF-8"} for line in (1, 3)
+    ]
+
+
+async def test_a_project_that_is_deleted_meanwhile_is_unknown(
+    client: httpx.AsyncClient,
+) -> None:
+    await client.post("/projects", json={"name": "brief"})
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield as_lines(prompt(id=f"p{number}") for number in range(500))
+        deleted = await client.delete("/projects/brief", params={"confirm": "brief"})
+        assert deleted.status_code == 204
+        yield as_lines([prompt(id="late")])
+
+    answer = await client.post(
+        "/prompts/import",
+        params={"project": "brief"},
+        content=stream(),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert answer.status_code == 404
+
+
+async def test_vectors_without_a_direction_are_told_by_line_and_field(
+    client: httpx.AsyncClient,
+) -> None:
+    lines = [embedded([1, number], [0, 1], id=f"p{number}") for number in range(600)]
+    lines[499] = embedded([1, 0], [0, 0], id="zero")
+    lines[533] = embedded(in_base64(float("nan"), 1), [0, 1], id="nan")
+    lines[534] = embedded([1, 0], [0, 1], id="own", embedding=in_base64(float("inf"), 0))
+    report = await import_lines(client, as_lines(lines))
+    assert report["created"] == 597
+    assert report["rejected"] == [
+        {"line": 500, "detail": "responses.1.embedding: the vector is zero"},
+        {
+            "line": 534,
+            "detail": "responses.0.embedding: the vector has components that are not finite",
+        },
+        {"line": 535, "detail": "embedding: the vector has components that are not finite"},
+    ]
+
+
+async def test_imports_of_the_same_file_at_once_store_it_once(
+    client: httpx.AsyncClient, sessions: Sessions
+) -> None:
+    lines = [_judged(_vote("a"), name=f"p{number}") for number in range(120)]
+    orders = [lines, lines[::-1], lines[60:] + lines[:60]]
+    reports = await asyncio.gather(
+        *(import_lines(client, as_lines(order), labels="keep") for order in orders)
+    )
+    assert sum(report["created"] for report in reports) == 120
+    assert sum(report["labels"] for report in reports) == 120
+    assert all(report["rejected"] == [] for report in reports)
+    async with sessions() as session:
+        assert await session.scalar(select(Project.counted_labels)) == 120
+        assert await session.scalar(select(func.sum(Pair.imported))) == 120
+
+
+async def test_kept_labels_are_counted_and_cost_nothing(
+    client: httpx.AsyncClient, sessions: Sessions
+) -> None:
+    line = _judged(_vote("a"), _vote("b", "bob"), _vote("tie", "eve"))
+    report = await import_lines(client, as_lines([line]), labels="keep")
+    assert report["labels"] == 3
+    async with sessions() as session:
+        project = (await session.scalars(select(Project))).one()
+        pair = (await session.scalars(select(Pair))).one()
+        labels = (await session.scalars(select(Label).order_by(Label.annotator))).all()
+        prompt_row = (await session.scalars(select(Prompt))).one()
+    assert (project.counted_labels, project.spent, project.reserved) == (3, _ZERO, _ZERO)
+    assert (pair.arm, pair.imported, pair.counted, pair.open) == ("imported", 3, 0, False)
+    assert prompt_row.pairs_planned == 1
+    first, second = pair.first_response_id, pair.second_response_id
+    assert [
+        (each.annotator, each.choice, each.preferred_response_id, each.rejected_response_id)
+        for each in labels
+    ] == [
+        ("ana", "left", first, second),
+        ("bob", "right", second, first),
+        ("eve", "tie", None, None),
+    ]
+    assert {(each.status, each.cost, each.assignment_id) for each in labels} == {
+        ("counted", _ZERO, None)
+    }
+
+
+async def test_labels_are_ignored_unless_asked_for(
+    client: httpx.AsyncClient, sessions: Sessions
+) -> None:
+    report = await import_lines(client, as_lines([_judged(_vote("a"))]))
+    assert (report["created"], report["labels"]) == (1, 0)
+    async with sessions() as session:
+        assert await session.scalar(select(func.count(Pair.id))) == 0
+
+
+async def test_a_vote_that_contradicts_the_annotators_first_is_told(
+    client: httpx.AsyncClient, sessions: Sessions
+) -> None:
+    twice = _judged(_vote("a"), _vote("a"), _vote("b"), _vote("tie"))
+    report = await import_lines(client, as_lines([prompt(), twice]), labels="keep")
+    assert (report["created"], report["labels"]) == (2, 1)
+    assert [each["line"] for each in report["rejected"]] == [2]
+    assert "not 2 of its preferences" in report["rejected"][0]["detail"]
+    again = await import_lines(client, as_lines([_judged(_vote("b"))]), labels="keep")
+    assert (again["unchanged"], again["labels"]) == (1, 0)
+    assert [each["line"] for each in again["rejected"]] == [1]
+    async with sessions() as session:
+        assert await session.scalar(select(Label.choice)) == "left"
+        assert await session.scalar(select(Project.counted_labels)) == 1
+
+
+async def test_labels_follow_the_texts_of_a_prompt_that_is_there_already(
+    client: httpx.AsyncClient, sessions: Sessions
+) -> None:
+    await client.post("/prompts", json=prompt("no", "yes", id="p", content="x"))
+    line = _judged(_vote("a"))
+    report = await import_lines(client, as_lines([line]), labels="keep")
+    assert (report["unchanged"], report["labels"]) == (1, 1)
+    async with sessions() as session:
+        label = (await session.scalars(select(Label))).one()
+        pair = (await session.scalars(select(Pair))).one()
+    assert label.preferred_response_id == pair.second_response_id
+
+
+async def test_hh_transcripts_are_imported_with_their_preferences(
+    client: httpx.AsyncClient,
+) -> None:
+    lines = []
+    for source in _real_lines("hh-harmless-pairs.jsonl.gz"):
+        start = f"\n\n{source['prompt']}\n\nAssistant: "
+        lines.append({side: start + source[side] for side in ("chosen", "rejected")})
+    report = await import_lines(client, as_lines(lines), labels="keep")
+    assert report["rejected"] == []
+    assert report["created"] + report["unchanged"] == len(lines) == 2303
+    assert report["labels"] == report["created"]
+    page = (await client.get("/prompts", params={"limit": 1000})).json()["prompts"]
+    assert sum(isinstance(each["prompt"], list) for each in page) > 900
+
+
+async def test_qa_feedback_is_imported_with_every_vote(
+    client: httpx.AsyncClient, sessions: Sessions
+) -> None:
+    lines = _real_lines("multi-qafeedback-dev.jsonl.gz")
+    report = await import_lines(client, as_lines(lines), labels="keep")
+    assert report["rejected"] == []
+    assert (report["created"], report["labels"]) == (500, 3000)
+    async with sessions() as session:
+        assert await session.scalar(select(func.count(Pair.id))) == 3000
+        ties = await session.scalar(select(func.count(Label.id)).where(Label.choice == "tie"))
+        assert ties == sum(
+            vote["winner"] == "tie" for line in lines for vote in line["preferences"]
+        )
+
+
+async def test_repeated_and_empty_responses_of_real_data_are_left_out(
+    client: httpx.AsyncClient,
+) -> None:
+    lines = _real_lines("multi-pandalm.jsonl.gz")
+    report = await import_lines(client, as_lines(lines), labels="keep")
+    told = {each["line"]: each["detail"] for each in report["rejected"]}
+    for number, line in enumerate(lines, start=1):
+        texts = {response["text"].strip() for response in line["responses"]} - {""}
+        assert (len(texts) < 2) == told.get(number, "").startswith("responses: ")
+    assert report["created"] > 150
+    assert report["labels"] > 2000
