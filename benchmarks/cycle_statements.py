@@ -12,7 +12,7 @@ from app.annotation.schemas import NewLabel
 from app.annotation.settle import settle_labels
 from app.settings import DEFAULT_PROJECT
 from app.storage.engine import create_engine, session_factory
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 from app.storage.tables import Annotator
 
 Parameters = Mapping[str, Any]
@@ -52,7 +52,7 @@ async def cycle_statements(url: str) -> tuple[Sequence[Asked], Sequence[Asked]]:
     async with sessions.begin() as session:
         claim = await claim_pairs(session, ClaimRequest(principal, DEFAULT_PROJECT, 1))
     claimed, asked = asked, []
-    assignment_id = encode(Kind.ASSIGNMENT, claim.pairs[0].assignment_id)
+    assignment_id = encode(IdKind.ASSIGNMENT, claim.pairs[0].assignment_id)
     label = NewLabel(assignment_id=assignment_id, choice="tie")
     async with sessions.begin() as session:
         await settle_labels(session, principal, [label])

@@ -16,7 +16,7 @@ from app.accounts.schemas import (
 from app.http.json_route import JsonRoute
 from app.http.paging import PageQuery
 from app.http.problems import problems
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 from app.storage.sessions import Session
 
 router = APIRouter(prefix="/annotators", route_class=JsonRoute, tags=["annotators"])
@@ -82,7 +82,7 @@ async def deactivate_annotator(name: str, session: Session, _: AdminKey) -> Resp
 def _view(row: AnnotatorRow) -> AnnotatorView:
     annotator = row.annotator
     return AnnotatorView(
-        id=encode(Kind.ANNOTATOR, annotator.id),
+        id=encode(IdKind.ANNOTATOR, annotator.id),
         name=annotator.name,
         role="admin" if annotator.role == "admin" else "annotator",
         projects=row.projects,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.annotation.queries import resolve as queries
-from app.storage.ids import Kind, decode, encode
+from app.storage.ids import IdKind, decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ async def find_by_names(
     session: AsyncSession, project_id: int, names: Collection[str]
 ) -> dict[str, NamedPrompt]:
     """The project's prompts of these ids; where both kinds could be meant, the caller's is."""
-    ours = {name: number for name in names if (number := decode(Kind.PROMPT, name)) is not None}
+    ours = {name: number for name in names if (number := decode(IdKind.PROMPT, name)) is not None}
     rows = await queries.responses_by_names(session, project_id, set(names), set(ours.values()))
     by_number: dict[int, NamedPrompt] = {}
     by_external: dict[str, int] = {}
     for prompt_id, prompt_external_id, response_id, response_external_id in rows:
         prompt = by_number.setdefault(prompt_id, NamedPrompt(prompt_id, {}))
-        prompt.responses.setdefault(encode(Kind.RESPONSE, response_id), response_id)
+        prompt.responses.setdefault(encode(IdKind.RESPONSE, response_id), response_id)
         if response_external_id is not None:
             prompt.responses[response_external_id] = response_id
         if prompt_external_id is not None:

@@ -37,7 +37,7 @@ from app.settings import (
     MAX_WAIT_SECONDS,
     MIN_LEASE_SECONDS,
 )
-from app.storage.ids import Kind, decode
+from app.storage.ids import IdKind, decode
 from app.storage.notifications import Channel, Listener
 from app.storage.sessions import Session, Sessions
 from app.storage.tables import Project
@@ -119,7 +119,7 @@ async def change_project(
 )
 async def give_back(assignment_id: str, session: Session, principal: AnyKey) -> Response:
     """Somebody else may take the pair; its reservation is freed."""
-    await service.give_back(session, principal, decode(Kind.ASSIGNMENT, assignment_id))
+    await service.give_back(session, principal, decode(IdKind.ASSIGNMENT, assignment_id))
     return Response(status_code=204)
 
 
@@ -185,7 +185,7 @@ async def list_labels(
 @router.get("/labels/{label_id}", summary="Look at a label", responses=problems(401, 404, 422))
 async def get_label(label_id: str, session: Session, principal: AnyKey) -> LabelView:
     """A label, its annotator's or anybody's for an admin."""
-    number = decode(Kind.LABEL, label_id)
+    number = decode(IdKind.LABEL, label_id)
     return views.label_view(await service.get_label(session, principal, number))
 
 
@@ -197,5 +197,5 @@ async def get_label(label_id: str, session: Session, principal: AnyKey) -> Label
 )
 async def delete_label(label_id: str, session: Session, principal: AnyKey) -> Response:
     """The ledger is refunded and the pair is open again; the withdrawn label stays as history."""
-    await withdraw_label(session, principal, decode(Kind.LABEL, label_id))
+    await withdraw_label(session, principal, decode(IdKind.LABEL, label_id))
     return Response(status_code=204)

@@ -15,7 +15,7 @@ from app.annotation.release import has_room, lapse_expired, promote_surplus, rel
 from app.annotation.schemas import NewLabel
 from app.errors import FieldError, InvalidInput, LabelDiffers, UnknownAssignment
 from app.projects import service as projects
-from app.storage.ids import Kind, decode
+from app.storage.ids import IdKind, decode
 from app.storage.tables import Assignment, Label, Pair, Project
 
 
@@ -41,7 +41,7 @@ async def settle_labels(
         InvalidInput: the assignments are of several projects.
         LabelDiffers: one has a different answer already.
     """
-    numbers = [decode(Kind.ASSIGNMENT, new.assignment_id) or 0 for new in new_labels]
+    numbers = [decode(IdKind.ASSIGNMENT, new.assignment_id) or 0 for new in new_labels]
     locked = await settle_queries.lock_their_projects(session, numbers, principal.id)
     answered = await settle_queries.answered_assignments(session, numbers, principal)
     _check_all_are_there(numbers, answered)

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.annotation.queries import verify as queries
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 
 MOST_TOLD: Final = 1000
 """Differences that one check tells of at most: of a broken ledger, the first are enough."""
@@ -73,9 +73,9 @@ async def find_differences(session: AsyncSession) -> list[Difference]:
     differences: list[Difference] = []
     for check, kind in (
         (queries.differences_of_projects, None),
-        (queries.differences_of_pairs, Kind.PAIR),
-        (queries.differences_of_assignments, Kind.ASSIGNMENT),
-        (queries.differences_of_labels, Kind.LABEL),
+        (queries.differences_of_pairs, IdKind.PAIR),
+        (queries.differences_of_assignments, IdKind.ASSIGNMENT),
+        (queries.differences_of_labels, IdKind.LABEL),
     ):
         for row in await check(session, most=MOST_TOLD):
             subject = "" if kind is None else encode(kind, row.subject)

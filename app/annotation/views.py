@@ -12,7 +12,7 @@ from app.annotation.schemas import (
     StoredLabel,
 )
 from app.projects.ledger_view import ledger_view, number
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 from app.storage.tables import Label
 
 
@@ -38,9 +38,9 @@ def _handed_pair(held: HeldPair, *, is_admin: bool) -> HandedPair:
         "propensity": held.propensity,
     }
     return HandedPair(
-        assignment_id=encode(Kind.ASSIGNMENT, held.assignment_id),
-        pair_id=encode(Kind.PAIR, held.pair_id),
-        prompt_id=encode(Kind.PROMPT, held.prompt_id),
+        assignment_id=encode(IdKind.ASSIGNMENT, held.assignment_id),
+        pair_id=encode(IdKind.PAIR, held.pair_id),
+        prompt_id=encode(IdKind.PROMPT, held.prompt_id),
         prompt=held.content,
         left=left,
         right=right,
@@ -51,7 +51,7 @@ def _handed_pair(held: HeldPair, *, is_admin: bool) -> HandedPair:
 
 
 def _shown(response_id: int, text: str) -> ShownResponse:
-    return ShownResponse(response_id=encode(Kind.RESPONSE, response_id), text=text)
+    return ShownResponse(response_id=encode(IdKind.RESPONSE, response_id), text=text)
 
 
 def stored_label(label: Label) -> StoredLabel:
@@ -74,9 +74,9 @@ def label_view(label: Label) -> LabelView:
 
 def _stored(label: Label) -> dict[str, Any]:
     return {
-        "id": encode(Kind.LABEL, label.id),
-        "pair_id": encode(Kind.PAIR, label.pair_id),
-        "prompt_id": encode(Kind.PROMPT, label.prompt_id),
+        "id": encode(IdKind.LABEL, label.id),
+        "pair_id": encode(IdKind.PAIR, label.pair_id),
+        "prompt_id": encode(IdKind.PROMPT, label.prompt_id),
         "choice": label.choice,
         "preferred_response_id": _response_id(label.preferred_response_id),
         "rejected_response_id": _response_id(label.rejected_response_id),
@@ -85,4 +85,4 @@ def _stored(label: Label) -> dict[str, Any]:
 
 
 def _response_id(response_id: int | None) -> str | None:
-    return None if response_id is None else encode(Kind.RESPONSE, response_id)
+    return None if response_id is None else encode(IdKind.RESPONSE, response_id)

@@ -23,7 +23,7 @@ from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder
 from app.settings import MAX_RESPONSES, Settings
 from app.storage.engine import create_engine, session_factory
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 from app.storage.notifications import Channel, Listener, Subscription, notify
 from app.storage.sessions import Sessions
 
@@ -209,7 +209,7 @@ class Embedder:
                 self.set_aside.add(prompt.id)
                 log.exception(
                     "a prompt cannot be embedded; it stays pending",
-                    prompt=encode(Kind.PROMPT, prompt.id),
+                    prompt=encode(IdKind.PROMPT, prompt.id),
                 )
         return done
 

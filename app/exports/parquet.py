@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.exports.recipe import Column, Kind, Layout, Row
+from app.exports.recipe import Column, ColumnType, Layout, Row
 from app.exports.sink import Sink
 
 _ROWS_PER_GROUP: Final = 4096
@@ -14,26 +14,26 @@ _CHARACTERS_PER_GROUP: Final = 8 * 1024 * 1024
 _MESSAGE: Final = pa.struct([("role", pa.string()), ("content", pa.string())])
 _SPEAKER: Final = pa.struct([("from", pa.string()), ("value", pa.string())])
 _TYPES: Final = {
-    Kind.TEXT: pa.string(),
-    Kind.NUMBER: pa.float64(),
-    Kind.COUNT: pa.int64(),
-    Kind.FLAG: pa.bool_(),
-    Kind.TEXTS: pa.list_(pa.string()),
-    Kind.TEXT_LISTS: pa.list_(pa.list_(pa.string())),
-    Kind.NUMBERS: pa.list_(pa.float64()),
-    Kind.MESSAGE: _MESSAGE,
-    Kind.MESSAGES: pa.list_(_MESSAGE),
-    Kind.SPEAKER: _SPEAKER,
-    Kind.SPEAKERS: pa.list_(_SPEAKER),
-    Kind.SOURCE: pa.struct([("prompt_id", pa.string()), ("prompt_external_id", pa.string())]),
+    ColumnType.TEXT: pa.string(),
+    ColumnType.NUMBER: pa.float64(),
+    ColumnType.COUNT: pa.int64(),
+    ColumnType.FLAG: pa.bool_(),
+    ColumnType.TEXTS: pa.list_(pa.string()),
+    ColumnType.TEXT_LISTS: pa.list_(pa.list_(pa.string())),
+    ColumnType.NUMBERS: pa.list_(pa.float64()),
+    ColumnType.MESSAGE: _MESSAGE,
+    ColumnType.MESSAGES: pa.list_(_MESSAGE),
+    ColumnType.SPEAKER: _SPEAKER,
+    ColumnType.SPEAKERS: pa.list_(_SPEAKER),
+    ColumnType.SOURCE: pa.struct([("prompt_id", pa.string()), ("prompt_external_id", pa.string())]),
 }
 
 
 def parquet_schema(columns: Sequence[Column], layout: Layout) -> pa.Schema:
     """The schema of a file: the same with rows and without."""
     turns = pa.string() if layout is Layout.STANDARD else pa.list_(_MESSAGE)
-    types = {**_TYPES, Kind.TURNS: turns}
-    return pa.schema([(column.name, types[column.kind]) for column in columns])
+    types = {**_TYPES, ColumnType.TURNS: turns}
+    return pa.schema([(column.name, types[column.type]) for column in columns])
 
 
 class ParquetRowGroups:

@@ -3,27 +3,26 @@
 from typing import Final
 
 from app.exports.pairs import JudgedPrompt, PreferredPair
-from app.exports.recipe import Column, Kind, PairRecipe, Recipe, Row
-from app.storage.ids import Kind as IdKind
-from app.storage.ids import encode
+from app.exports.recipe import Column, ColumnType, PairRecipe, Recipe, Row
+from app.storage.ids import IdKind, encode
 
 _OF_PROMPTS: Final = (
-    Column("prompt_id", Kind.TEXT),
-    Column("prompt_external_id", Kind.TEXT),
+    Column("prompt_id", ColumnType.TEXT),
+    Column("prompt_external_id", ColumnType.TEXT),
 )
 _OF_PAIRS: Final = (
     *_OF_PROMPTS,
-    Column("chosen_id", Kind.TEXT),
-    Column("chosen_external_id", Kind.TEXT),
-    Column("rejected_id", Kind.TEXT),
-    Column("rejected_external_id", Kind.TEXT),
-    Column("margin", Kind.NUMBER),
-    Column("agreement", Kind.NUMBER),
-    Column("labels", Kind.COUNT),
-    Column("similarity", Kind.NUMBER),
-    Column("arm", Kind.TEXT),
-    Column("propensity", Kind.NUMBER),
-    Column("strategy", Kind.TEXT),
+    Column("chosen_id", ColumnType.TEXT),
+    Column("chosen_external_id", ColumnType.TEXT),
+    Column("rejected_id", ColumnType.TEXT),
+    Column("rejected_external_id", ColumnType.TEXT),
+    Column("margin", ColumnType.NUMBER),
+    Column("agreement", ColumnType.NUMBER),
+    Column("labels", ColumnType.COUNT),
+    Column("similarity", ColumnType.NUMBER),
+    Column("arm", ColumnType.TEXT),
+    Column("propensity", ColumnType.NUMBER),
+    Column("strategy", ColumnType.TEXT),
 )
 
 

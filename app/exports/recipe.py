@@ -19,7 +19,7 @@ class Layout(StrEnum):
     CONVERSATIONAL = "conversational"
 
 
-class Kind(StrEnum):
+class ColumnType(StrEnum):
     """What a column holds. ``TURNS`` is a string or a list of messages, as the layout says."""
 
     TURNS = "turns"
@@ -63,7 +63,7 @@ class Column:
     """A column of a dataset; every cell has its kind, or is null."""
 
     name: str
-    kind: Kind
+    type: ColumnType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +129,8 @@ def plain_pair(preferred: PreferredPair, layout: Layout) -> Row:
 
 
 PLAIN_PAIR = (
-    Column("prompt", Kind.TURNS),
-    Column("chosen", Kind.TURNS),
-    Column("rejected", Kind.TURNS),
+    Column("prompt", ColumnType.TURNS),
+    Column("chosen", ColumnType.TURNS),
+    Column("rejected", ColumnType.TURNS),
 )
 """The columns of ``plain_pair``."""

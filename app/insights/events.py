@@ -7,7 +7,7 @@ from typing import Final
 from fastapi.sse import ServerSentEvent
 
 from app.accounts.service import Principal
-from app.insights.figures import Figures, Kind
+from app.insights.figures import EventKind, Figures
 from app.insights.live import Feed
 from app.insights.schemas import Change, PendingCounts
 
@@ -35,7 +35,7 @@ class EventStream:
     ) -> None:
         self._feed = feed
         self._is_admin = principal.is_admin
-        self._kinds = tuple(Kind) if principal.is_admin else (Kind.PLAN, Kind.LEDGER)
+        self._kinds = tuple(EventKind) if principal.is_admin else (EventKind.PLAN, EventKind.LEDGER)
         self._may_still = may_still
         self._check_seconds = check_seconds
         self._told = dict(_parse(last_event_id, self._kinds) or feed.figures.marks)
@@ -59,7 +59,7 @@ class EventStream:
             if all(self._told[kind] == self._feed.figures.marks[kind] for kind in self._kinds):
                 await self._feed.newer()
 
-    def _event(self, kind: Kind, figures: Figures) -> ServerSentEvent:
+    def _event(self, kind: EventKind, figures: Figures) -> ServerSentEvent:
         counts = figures.counts
         shown = counts if self._is_admin else PendingCounts(pending_prompts=counts.pending_prompts)
         return ServerSentEvent(
@@ -77,7 +77,7 @@ class EventStream:
         return True
 
 
-def _parse(last_event_id: str | None, kinds: Sequence[Kind]) -> Mapping[Kind, str] | None:
+def _parse(last_event_id: str | None, kinds: Sequence[EventKind]) -> Mapping[EventKind, str] | None:
     """What a client was told, by the id of its last event; None where that is none of ours."""
     marks = (last_event_id or "").split(".")
     return dict(zip(kinds, marks, strict=True)) if len(marks) == len(kinds) else None

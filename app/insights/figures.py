@@ -11,7 +11,7 @@ from app.projects.queries import ProjectRow
 from app.projects.schemas import Counts, LedgerView
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """The kinds of events, in the order in which they are told."""
 
     LABEL = "label"
@@ -20,11 +20,11 @@ class Kind(StrEnum):
     LEDGER = "ledger"
 
 
-_ABOUT: Final[dict[Kind, Callable[[Counts, LedgerView], object]]] = {
-    Kind.LABEL: lambda counts, _: (counts.labels, counts.surplus_labels),
-    Kind.PROMPTS: lambda counts, _: (counts.prompts, counts.pending_prompts),
-    Kind.PLAN: lambda counts, _: (counts.open_pairs, counts.held_assignments),
-    Kind.LEDGER: lambda _, ledger: tuple(ledger.model_dump().values()),
+_ABOUT: Final[dict[EventKind, Callable[[Counts, LedgerView], object]]] = {
+    EventKind.LABEL: lambda counts, _: (counts.labels, counts.surplus_labels),
+    EventKind.PROMPTS: lambda counts, _: (counts.prompts, counts.pending_prompts),
+    EventKind.PLAN: lambda counts, _: (counts.open_pairs, counts.held_assignments),
+    EventKind.LEDGER: lambda _, ledger: tuple(ledger.model_dump().values()),
 }
 
 
@@ -39,7 +39,7 @@ class Figures:
     project_id: int
     counts: Counts
     ledger: LedgerView
-    marks: Mapping[Kind, str]
+    marks: Mapping[EventKind, str]
 
 
 def figures_of(row: ProjectRow) -> Figures:

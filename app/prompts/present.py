@@ -23,7 +23,7 @@ from app.prompts.views import (
     TakenPrompts,
     TakenResponses,
 )
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 
 
 def taken_prompts(taken: Sequence[tuple[IncomingPrompt, Taken]]) -> TakenPrompts:
@@ -32,7 +32,7 @@ def taken_prompts(taken: Sequence[tuple[IncomingPrompt, Taken]]) -> TakenPrompts
     return TakenPrompts(
         prompts=[
             TakenPrompt(
-                id=encode(Kind.PROMPT, each.id),
+                id=encode(IdKind.PROMPT, each.id),
                 external_id=each.external_id,
                 status=_status(each.status),
                 created=each.created,
@@ -49,7 +49,7 @@ def taken_prompts(taken: Sequence[tuple[IncomingPrompt, Taken]]) -> TakenPrompts
 def taken_responses(addition: Addition) -> TakenResponses:
     """The answer to responses that were added."""
     return TakenResponses(
-        id=encode(Kind.PROMPT, addition.prompt.id),
+        id=encode(IdKind.PROMPT, addition.prompt.id),
         external_id=addition.prompt.external_id,
         status=_status(addition.status),
         created=addition.created,
@@ -62,7 +62,7 @@ def taken_responses(addition: Addition) -> TakenResponses:
 def prompt_summary(row: ListedPrompt) -> PromptSummary:
     """A prompt in a list."""
     return PromptSummary(
-        id=encode(Kind.PROMPT, row.id),
+        id=encode(IdKind.PROMPT, row.id),
         external_id=row.external_id,
         prompt=row.content,
         status=_status(row.status),
@@ -76,7 +76,7 @@ def prompt_view(whole: WholePrompt) -> PromptView:
     """A prompt with its responses."""
     prompt = whole.prompt
     return PromptView(
-        id=encode(Kind.PROMPT, prompt.id),
+        id=encode(IdKind.PROMPT, prompt.id),
         external_id=prompt.external_id,
         prompt=prompt.content,
         metadata=prompt.prompt_metadata,
@@ -85,7 +85,7 @@ def prompt_view(whole: WholePrompt) -> PromptView:
         created_at=prompt.created_at,
         responses=[
             ResponseView(
-                id=encode(Kind.RESPONSE, each.id),
+                id=encode(IdKind.RESPONSE, each.id),
                 external_id=each.external_id,
                 text=each.text,
                 model=each.model,
@@ -103,7 +103,7 @@ def similar_prompts(neighbours: Iterable[Neighbour]) -> SimilarPrompts:
     return SimilarPrompts(
         similar=[
             SimilarPrompt(
-                id=encode(Kind.PROMPT, each.prompt_id),
+                id=encode(IdKind.PROMPT, each.prompt_id),
                 similarity=each.similarity,
                 prompt=each.content,
             )
@@ -123,7 +123,8 @@ def _group(group_id: int | None) -> str | None:
 
 def _responses(responses: Iterable[StoredResponse]) -> list[Named]:
     return [
-        Named(id=encode(Kind.RESPONSE, each.id), external_id=each.external_id) for each in responses
+        Named(id=encode(IdKind.RESPONSE, each.id), external_id=each.external_id)
+        for each in responses
     ]
 
 

@@ -16,7 +16,7 @@ from app.prompts.queries import intake as intake_queries
 from app.prompts.queries import stored as queries
 from app.prompts.queries.stored import ListedPrompt
 from app.prompts.schemas import NewPrompt
-from app.storage.ids import Kind, decode
+from app.storage.ids import IdKind, decode
 from app.storage.notifications import Channel, notify
 from app.storage.tables import Prompt, Response
 
@@ -56,7 +56,7 @@ def prompt_number(public_id: str) -> int:
     Raises:
         UnknownPrompt: it is no id of a prompt.
     """
-    number = decode(Kind.PROMPT, public_id)
+    number = decode(IdKind.PROMPT, public_id)
     if number is None:
         raise UnknownPrompt("no prompt has that id")
     return number

@@ -8,7 +8,7 @@ _DIGITS = 13
 _MAX_ID = 2**63 - 1
 
 
-class Kind(StrEnum):
+class IdKind(StrEnum):
     """The kinds of rows that have a public id."""
 
     PROMPT = "prm"
@@ -19,8 +19,8 @@ class Kind(StrEnum):
     ANNOTATOR = "ann"
 
 
-def encode(kind: Kind, row_id: int) -> str:
-    """The public id of a row: ``encode(Kind.PROMPT, 1)`` is ``prm_0000000000001``."""
+def encode(kind: IdKind, row_id: int) -> str:
+    """The public id of a row: ``encode(IdKind.PROMPT, 1)`` is ``prm_0000000000001``."""
     digits = []
     for _ in range(_DIGITS):
         row_id, digit = divmod(row_id, 32)
@@ -28,7 +28,7 @@ def encode(kind: Kind, row_id: int) -> str:
     return f"{kind}_{''.join(reversed(digits))}"
 
 
-def decode(kind: Kind, public_id: str) -> int | None:
+def decode(kind: IdKind, public_id: str) -> int | None:
     """The row's number, or None where the text is no id of that kind."""
     prefix, _, digits = public_id.partition("_")
     if prefix != kind or len(digits) != _DIGITS:

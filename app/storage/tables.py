@@ -31,6 +31,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
+from app.storage import predicates
+
 
 class TransactionId(UserDefinedType[int]):
     """Postgres' ``xid8``: the number of a transaction, never reused."""
@@ -193,7 +195,7 @@ class Prompt(Base):
             "ix_prompts_unplanned",
             "project_id",
             "id",
-            postgresql_where=text("status = 'ready' AND group_id IS NULL"),
+            postgresql_where=text(predicates.ARRIVING_PROMPT),
         ),
         # The planner: prompts whose next pair could enter the plan, in the order of the rounds.
         Index(
@@ -204,16 +206,14 @@ class Prompt(Base):
             "near_duplicate",
             "order_key",
             "id",
-            postgresql_where=text(
-                "status = 'ready' AND group_id IS NOT NULL AND pairs_planned < pairs_total"
-            ),
+            postgresql_where=text(predicates.PLANNABLE_PROMPT),
         ),
         # The planner: prompts that got responses since their pairs were chosen.
         Index(
             "ix_prompts_outgrown",
             "project_id",
             "id",
-            postgresql_where=text("status = 'ready' AND pairs_considered < pairs_total"),
+            postgresql_where=text(predicates.WITH_NEW_RESPONSES),
         ),
         Index("ix_prompts_group", "project_id", "group_id"),
     )
@@ -331,7 +331,7 @@ class Pair(Base):
             "project_id",
             "arm",
             "strategy",
-            postgresql_where=text("NOT handed_out AND arm <> 'imported'"),
+            postgresql_where=text(predicates.NEVER_HANDED_OUT),
         ),
     )
 
@@ -376,14 +376,14 @@ class Assignment(Base):
             "ix_assignments_held",
             "annotator_id",
             "project_id",
-            postgresql_where=text("status = 'held'"),
+            postgresql_where=text(predicates.HELD_ASSIGNMENT),
         ),
         # What has lapsed.
         Index(
             "ix_assignments_lease",
             "project_id",
             "expires_at",
-            postgresql_where=text("status = 'held'"),
+            postgresql_where=text(predicates.HELD_ASSIGNMENT),
         ),
     )
 
@@ -426,20 +426,22 @@ class Label(Base):
             "pair_id",
             "annotator",
             unique=True,
-            postgresql_where=text("status <> 'withdrawn'"),
+            postgresql_where=text(predicates.LIVE_LABEL),
         ),
         Index(
             "uq_labels_assignment",
             "assignment_id",
             unique=True,
-            postgresql_where=text("status <> 'withdrawn'"),
+            postgresql_where=text(predicates.LIVE_LABEL),
         ),
         Index("ix_labels_listing", "project_id", "id"),
         Index("ix_labels_annotator", "annotator", "project_id", "id"),
         Index("ix_labels_prompt", "prompt_id"),
         Index("ix_labels_pair", "pair_id"),
         # The oldest surplus label of a pair.
-        Index("ix_labels_surplus", "pair_id", "id", postgresql_where=text("status = 'surplus'")),
+        Index(
+            "ix_labels_surplus", "pair_id", "id", postgresql_where=text(predicates.SURPLUS_LABEL)
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 from tests.annotation.conftest import World
 from tests.conftest import ClientFactory
 
@@ -30,7 +30,7 @@ async def test_the_first_pairs_of_the_plan_are_handed_out_in_its_order(
 ) -> None:
     planned = await world.add_pairs(5)
     body = await claim(client, budget=3)
-    assert [encode(Kind.PAIR, number) for number in planned[:3]] == pair_ids(body)
+    assert [encode(IdKind.PAIR, number) for number in planned[:3]] == pair_ids(body)
     assert body["ledger"] == {
         "unit": "labels",
         "limit": None,
@@ -152,7 +152,7 @@ async def test_the_side_is_drawn_for_each_assignment(
     pairs = {number: await world.pair(number) for number in planned}
     body = await claim(client, budget=40)
     lefts = [
-        shown["left"]["response_id"] == encode(Kind.RESPONSE, pairs[number].first_response_id)
+        shown["left"]["response_id"] == encode(IdKind.RESPONSE, pairs[number].first_response_id)
         for number, shown in zip(planned, body["pairs"], strict=True)
     ]
     assert 5 < sum(lefts) < 35  # 40 fair draws are outside of this once in ten million times
@@ -181,7 +181,7 @@ async def test_the_first_pair_that_fits_a_budget_in_minutes_is_handed_out(
     (short,) = await world.add_pairs(1, expected_seconds=90, start=10)
     await world.set_project(unit="minutes", budget_limit=Decimal(2))
     body = await claim(client, budget=5)
-    assert pair_ids(body) == [encode(Kind.PAIR, short)]
+    assert pair_ids(body) == [encode(IdKind.PAIR, short)]
     assert body["pairs"][0]["expected_cost"] == 1.5
     assert body["ledger"]["remaining"] == 0.5
 
@@ -197,7 +197,7 @@ async def test_a_claim_that_looks_again_for_what_fits_hands_out_no_pair_twice(
     ]
     await world.set_project(unit="minutes", budget_limit=Decimal(5))
     body = await claim(client, budget=2)
-    assert [encode(Kind.PAIR, number) for number in (planned[0], planned[2])] == pair_ids(body)
+    assert [encode(IdKind.PAIR, number) for number in (planned[0], planned[2])] == pair_ids(body)
     assert await world.entries_sum() == (0, 3)
 
 

@@ -17,7 +17,7 @@ from app.annotation.settle import settle_labels
 from app.annotation.undo import withdraw_label
 from app.projects import service as projects
 from app.storage.engine import create_engine, raw_dsn, session_factory
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 from app.storage.migrate import upgrade
 from tests.annotation.plans import Asked, measured, nodes, plan_of, recorded, rows_visited
 
@@ -123,7 +123,7 @@ async def _asked(engine: AsyncEngine, *works: Work) -> list[Asked]:
 
 def _label(assignment_id: int, choice: str = "left") -> NewLabel:
     return NewLabel.model_validate(
-        {"assignment_id": encode(Kind.ASSIGNMENT, assignment_id), "choice": choice}
+        {"assignment_id": encode(IdKind.ASSIGNMENT, assignment_id), "choice": choice}
     )
 
 

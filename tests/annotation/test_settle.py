@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.storage.ids import Kind, decode, encode
+from app.storage.ids import IdKind, decode, encode
 from tests.annotation.conftest import World
 from tests.annotation.test_claim import claim
 from tests.conftest import ClientFactory
@@ -116,7 +116,7 @@ async def test_a_batch_is_all_or_nothing(client: httpx.AsyncClient, world: World
     good, _ = await held(client, 2)
     labels = [
         {"assignment_id": good["assignment_id"], "choice": "left"},
-        {"assignment_id": encode(Kind.ASSIGNMENT, 10**9), "choice": "left"},
+        {"assignment_id": encode(IdKind.ASSIGNMENT, 10**9), "choice": "left"},
     ]
     problem = await post(client, {"labels": labels}, status=404)
     assert "labels.1" in problem["detail"]
@@ -318,5 +318,5 @@ async def test_labels_are_listed_in_pages(client: httpx.AsyncClient, world: Worl
         await client.get("/labels", params={"limit": 2, "cursor": first["next_cursor"]})
     ).json()
     listed = [label["id"] for label in first["labels"] + second["labels"]]
-    assert listed == sorted(listed, key=lambda label_id: decode(Kind.LABEL, label_id) or 0)
+    assert listed == sorted(listed, key=lambda label_id: decode(IdKind.LABEL, label_id) or 0)
     assert (len(listed), second["next_cursor"]) == (3, None)

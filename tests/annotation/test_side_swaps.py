@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, update
 
-from app.storage.ids import Kind, decode
+from app.storage.ids import IdKind, decode
 from app.storage.tables import Assignment
 from tests.annotation.conftest import World
 from tests.annotation.test_claim import claim
@@ -38,15 +38,15 @@ async def test_swapping_the_sides_never_changes_which_response_a_label_prefers(
     handed = (await claim(client, budget=len(judgements)))["pairs"]
     assert len(handed) == len(judgements)
     sides: list[dict[str, Any]] = [
-        {"number": decode(Kind.ASSIGNMENT, pair["assignment_id"]), "side": swapped}
+        {"number": decode(IdKind.ASSIGNMENT, pair["assignment_id"]), "side": swapped}
         for pair, (swapped, _) in zip(handed, judgements, strict=True)
     ]
     await _show(world, sides)
     shown = (await claim(client, budget=len(judgements)))["pairs"]
     for pair, (_, judgement) in zip(shown, judgements, strict=True):
-        stored = await world.pair(decode(Kind.PAIR, pair["pair_id"]) or 0)
+        stored = await world.pair(decode(IdKind.PAIR, pair["pair_id"]) or 0)
         responses = {"first": stored.first_response_id, "second": stored.second_response_id}
-        left = decode(Kind.RESPONSE, pair["left"]["response_id"])
+        left = decode(IdKind.RESPONSE, pair["left"]["response_id"])
         choice = judgement
         if judgement in responses:
             choice = "left" if responses[judgement] == left else "right"
@@ -59,8 +59,8 @@ async def test_swapping_the_sides_never_changes_which_response_a_label_prefers(
             rejected = told["rejected_response_id"]
             if judgement in responses:
                 other = responses["second" if judgement == "first" else "first"]
-                assert decode(Kind.RESPONSE, preferred) == responses[judgement]
-                assert decode(Kind.RESPONSE, rejected) == other
+                assert decode(IdKind.RESPONSE, preferred) == responses[judgement]
+                assert decode(IdKind.RESPONSE, rejected) == other
             else:
                 assert (preferred, rejected) == (None, None)
 

@@ -24,7 +24,7 @@ from app.annotation.settle import Settlement, settle_labels
 from app.annotation.undo import withdraw_label
 from app.projects.schemas import NewProject, ProjectChange
 from app.prompts.service import erase_prompt
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 from app.storage.tables import Assignment
 from tests.annotation.ledger_model import LabelModel, PairModel
 from tests.annotation.room_actions import ACTION, LIMIT, PAIR, SHARE, Action, Answer, PairToBe
@@ -122,7 +122,7 @@ class AnnotationMachine(RoomMachine):
         sent = [
             NewLabel.model_validate(
                 {
-                    "assignment_id": encode(Kind.ASSIGNMENT, number),
+                    "assignment_id": encode(IdKind.ASSIGNMENT, number),
                     "choice": choice,
                     "seconds": seconds,
                 }
@@ -215,17 +215,17 @@ class AnnotationMachine(RoomMachine):
         del self.responses[prompt]
         self.step(
             lambda: self.model.erase(prompt),
-            lambda session: erase_prompt(session, encode(Kind.PROMPT, prompt)),
+            lambda session: erase_prompt(session, encode(IdKind.PROMPT, prompt)),
         )
 
     def label_elsewhere(self, who: str, pick: int, places: list[int]) -> None:
         prompt = picked(self.responses, pick)
         preferred, rejected = (self.responses[prompt][place] for place in places[:2])
         sent = PreferenceElsewhere(
-            prompt_id=encode(Kind.PROMPT, prompt),
+            prompt_id=encode(IdKind.PROMPT, prompt),
             annotator=self.full_name(who),
-            preferred=encode(Kind.RESPONSE, preferred),
-            rejected=encode(Kind.RESPONSE, rejected),
+            preferred=encode(IdKind.RESPONSE, preferred),
+            rejected=encode(IdKind.RESPONSE, rejected),
         )
         pair = self.model.find_pair(preferred, rejected)
         stepped = self.step(

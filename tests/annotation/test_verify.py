@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 
 from app.annotation.verify import find_differences, verify, verify_projects
-from app.storage.ids import Kind, decode, encode
+from app.storage.ids import IdKind, decode, encode
 from tests.annotation.conftest import World
 from tests.annotation.test_claim import claim
 from tests.annotation.test_settle import held, post
@@ -45,9 +45,9 @@ async def worked(
     await client.delete(f"/prompts/{stored[1]['prompt_id']}")
     now_held = (await claim(ana, budget=4))["pairs"]
     return {
-        "pair": decode(Kind.PAIR, stored[2]["pair_id"]) or 0,
-        "label": decode(Kind.LABEL, stored[2]["id"]) or 0,
-        "held": decode(Kind.ASSIGNMENT, now_held[0]["assignment_id"]) or 0,
+        "pair": decode(IdKind.PAIR, stored[2]["pair_id"]) or 0,
+        "label": decode(IdKind.LABEL, stored[2]["id"]) or 0,
+        "held": decode(IdKind.ASSIGNMENT, now_held[0]["assignment_id"]) or 0,
     }
 
 
@@ -125,5 +125,5 @@ async def test_what_differs_is_told_with_its_place_and_both_figures(
         await session.execute(text("UPDATE pairs SET skips = 2 WHERE id = :pair"), worked)
     async with world.sessions() as session:
         (difference,) = await verify(session)
-    pair_id = encode(Kind.PAIR, worked["pair"])
+    pair_id = encode(IdKind.PAIR, worked["pair"])
     assert str(difference) == f"default {pair_id}: skips: 2 recorded, 0 found"

@@ -1,14 +1,14 @@
 """Small rows and columns to write files of."""
 
-from app.exports.recipe import Column, Kind, Row
+from app.exports.recipe import Column, ColumnType, Row
 
-TURNS = (Column("prompt", Kind.TURNS), Column("chosen", Kind.TURNS))
+TURNS = (Column("prompt", ColumnType.TURNS), Column("chosen", ColumnType.TURNS))
 EVERY_KIND = (
     *TURNS,
-    Column("id", Kind.TEXT),
-    Column("margin", Kind.NUMBER),
-    Column("labels", Kind.COUNT),
-    Column("label", Kind.FLAG),
+    Column("id", ColumnType.TEXT),
+    Column("margin", ColumnType.NUMBER),
+    Column("labels", ColumnType.COUNT),
+    Column("label", ColumnType.FLAG),
 )
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 from tests.exports.dataset import (
     add_label,
     add_labelled_prompt,
@@ -201,11 +201,11 @@ async def test_metadata_tells_where_a_row_came_from(
         "prompt": "x",
         "chosen": "2",
         "rejected": "1",
-        "prompt_id": encode(Kind.PROMPT, prompt.id),
+        "prompt_id": encode(IdKind.PROMPT, prompt.id),
         "prompt_external_id": "mine",
-        "chosen_id": encode(Kind.RESPONSE, other.id),
+        "chosen_id": encode(IdKind.RESPONSE, other.id),
         "chosen_external_id": "mine-1",
-        "rejected_id": encode(Kind.RESPONSE, one.id),
+        "rejected_id": encode(IdKind.RESPONSE, one.id),
         "rejected_external_id": "mine-0",
         "margin": 2.0,
         "agreement": 1.0,

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.exports.recipes import RECIPES
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 from tests.exports.dataset import (
     add_label,
     add_labelled_prompt,
@@ -180,7 +180,7 @@ async def test_a_deleted_prompt_is_in_no_later_export(
     before = {recipe: await client.get(f"/exports/{recipe}?project=p") for recipe in RECIPES}
     assert b"a secret" in before["dpo"].content
 
-    deleted = await client.delete(f"/prompts/{encode(Kind.PROMPT, doomed_id)}")
+    deleted = await client.delete(f"/prompts/{encode(IdKind.PROMPT, doomed_id)}")
 
     assert deleted.status_code == 204
     for recipe in RECIPES:
@@ -188,4 +188,4 @@ async def test_a_deleted_prompt_is_in_no_later_export(
             answer = await client.get(path, params={"project": "p"})
             assert answer.status_code == 200
             assert b"a secret" not in answer.content
-            assert encode(Kind.PROMPT, doomed_id).encode() not in answer.content
+            assert encode(IdKind.PROMPT, doomed_id).encode() not in answer.content

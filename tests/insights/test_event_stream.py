@@ -8,7 +8,7 @@ from fastapi.sse import ServerSentEvent
 
 from app.accounts.service import Principal
 from app.insights.events import EventStream
-from app.insights.figures import Figures, Kind
+from app.insights.figures import EventKind, Figures
 from app.insights.live import Feed
 from app.projects.schemas import Counts, LedgerView
 
@@ -17,12 +17,12 @@ COUNTS = Counts(
     prompts=9, pending_prompts=0, open_pairs=5, held_assignments=1, labels=0, surplus_labels=0
 )
 LEDGER = LedgerView(unit="labels", limit=10, spent=0, reserved=1, remaining=9)
-START = Figures(1, COUNTS, LEDGER, dict.fromkeys(Kind, "0"))
+START = Figures(1, COUNTS, LEDGER, dict.fromkeys(EventKind, "0"))
 
 
 def with_labels(labels: int) -> Figures:
     """Figures after so many labels."""
-    marks = {**START.marks, Kind.LABEL: str(labels), Kind.LEDGER: str(labels)}
+    marks = {**START.marks, EventKind.LABEL: str(labels), EventKind.LEDGER: str(labels)}
     return replace(START, counts=COUNTS.model_copy(update={"labels": labels}), marks=marks)
 
 

@@ -4,7 +4,7 @@ import httpx
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.storage.ids import Kind, decode
+from app.storage.ids import IdKind, decode
 from app.storage.notifications import Channel, Listener
 from app.storage.tables import (
     Annotator,
@@ -48,7 +48,7 @@ async def test_nothing_of_a_deleted_prompt_stays_but_its_number(
         ):
             assert await session.scalar(select(func.count(table))) == left
         erased = await session.scalar(select(ErasedPrompt.prompt_id))
-        assert erased == decode(Kind.PROMPT, public_id)
+        assert erased == decode(IdKind.PROMPT, public_id)
         intake = (await session.scalars(select(ProjectIntake))).one()
     assert (intake.prompts, intake.pending, intake.unplanned) == (1, 0, 1)
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.errors import Unavailable
 from app.prompts.similar import find_similar
-from app.storage.ids import Kind, decode
+from app.storage.ids import IdKind, decode
 from app.storage.notifications import Channel, Listener, notify
 from tests.prompts.sending import embedded, prompt
 
@@ -52,7 +52,7 @@ async def test_the_planners_answer_comes_back_with_the_prompts(
     client: httpx.AsyncClient, database_url: str, sessions: Sessions
 ) -> None:
     first, second, third = await _post(client, 3)
-    numbers = {name: decode(Kind.PROMPT, name) for name in (first, second, third)}
+    numbers = {name: decode(IdKind.PROMPT, name) for name in (first, second, third)}
     asked: list[Any] = []
 
     def answers(question: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from app.storage.ids import Kind, encode
+from app.storage.ids import IdKind, encode
 from tests.stress.annotators import Annotator, Told
 
 _LABELS = """
@@ -19,7 +19,7 @@ async def broken_promises(
 ) -> list[str]:
     """Every label told with a 201 that is not found again as it was told."""
     cursor = await connection.execute(_LABELS)
-    stored = {encode(Kind.LABEL, row[0]): row[1:] for row in await cursor.fetchall()}
+    stored = {encode(IdKind.LABEL, row[0]): row[1:] for row in await cursor.fetchall()}
     broken = []
     for annotator in annotators:
         for told in annotator.told:
@@ -33,7 +33,7 @@ def _fault(annotator: str, told: Told, row: tuple[Any, ...] | None) -> str | Non
     if row is None:
         return "is gone"
     assignment_id, name, choice, preferred, rejected, status = row
-    found = (encode(Kind.ASSIGNMENT, assignment_id), name, choice, _id(preferred), _id(rejected))
+    found = (encode(IdKind.ASSIGNMENT, assignment_id), name, choice, _id(preferred), _id(rejected))
     if found != (told.assignment_id, annotator, told.choice, told.preferred, told.rejected):
         return f"is stored as {row}"
     if told.undone:
@@ -45,4 +45,4 @@ def _fault(annotator: str, told: Told, row: tuple[Any, ...] | None) -> str | Non
 
 
 def _id(response_id: int | None) -> str | None:
-    return None if response_id is None else encode(Kind.RESPONSE, response_id)
+    return None if response_id is None else encode(IdKind.RESPONSE, response_id)

@@ -8,7 +8,7 @@ the text in what the chat template made of it, and many templates strip it).
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import Column, Kind, Layout, PairRecipe, Row, answer, messages
+from app.exports.recipe import Column, ColumnType, Layout, PairRecipe, Row, answer, messages
 
 
 def _rows(preferred: PreferredPair, _: Layout) -> Iterator[Row]:
@@ -23,9 +23,9 @@ RECIPE = PairRecipe(
     name="axolotl",
     description="Preference pairs for Axolotl",
     columns=(
-        Column("messages", Kind.MESSAGES),
-        Column("chosen", Kind.MESSAGE),
-        Column("rejected", Kind.MESSAGE),
+        Column("messages", ColumnType.MESSAGES),
+        Column("chosen", ColumnType.MESSAGE),
+        Column("rejected", ColumnType.MESSAGE),
     ),
     rows=_rows,
 )

@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from app.exports.pairs import Candidate, PreferredPair
-from app.exports.recipe import PLAIN_PAIR, Column, Kind, Layout, Need, PairRecipe, Row, plain_pair
+from app.exports.recipe import (
+    PLAIN_PAIR,
+    Column,
+    ColumnType,
+    Layout,
+    Need,
+    PairRecipe,
+    Row,
+    plain_pair,
+)
 
 LOG_PROBABILITIES: Final = ("logprob_safe", "logprob_unsafe")
 """The keys of a response's metadata."""
@@ -47,9 +56,9 @@ RECIPE = PairRecipe(
     description="Preference pairs with rewards from contrasting system prompts, for DLMA",
     columns=(
         *PLAIN_PAIR,
-        Column("reward_safe", Kind.NUMBER),
-        Column("reward_not_safe", Kind.NUMBER),
-        Column("margin", Kind.NUMBER),
+        Column("reward_safe", ColumnType.NUMBER),
+        Column("reward_not_safe", ColumnType.NUMBER),
+        Column("margin", ColumnType.NUMBER),
     ),
     rows=_rows,
     needs=frozenset({Need.LOG_PROBABILITIES}),

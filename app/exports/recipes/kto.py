@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from app.exports.pairs import JudgedPrompt
 from app.exports.recipe import (
     Column,
-    Kind,
+    ColumnType,
     Layout,
     PromptRecipe,
     Row,
@@ -48,9 +48,9 @@ RECIPE = PromptRecipe(
     name="kto",
     description="Single responses, desirable or not, for KTO",
     columns=(
-        Column("prompt", Kind.TURNS),
-        Column("completion", Kind.TURNS),
-        Column("label", Kind.FLAG),
+        Column("prompt", ColumnType.TURNS),
+        Column("completion", ColumnType.TURNS),
+        Column("label", ColumnType.FLAG),
     ),
     rows=_rows,
 )

@@ -8,7 +8,7 @@ each). LLaMA-Factory wants speakers in turn, so turns of one side in a row are j
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import Column, Kind, Layout, PairRecipe, Row, messages
+from app.exports.recipe import Column, ColumnType, Layout, PairRecipe, Row, messages
 
 _SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 _ASKING = ("human", "observation")
@@ -45,9 +45,9 @@ RECIPE = PairRecipe(
     name="llama-factory",
     description="Preference pairs for LLaMA-Factory",
     columns=(
-        Column("conversations", Kind.SPEAKERS),
-        Column("chosen", Kind.SPEAKER),
-        Column("rejected", Kind.SPEAKER),
+        Column("conversations", ColumnType.SPEAKERS),
+        Column("chosen", ColumnType.SPEAKER),
+        Column("rejected", ColumnType.SPEAKER),
     ),
     rows=_rows,
 )

@@ -8,7 +8,16 @@ One row a pair: ``prompt``, ``chosen``, ``rejected`` (``--prompt_key``, ``--chos
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import PLAIN_PAIR, Column, Kind, Layout, Need, PairRecipe, Row, plain_pair
+from app.exports.recipe import (
+    PLAIN_PAIR,
+    Column,
+    ColumnType,
+    Layout,
+    Need,
+    PairRecipe,
+    Row,
+    plain_pair,
+)
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
@@ -18,7 +27,7 @@ def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
 RECIPE = PairRecipe(
     name="openrlhf",
     description="Preference pairs for OpenRLHF",
-    columns=(*PLAIN_PAIR, Column("margin", Kind.NUMBER)),
+    columns=(*PLAIN_PAIR, Column("margin", ColumnType.NUMBER)),
     rows=_rows,
     needs=frozenset({Need.MARGIN}),
 )

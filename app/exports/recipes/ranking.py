@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from app.exports.pairs import JudgedPrompt
-from app.exports.recipe import Column, Kind, Layout, Need, PromptRecipe, Row, messages
+from app.exports.recipe import Column, ColumnType, Layout, Need, PromptRecipe, Row, messages
 from app.exports.rewards import DIGITS
-from app.storage.ids import Kind as IdKind
-from app.storage.ids import encode
+from app.storage.ids import IdKind, encode
 
 _SPEAKERS: Final = {"assistant": "<|assistant|>"}
 _PROMPTER: Final = "<|prompter|>"
@@ -90,11 +89,11 @@ RECIPE = PromptRecipe(
     name="ranking",
     description="Rankings of a prompt's responses with their rewards, for PRO",
     columns=(
-        Column("meta", Kind.SOURCE),
-        Column("prefix", Kind.TEXT_LISTS),
-        Column("suffix", Kind.TEXTS),
-        Column("reward", Kind.NUMBERS),
-        Column("sft_index", Kind.COUNT),
+        Column("meta", ColumnType.SOURCE),
+        Column("prefix", ColumnType.TEXT_LISTS),
+        Column("suffix", ColumnType.TEXTS),
+        Column("reward", ColumnType.NUMBERS),
+        Column("sft_index", ColumnType.COUNT),
     ),
     rows=_rows,
     needs=frozenset({Need.REWARDS}),

@@ -9,7 +9,16 @@ any other pair loss.
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import PLAIN_PAIR, Column, Kind, Layout, Need, PairRecipe, Row, plain_pair
+from app.exports.recipe import (
+    PLAIN_PAIR,
+    Column,
+    ColumnType,
+    Layout,
+    Need,
+    PairRecipe,
+    Row,
+    plain_pair,
+)
 from app.exports.weight import unscaled_weight
 
 
@@ -26,9 +35,9 @@ RECIPE = PairRecipe(
     description="Preference pairs weighted by the difference of their rewards",
     columns=(
         *PLAIN_PAIR,
-        Column("reward_chosen", Kind.NUMBER),
-        Column("reward_rejected", Kind.NUMBER),
-        Column("weight", Kind.NUMBER),
+        Column("reward_chosen", ColumnType.NUMBER),
+        Column("reward_rejected", ColumnType.NUMBER),
+        Column("weight", ColumnType.NUMBER),
     ),
     rows=_rows,
     needs=frozenset({Need.REWARDS, Need.MEAN_WEIGHT}),

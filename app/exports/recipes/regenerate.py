@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from app.exports.pairs import JudgedPrompt
 from app.exports.recipe import (
     Column,
-    Kind,
+    ColumnType,
     Layout,
     Need,
     Order,
@@ -17,8 +17,7 @@ from app.exports.recipe import (
     Row,
     prompt_turns,
 )
-from app.storage.ids import Kind as IdKind
-from app.storage.ids import encode
+from app.storage.ids import IdKind, encode
 
 
 def _rows(prompt: JudgedPrompt, layout: Layout) -> Iterator[Row]:
@@ -34,10 +33,10 @@ RECIPE = PromptRecipe(
     name="regenerate",
     description="The prompts whose best response is poorest, to be sampled again",
     columns=(
-        Column("prompt", Kind.TURNS),
-        Column("prompt_id", Kind.TEXT),
-        Column("best_reward", Kind.NUMBER),
-        Column("rank", Kind.COUNT),
+        Column("prompt", ColumnType.TURNS),
+        Column("prompt_id", ColumnType.TEXT),
+        Column("best_reward", ColumnType.NUMBER),
+        Column("rank", ColumnType.COUNT),
     ),
     rows=_rows,
     needs=frozenset({Need.REWARDS}),

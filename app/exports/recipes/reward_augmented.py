@@ -13,7 +13,7 @@ from app.exports.pairs import Candidate, PreferredPair
 from app.exports.recipe import (
     PLAIN_PAIR,
     Column,
-    Kind,
+    ColumnType,
     Layout,
     Need,
     PairRecipe,
@@ -66,8 +66,8 @@ RECIPE = PairRecipe(
     description="Pairs conditioned on a goal, each in both orders, for Reward-Augmented Data",
     columns=(
         *PLAIN_PAIR,
-        Column("overall_score_chosen", Kind.NUMBER),
-        Column("overall_score_rejected", Kind.NUMBER),
+        Column("overall_score_chosen", ColumnType.NUMBER),
+        Column("overall_score_rejected", ColumnType.NUMBER),
     ),
     rows=_rows,
     needs=frozenset({Need.REWARDS}),

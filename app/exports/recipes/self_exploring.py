@@ -12,7 +12,7 @@ from app.exports.pairs import PreferredPair
 from app.exports.recipe import (
     PLAIN_PAIR,
     Column,
-    Kind,
+    ColumnType,
     Layout,
     Need,
     PairRecipe,
@@ -33,7 +33,7 @@ def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
 RECIPE = PairRecipe(
     name="self-exploring",
     description="Preference pairs with the reference policy's response, for SELM",
-    columns=(*PLAIN_PAIR, Column("reference_response", Kind.TURNS)),
+    columns=(*PLAIN_PAIR, Column("reference_response", ColumnType.TURNS)),
     rows=_rows,
     needs=frozenset({Need.REFERENCE}),
 )

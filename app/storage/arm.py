@@ -1,0 +1,14 @@
+"""The arms of the plan."""
+
+from enum import StrEnum
+
+
+class Arm(StrEnum):
+    """Why a pair is in the plan."""
+
+    STRATEGY = "strategy"
+    """The project's strategy chose it."""
+    EXPLORATION = "exploration"
+    """It was drawn at random, for honest measurement."""
+    IMPORTED = "imported"
+    """Its labels were made elsewhere; it is never handed out."""
