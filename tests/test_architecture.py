@@ -1,8 +1,10 @@
 """The rooms keep to themselves what is theirs, and docs/architecture.md draws them as they are."""
 
 import configparser
+import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,3 +62,30 @@ def test_a_pure_room_stays_pure(room: str) -> None:
         for module in contract["forbidden_modules"]
     }
     assert {"fastapi", "sqlalchemy", "app.settings"} <= forbidden
+
+
+def architecture_page() -> str:
+    return (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_diagram_has_the_floors_of_the_contract() -> None:
+    (layers,) = [contract["layers"] for contract in CONTRACTS if contract["type"] == "layers"]
+    (diagram,) = re.findall(r"```mermaid\n(.*?)```", architecture_page(), re.DOTALL)
+    floors = re.findall(r'(floor\d+)\["(.+)"\]', diagram)
+    assert [rooms for _, rooms in floors] == layers
+    arrows = re.findall(r"(?=(floor\d+) --> (floor\d+))", diagram)
+    names = [name for name, _ in floors]
+    assert arrows == list(pairwise(names))
+
+
+def test_every_room_is_described_and_no_other() -> None:
+    described = re.findall(r"^\| `(\w+(?:/|\.py))` \|", architecture_page(), re.MULTILINE)
+    files = [path.name for path in APP.glob("*.py") if path.name != "__init__.py"]
+    assert sorted(described) == sorted([*(f"{room}/" for room in ROOMS), *files])
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = REPOSITORY / "docs" / "decisions"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\((\d{4}-[^)]+\.md)\)", index)
+    assert linked == sorted(path.name for path in folder.glob("[0-9]*.md"))
