@@ -17,7 +17,7 @@ from app.settings import Settings
 REPOSITORY: Final = Path(__file__).parents[1]
 DOCS: Final = REPOSITORY / "docs"
 PAGES: Final = sorted(
-    [*DOCS.rglob("*.md"), *(REPOSITORY / name for name in ("README.md", "examples/README.md"))]
+    [*DOCS.rglob("*.md"), *REPOSITORY.glob("*.md"), REPOSITORY / "examples" / "README.md"]
 )
 
 
@@ -104,6 +104,13 @@ def test_every_call_on_the_api_page_exists() -> None:
     named = re.findall(r"`((?:GET|POST|PATCH|DELETE) /[^`?]*)", page)
     assert named
     assert {re.sub(r"{[^}]+}", "{}", call) for call in named} <= existing
+
+
+def test_every_make_target_is_documented_and_no_other() -> None:
+    phony = re.findall(r"^\.PHONY:(.*)$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    contributing = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `make ([\w-]+)` \|", contributing, re.MULTILINE)
+    assert sorted(documented) == sorted(" ".join(phony).split())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
