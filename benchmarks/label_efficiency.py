@@ -40,7 +40,7 @@ FILES = {
 }
 SETS: dict[str, Callable[[World], World]] = {
     "qlora in sets of 8": lambda world: in_sets(world, 8),
-    "qlora in sets of 8, without freaks": lambda world: in_sets(world, 8, freaks=False),
+    "qlora in sets of 8, without outliers": lambda world: in_sets(world, 8, freaks=False),
     "sets of 8, planted preference": lambda world: planted(
         in_sets(world, 8, freaks=False), length=0.5, typicality=0.3
     ),
