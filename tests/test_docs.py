@@ -119,3 +119,10 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)|src=\"([^\"]+)\"", text):
         link = "".join(target)
         assert link.startswith(("https://", "http://")) or (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    folders = r"(?:app|benchmarks|docs|examples|migrations|tests|\.ci|\.github)"
+    for name in re.findall(rf"`({folders}/[\w./-]*)`", page.read_text(encoding="utf-8")):
+        assert (REPOSITORY / name).exists(), name
