@@ -31,16 +31,24 @@ AppError                      500, never raised itself
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 PROBLEM_TYPE_PREFIX = "/problems/"
+
+Location = tuple[str | int, ...]
+"""A field of a request: ``("body", "prompts", 3, "responses")``."""
+
+
+def dotted(location: Location) -> str:
+    """A location as a person reads it: ``body.prompts.3.responses``."""
+    return ".".join(str(part) for part in location)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field at fault: where it stands, and what is wrong with it (never the input itself)."""
+    """One field at fault: where it is, and what is wrong with it (never the input itself)."""
 
-    loc: tuple[str | int, ...]
+    loc: Location
     msg: str
 
 
@@ -67,6 +75,13 @@ class AppError(Exception):
         self.detail = detail
         self.errors = errors
         self.headers = headers or {}
+
+    def under(self, prefix: Location) -> Self:
+        """The same error, of the part of the request at ``prefix``: its fields say so now."""
+        self.errors = tuple(FieldError((*prefix, *each.loc), each.msg) for each in self.errors)
+        if self.errors:
+            self.detail = f"{dotted(self.errors[0].loc)}: {self.errors[0].msg}"
+        return self
 
     def problem(self) -> dict[str, object]:
         """The body of the answer."""

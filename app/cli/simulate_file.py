@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from app.cli.errors import CommandFailed
 from app.embedding.unit import normalise
+from app.formats.format import Preference
 from app.formats.json import parse_json
-from app.formats.registry import Preference, read_line
+from app.formats.registry import read_line
 from app.imports.line_splitter import Line, LineSplitter
 from app.imports.lines import GoodLine, read_lines
 from app.prompts.incoming import IncomingPrompt

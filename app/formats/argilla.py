@@ -1,42 +1,42 @@
 """Argilla's exported records, with their labels. Pure.
 
 A record has ``fields``: the prompt (``prompt``, ``instruction``, ``input`` or ``question``) and the
-candidates (every other one that holds a text). Its ``responses`` hold, by question, what each user
-answered: the name of a candidate, or a ranking ``[{"value", "rank"}]`` of them. Both forms are
-read: Argilla 2's object by question, and Argilla 1's list by user. Drafts and discarded answers are
-no labels; suggestions are a model's.
+candidates (every other field that holds a string). Its ``responses`` hold what each user answered
+to each question: the name of a candidate, or a ranking ``[{"value", "rank"}]`` of them. Both
+layouts are read: Argilla 2's object by question, and Argilla 1's list by user. Drafts and discarded
+answers are not labels, and neither are suggestions, which a model made.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from app.formats.columns import annotator_name, ranked
+from app.formats.format import Format, Line, Preference, ReadLine
 from app.formats.named_responses import read_named
-from app.formats.values import Preference, ReadLine, annotator_name, ranked
 
 _NOT_SUBMITTED = ("draft", "discarded", "pending")
 _TIES = frozenset({"tie", "both", "equal", "same"})
 
 
-def read_record(line: dict[str, Any]) -> ReadLine:
-    """Read a record.
+def _matches(line: Line) -> bool:
+    return "fields" in line and "prompt" not in line
 
-    Raises:
-        InvalidInput: it has no prompt among its fields, or no candidates.
-    """
+
+def _read(line: Line) -> ReadLine:
     named = read_named(line["fields"], "fields")
     own_id = line.get("external_id", line.get("id"))
     if isinstance(own_id, str) and own_id:
         named.prompt["id"] = own_id
-    votes = [
-        vote
+    preferences = [
+        preference
         for user, value in _answers(line.get("responses"))
-        for vote in _votes(value, named.places, user)
+        for preference in _preferences(value, named.index_of, user)
     ]
-    return ReadLine(named.prompt, votes, named.names)
+    return ReadLine(named.prompt, preferences, named.names)
 
 
 def _answers(responses: Any) -> Iterator[tuple[str | None, Any]]:
-    """Who answered, and what, for each submitted answer to any question."""
+    """The user and the value of each submitted answer, whatever the question."""
     if isinstance(responses, dict):
         for question, given in responses.items():
             for number, each in enumerate(given if isinstance(given, list) else []):
@@ -53,27 +53,36 @@ def _answers(responses: Any) -> Iterator[tuple[str | None, Any]]:
                 yield user, value.get("value") if isinstance(value, dict) else value
 
 
-def _votes(value: Any, places: Mapping[str, int], user: str | None) -> list[Preference]:
-    """What an answer says of the candidates; answers to other questions say nothing."""
+def _preferences(value: Any, index_of: Mapping[str, int], user: str | None) -> list[Preference]:
+    """What an answer says about the candidates; answers to other questions say nothing."""
     if isinstance(value, str):
-        return _choice(value, places, user)
+        return _choice(value, index_of, user)
     levels = {}
     for each in value if isinstance(value, list) else ():
         rank = each.get("rank") if isinstance(each, dict) else None
-        if isinstance(rank, int) and each.get("value") in places:
+        if isinstance(rank, int) and each.get("value") in index_of:
             # The first rank is the best.
-            levels[places[each["value"]]] = -float(rank)
+            levels[index_of[each["value"]]] = -float(rank)
     return ranked(levels, user)
 
 
-def _choice(chosen: str, places: Mapping[str, int], user: str | None) -> list[Preference]:
-    if chosen in places:
-        best = places[chosen]
+def _choice(chosen: str, index_of: Mapping[str, int], user: str | None) -> list[Preference]:
+    if chosen in index_of:
+        best = index_of[chosen]
         return [
             Preference((min(best, other), max(best, other)), best, user)
-            for other in places.values()
+            for other in index_of.values()
             if other != best
         ]
     if chosen.lower() in _TIES:
-        return ranked(dict.fromkeys(places.values(), 0.0), user)
+        return ranked(dict.fromkeys(index_of.values(), 0.0), user)
     return []
+
+
+FORMAT = Format(
+    name="argilla",
+    description="`fields` (an Argilla record)",
+    matches=_matches,
+    read=_read,
+    rank=10,  # Argilla's records have `responses` too, as our own lines do.
+)

@@ -1,4 +1,4 @@
-"""Strict JSON: what Postgres or a client could not take back never comes in. Pure."""
+"""Strict JSON: refuse what Postgres could not store or a client could not read back. Pure."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.errors import FieldError, InvalidInput
+from app.errors import FieldError, InvalidInput, Location
 
 _NUL = "\x00"
 _ESCAPED_NUL = re.compile(rb"\\u0000")  # on long documents three times as fast as `in`
@@ -18,8 +18,8 @@ def parse_json(document: bytes) -> Any:
     """Parse a JSON document whose strings all are valid Unicode without NUL.
 
     Raises:
-        InvalidInput: not JSON (NaN, lone surrogates and bytes that are not UTF-8 are not), nested
-            too deeply, or with a NUL character; the field is named where there is one.
+        InvalidInput: the document is not JSON (nor are NaN, lone surrogates and bytes that are not
+            UTF-8), is nested too deeply, or holds a NUL character, whose field is named.
     """
     try:
         value = orjson.loads(document)
@@ -30,24 +30,25 @@ def parse_json(document: bytes) -> Any:
             f"not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})"
         ) from None
     if _ESCAPED_NUL.search(document):
-        for place in _nul_places(value, ("body",)):
-            fault = FieldError(place, "holds a NUL character")
-            where = ".".join(str(part) for part in place)
-            raise InvalidInput(f"{where}: {fault.msg}", errors=(fault,))
+        for location in _nul_locations(value):
+            fault = FieldError(location, "holds a NUL character")
+            raise InvalidInput(fault.msg, errors=(fault,)).under(("body",))
     return value
 
 
-def _nul_places(document: Any, start: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
-    # A stack of its own: JSON may be nested deeper than Python likes to recurse.
-    unseen: list[tuple[Any, tuple[str | int, ...]]] = [(document, start)]
+def _nul_locations(document: Any) -> Iterator[Location]:
+    # A stack and no recursion: JSON may be nested deeper than Python allows calls to be.
+    unseen: list[tuple[Any, Location]] = [(document, ())]
     while unseen:
-        value, place = unseen.pop()
+        value, location = unseen.pop()
         if isinstance(value, str):
             if _NUL in value:
-                yield place
+                yield location
         elif isinstance(value, list):
-            unseen += [(item, (*place, number)) for number, item in enumerate(value)]
+            unseen += [(item, (*location, index)) for index, item in enumerate(value)]
         elif isinstance(value, dict):
             if any(_NUL in key for key in value):
-                yield (*place, "(a key)")
-            unseen += [(item, (*place, key[:_MAX_KEY_CHARACTERS])) for key, item in value.items()]
+                yield (*location, "(a key)")
+            unseen += [
+                (item, (*location, key[:_MAX_KEY_CHARACTERS])) for key, item in value.items()
+            ]

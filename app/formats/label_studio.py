@@ -1,31 +1,27 @@
 """Label Studio's exported tasks, with their annotations. Pure.
 
 A task has ``data``: the prompt (``prompt``, ``question``, ``instruction`` or ``input``) and the
-candidates, either other fields that hold a text (compared by a ``pairwise`` result: left and right
-are the two objects of its ``to_name``, or else the first two fields) or ``items`` of
-``{"id", "body"}`` (ordered by a ``ranker`` result). Cancelled annotations are no labels;
-predictions are a model's.
+candidates. These are either other fields with a string, compared by a ``pairwise`` result (left and
+right are the two objects of its ``to_name``, or else the first two fields), or ``items`` of
+``{"id", "body"}``, ordered by a ``ranker`` result. Cancelled annotations are not labels, and
+neither are predictions, which a model made.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.formats.columns import annotator_name, objects, ranked
+from app.formats.format import Format, Line, Preference, ReadLine, has_keys
 from app.formats.named_responses import read_named
-from app.formats.values import Preference, ReadLine, annotator_name, objects, ranked
 
 _TEXTS = ("body", "html", "text", "title")
 
 
-def read_task(line: dict[str, Any]) -> ReadLine:
-    """Read a task.
-
-    Raises:
-        InvalidInput: it has no prompt in its data, or no candidates.
-    """
+def _read(line: Line) -> ReadLine:
     data = line["data"]
     has_items = isinstance(data, dict) and "items" in data
     named = read_named(data, "data", _items(data) if has_items else None)
-    return ReadLine(named.prompt, _preferences(line, named.places), named.names)
+    return ReadLine(named.prompt, _preferences(line, named.index_of), named.names)
 
 
 def _items(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +32,7 @@ def _items(data: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _preferences(line: dict[str, Any], places: Mapping[str, int]) -> list[Preference]:
+def _preferences(line: Line, index_of: Mapping[str, int]) -> list[Preference]:
     found = []
     for number, annotation in enumerate(objects(line, "annotations")):
         if annotation.get("was_cancelled"):
@@ -47,39 +43,48 @@ def _preferences(line: dict[str, Any], places: Mapping[str, int]) -> list[Prefer
         results = annotation.get("result")
         for result in results if isinstance(results, list) else ():
             if isinstance(result, dict) and isinstance(result.get("value"), dict):
-                found += _votes(result, places, user)
+                found += _result(result, index_of, user)
     return found
 
 
-def _votes(
-    result: Mapping[str, Any], places: Mapping[str, int], user: str | None
+def _result(
+    result: Mapping[str, Any], index_of: Mapping[str, int], user: str | None
 ) -> list[Preference]:
     value = result["value"]
     if result.get("type") == "pairwise":
-        pair = _compared(str(result.get("to_name", "")), places)
+        pair = _compared(str(result.get("to_name", "")), index_of)
         preferred = {"left": pair[0], "right": pair[1]}.get(str(value.get("selected")))
         return [Preference(pair, preferred, user)]
     if result.get("type") == "ranker":
-        return _ranking(value.get("ranker"), places, user)
+        return _ranking(value.get("ranker"), index_of, user)
     return []
 
 
-def _compared(to_name: str, places: Mapping[str, int]) -> tuple[int, int]:
+def _compared(to_name: str, index_of: Mapping[str, int]) -> tuple[int, int]:
     """Left and right: the two names where they are fields, else the first two fields."""
     told = [name.strip() for name in to_name.split(",")]
-    found: Sequence[int] = [places[name] for name in told if name in places]
-    first, second = found if len(found) == 2 else sorted(places.values())[:2]
-    return first, second
+    found: Sequence[int] = [index_of[name] for name in told if name in index_of]
+    left, right = found if len(found) == 2 else sorted(index_of.values())[:2]
+    return left, right
 
 
-def _ranking(ranker: Any, places: Mapping[str, int], user: str | None) -> list[Preference]:
-    """The one list that was ordered, best first; what was left in another says nothing."""
+def _ranking(ranker: Any, index_of: Mapping[str, int], user: str | None) -> list[Preference]:
+    """The longest of the ranker's lists, best first; items in another list are not ranked."""
     lists = ranker.values() if isinstance(ranker, dict) else [ranker]
     found = []
     for order in lists:
-        known = (
-            [str(name) for name in order if str(name) in places] if isinstance(order, list) else []
+        ids = [str(each) for each in order] if isinstance(order, list) else []
+        known = [each for each in ids if each in index_of]
+        found.append(
+            ranked({index_of[each]: -float(rank) for rank, each in enumerate(known)}, user)
         )
-        levels = {places[name]: -float(rank) for rank, name in enumerate(known)}
-        found.append(ranked(levels, user))
     return max(found, key=len, default=[])
+
+
+FORMAT = Format(
+    name="label-studio",
+    description="`data` and `annotations` (a Label Studio task)",
+    matches=has_keys("data", "annotations"),
+    read=_read,
+    rank=60,
+)

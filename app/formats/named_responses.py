@@ -4,27 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.errors import InvalidInput
-from app.formats.place import Place
-
-_PROMPTS = ("prompt", "instruction", "question", "input")
+from app.errors import InvalidInput, Location
+from app.formats.columns import prompt_column
 
 
 @dataclass(frozen=True, slots=True)
 class NamedResponses:
-    """A prompt as the body of ``POST /prompts``, its responses' places, and names for errors."""
+    """A prompt as the body of ``POST /prompts``, and how the record names its parts."""
 
     prompt: dict[str, Any]
-    places: Mapping[str, int]
-    names: Mapping[Place, str]
+    index_of: Mapping[str, int]
+    """From a response's name to its index."""
+    names: Mapping[Location, str]
+    """For error messages, as in ``ReadLine``."""
 
 
 def read_named(
     columns: Any, where: str, responses: Mapping[str, Any] | None = None
 ) -> NamedResponses:
-    """Read columns, which are the part ``where`` of a line.
+    """Read the prompt and the responses of a record.
 
-    The responses are those given, or else every column beside the prompt that holds a text.
+    Args:
+        columns: the record.
+        where: its place in the line, for error messages.
+        responses: the texts by name; by default every column, beside the prompt, with a string.
 
     Raises:
         InvalidInput: there is no prompt, or there are fewer than two responses.
@@ -42,19 +45,14 @@ def read_named(
         }
     if len(responses) < 2:
         raise InvalidInput(f"{where}: has fewer than two responses beside the prompt")
-    names: dict[Place, str] = {("prompt",): f"{where}.{asked}", ("responses",): where}
-    for place, name in enumerate(responses):
-        names[("responses", place)] = names[("responses", place, "text")] = f"{where}.{name}"
+    names: dict[Location, str] = {("prompt",): f"{where}.{asked}", ("responses",): where}
+    for index, name in enumerate(responses):
+        names[("responses", index)] = names[("responses", index, "text")] = f"{where}.{name}"
     return NamedResponses(
         prompt={
             "prompt": columns[asked],
             "responses": [{"id": name, "text": text} for name, text in responses.items()],
         },
-        places={name: place for place, name in enumerate(responses)},
+        index_of={name: index for index, name in enumerate(responses)},
         names=names,
     )
-
-
-def prompt_column(columns: Mapping[str, Any]) -> str | None:
-    """The name of the column that holds the prompt; None where there is none."""
-    return next((name for name in _PROMPTS if name in columns), None)

@@ -1,26 +1,22 @@
-r"""PRO's rankings: ``prefix``, ``suffix``, ``reward``, as the recipe ``ranking`` writes. Pure.
+"""PRO's rankings: ``prefix``, ``suffix``, ``reward``, as the recipe ``ranking`` writes. Pure.
 
-Each suffix has its own prefix, and all of a line are the same prompt: turns as
-``<|prompter|>…`` and ``<|assistant|>…``, the last of them an empty assistant's.
+Each suffix has its own prefix, which must be the same prompt in the whole line: turns as
+``<|prompter|>…`` and ``<|assistant|>…``, ending with an empty turn of the assistant. The rewards
+are scores, and preferences too.
 """
 
 import re
 from typing import Any
 
-from app.errors import InvalidInput
-from app.formats.place import Place
-from app.formats.values import ReadLine, number, ranked
+from app.errors import InvalidInput, Location
+from app.formats.columns import number, ranked
+from app.formats.format import Format, Line, ReadLine, has_keys
 
 _TURN = re.compile(r"<\|(prompter|assistant)\|>")
 _ROLES = {"prompter": "user", "assistant": "assistant"}
 
 
-def read_ranking(line: dict[str, Any]) -> ReadLine:
-    """Read a line with ``prefix``, ``suffix`` and ``reward``; the rewards are its preferences.
-
-    Raises:
-        InvalidInput: the three are no lists of one length, or the prefixes differ.
-    """
+def _read(line: Line) -> ReadLine:
     prefix, suffix, reward = (line[name] for name in ("prefix", "suffix", "reward"))
     if not all(isinstance(each, list) for each in (prefix, suffix, reward)):
         raise InvalidInput("prefix, suffix, reward: must be lists")
@@ -29,19 +25,19 @@ def read_ranking(line: dict[str, Any]) -> ReadLine:
     if any(each != prefix[0] for each in prefix):
         raise InvalidInput("prefix: the responses are not to one and the same prompt")
     levels = {}
-    for place, value in enumerate(reward):
+    for index, value in enumerate(reward):
         level = number(value)
         if level is None:
-            raise InvalidInput(f"reward.{place}: must be a number")
-        levels[place] = level
-    responses = [{"text": text, "score": levels[place]} for place, text in enumerate(suffix)]
-    names: dict[Place, str] = {("prompt",): "prefix", ("responses",): "suffix"}
-    names |= {("responses", place, "text"): f"suffix.{place}" for place in levels}
+            raise InvalidInput(f"reward.{index}: must be a number")
+        levels[index] = level
+    responses = [{"text": text, "score": levels[index]} for index, text in enumerate(suffix)]
+    names: dict[Location, str] = {("prompt",): "prefix", ("responses",): "suffix"}
+    names |= {("responses", index, "text"): f"suffix.{index}" for index in levels}
     return ReadLine({"prompt": _prompt(prefix[0]), "responses": responses}, ranked(levels), names)
 
 
 def _prompt(prefix: Any) -> Any:
-    """The turns as a string where there is one, else as messages."""
+    """The turns as messages; a single one as a string."""
     pieces = prefix if isinstance(prefix, list) else [prefix]
     if not all(isinstance(piece, str) for piece in pieces):
         raise InvalidInput("prefix: must hold strings")
@@ -57,3 +53,12 @@ def _prompt(prefix: Any) -> Any:
     if before.strip():
         turns.insert(0, {"role": "system", "content": before.strip()})
     return turns[0]["content"] if len(turns) == 1 else turns
+
+
+FORMAT = Format(
+    name="pro",
+    description="`prefix`, `suffix` and `reward` (PRO)",
+    matches=has_keys("prefix", "suffix", "reward"),
+    read=_read,
+    rank=50,
+)

@@ -4,15 +4,27 @@ from itertools import takewhile
 from typing import Any
 
 from app.errors import InvalidInput
+from app.formats.columns import chosen_and_rejected
+from app.formats.format import Format, Line, ReadLine, has_keys
 
 
-def split_strings(chosen: str, rejected: str) -> tuple[str, str, str]:
-    """Prompt and completions of two strings whose common start is the prompt.
+def _read(line: Line) -> ReadLine:
+    chosen, rejected, prompt = line["chosen"], line["rejected"], line.get("prompt")
+    if isinstance(chosen, list) and isinstance(rejected, list):
+        split = _split_conversations(prompt, chosen, rejected)
+    elif not isinstance(chosen, str) or not isinstance(rejected, str):
+        raise InvalidInput("chosen, rejected: must both be strings, or both lists of messages")
+    elif prompt is not None:
+        split = prompt, chosen, rejected
+    else:
+        split = _split_strings(chosen, rejected)
+    return chosen_and_rejected(line, *split)
+
+
+def _split_strings(chosen: str, rejected: str) -> tuple[str, str, str]:
+    """The common start of two strings, which is the prompt, and the rest of each.
 
     As TRL's ``extract_prompt`` does it: a space at the seam belongs to the completions.
-
-    Raises:
-        InvalidInput: they have no common start, or do not differ.
     """
     alike = takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected, strict=False))
     prompt = "".join(character for character, _ in alike)
@@ -24,16 +36,12 @@ def split_strings(chosen: str, rejected: str) -> tuple[str, str, str]:
     return prompt, chosen[len(prompt) :], rejected[len(prompt) :]
 
 
-def split_conversations(
+def _split_conversations(
     prompt: Any, chosen: list[Any], rejected: list[Any]
 ) -> tuple[Any, Any, Any]:
-    """Prompt and completions of two lists of messages, each ending with the assistant's.
+    """The prompt, and the last message of each conversation, which must be the assistant's.
 
     The turns before are the prompt; where a prompt stands beside them too, it must agree.
-
-    Raises:
-        InvalidInput: the conversations differ before the last turn or from the prompt, or do not
-            end with the assistant's turn.
     """
     preferred, other = _last_text(chosen, "chosen"), _last_text(rejected, "rejected")
     before = chosen[:-1]
@@ -62,10 +70,19 @@ def _is_in(prompt: Any, before: list[Any]) -> bool:
 
 
 def _only_turns(messages: list[Any]) -> list[Any]:
-    """Messages without what else a dataset keeps in them."""
+    """Messages with their role and content alone: datasets keep other columns in them too."""
     return [
         {name: turn[name] for name in ("role", "content") if name in turn}
         if isinstance(turn, dict)
         else turn
         for turn in messages
     ]
+
+
+FORMAT = Format(
+    name="trl",
+    description="`chosen` and `rejected` (TRL preference)",
+    matches=has_keys("chosen", "rejected"),
+    read=_read,
+    rank=80,
+)

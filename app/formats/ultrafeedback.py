@@ -1,32 +1,28 @@
 """UltraFeedback and its like: an instruction, and completions with ratings. Pure.
 
 The score of a completion is its ``overall_score``, else its ``fine-grained_score``, else the mean
-of its annotations' ratings. They are a model's: no preferences are made of them.
+of its annotations' ratings. A model gave them, so they are not read as preferences.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.formats.place import Place
-from app.formats.values import ReadLine, objects, written_number
+from app.errors import Location
+from app.formats.columns import objects, written_number
+from app.formats.format import Format, Line, ReadLine, has_keys
 
 
-def read_completions(line: dict[str, Any]) -> ReadLine:
-    """Read a line with ``instruction`` and ``completions``.
-
-    Raises:
-        InvalidInput: the completions are no list of objects.
-    """
+def _read(line: Line) -> ReadLine:
     completions = objects(line, "completions")
     responses = [
         {"text": each.get("response"), "model": each.get("model"), "score": _score(each)}
         for each in completions
     ]
-    names: dict[Place, str] = {("prompt",): "instruction", ("responses",): "completions"}
-    for place in range(len(completions)):
+    names: dict[Location, str] = {("prompt",): "instruction", ("responses",): "completions"}
+    for index in range(len(completions)):
         names |= {
-            ("responses", place, "text"): f"completions.{place}.response",
-            ("responses", place, "model"): f"completions.{place}.model",
+            ("responses", index, "text"): f"completions.{index}.response",
+            ("responses", index, "model"): f"completions.{index}.model",
         }
     prompt: dict[str, Any] = {"prompt": line["instruction"], "responses": responses}
     if isinstance(line.get("source"), str):
@@ -39,20 +35,25 @@ def _score(completion: Mapping[str, Any]) -> float | None:
         score = written_number(completion.get(name))
         if score is not None:
             return score
-    ratings = [rating for each in _annotations(completion) if (rating := _rating(each)) is not None]
+    ratings = [
+        rating
+        for each in _annotations(completion)
+        if isinstance(each, dict) and (rating := written_number(each.get("Rating"))) is not None
+    ]
     return sum(ratings) / len(ratings) if ratings else None
 
 
-def _annotations(completion: Mapping[str, Any]) -> list[Any]:
-    """The annotations of all aspects: an object by aspect, of which each may be a list."""
+def _annotations(completion: Mapping[str, Any]) -> Iterator[Any]:
+    """The annotations of all aspects: an object by aspect, each with one or a list of them."""
     annotations = completion.get("annotations")
-    if not isinstance(annotations, dict):
-        return []
-    found: list[Any] = []
-    for aspect in annotations.values():
-        found += aspect if isinstance(aspect, list) else [aspect]
-    return found
+    for aspect in annotations.values() if isinstance(annotations, dict) else ():
+        yield from aspect if isinstance(aspect, list) else [aspect]
 
 
-def _rating(annotation: Any) -> float | None:
-    return written_number(annotation.get("Rating")) if isinstance(annotation, dict) else None
+FORMAT = Format(
+    name="ultrafeedback",
+    description="`instruction` and `completions` (UltraFeedback)",
+    matches=has_keys("instruction", "completions"),
+    read=_read,
+    rank=40,
+)

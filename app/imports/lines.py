@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.errors import InvalidInput, UnsupportedMedia
+from app.errors import InvalidInput, Location, UnsupportedMedia, dotted
+from app.formats.format import Preference, ReadLine
 from app.formats.json import parse_json
-from app.formats.place import Place, dotted
-from app.formats.registry import AN_ARRAY, Preference, ReadLine, read_line
+from app.formats.registry import AN_ARRAY, read_line
 from app.imports.line_splitter import Line
 from app.prompts.incoming import IncomingPrompt, incoming_prompts
 from app.prompts.schemas import NewPrompt
@@ -122,7 +122,7 @@ def _told(error: ValidationError, read: ReadLine) -> str:
     return "; ".join(told)
 
 
-def _named(place: Place, read: ReadLine) -> str:
+def _named(place: Location, read: ReadLine) -> str:
     """A place by the line's own names. Keys are the caller's, and may be anything: they are cut."""
     place = tuple(part[:_MAX_KEY_CHARACTERS] if isinstance(part, str) else part for part in place)
     for end in range(len(place), 0, -1):

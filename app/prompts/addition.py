@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import Conflict, FieldError, UnknownPrompt
-from app.formats.place import placed
+from app.errors import AppError, Conflict, FieldError, UnknownPrompt
 from app.prompts.incoming import DroppedResponse, keep_responses
 from app.prompts.intake import Details, announce, as_stored, note_details
 from app.prompts.queries import intake as intake_queries
@@ -64,10 +63,12 @@ async def add_responses(
     if prompt is None:
         raise UnknownPrompt("no prompt has that id")
     kept = keep_responses(sent)
-    with placed(("body",)):
+    try:
         todo = _sort(kept.responses, prompt.responses)
         vectors = _vectors(todo.fresh)
         await _check(session, found.project_id, prompt, todo.fresh, vectors)
+    except AppError as error:
+        raise error.under(("body",)) from None
     ids: list[int] = []
     if todo.fresh:
         rows = NewRows(prompt.id, len(prompt.responses), todo.fresh, vectors)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.annotation.erasure import erase_annotations
-from app.errors import AppError, FieldError, InvalidInput, UnknownPrompt
-from app.formats.place import Place, dotted, place
+from app.errors import AppError, FieldError, InvalidInput, Location, UnknownPrompt
 from app.projects import service as projects
 from app.prompts.incoming import IncomingPrompt, incoming_prompts
 from app.prompts.intake import Taken, finish, take_in
@@ -22,9 +21,12 @@ from app.storage.tables import Prompt, Response
 
 
 async def take_prompts(
-    session: AsyncSession, project_name: str, sent: Sequence[NewPrompt], places: Sequence[Place]
+    session: AsyncSession,
+    project_name: str,
+    sent: Sequence[NewPrompt],
+    locations: Sequence[Location],
 ) -> list[tuple[IncomingPrompt, Taken]]:
-    """Store a request's prompts; ``places`` is where each stands in the body, for errors.
+    """Store a request's prompts; ``locations`` says where each one is in the body, for errors.
 
     Raises:
         UnknownProject: no project has that name.
@@ -33,21 +35,21 @@ async def take_prompts(
     """
     project = await projects.find_project(session, project_name)
     prompts = incoming_prompts(sent)
-    _check_one_space(prompts, places)
+    _check_one_space(prompts, locations)
     intake = await take_in(session, project.id, prompts)
-    for outcome, where in zip(intake.outcomes, places, strict=True):
+    for outcome, where in zip(intake.outcomes, locations, strict=True):
         if isinstance(outcome, AppError):
-            raise place(outcome, where)
+            raise outcome.under(where)
     await finish(session, intake)
     return list(zip(prompts, intake.taken, strict=True))
 
 
-def _check_one_space(prompts: Sequence[IncomingPrompt], places: Sequence[Place]) -> None:
-    for prompt, where in zip(prompts, places, strict=True):
+def _check_one_space(prompts: Sequence[IncomingPrompt], locations: Sequence[Location]) -> None:
+    for prompt, where in zip(prompts, locations, strict=True):
         if prompt.dimensions != prompts[0].dimensions:
             detail = "the prompts' embeddings differ in length, or only some have any"
-            error = FieldError((*where, "responses"), detail)
-            raise InvalidInput(f"{dotted(error.loc)}: {detail}", errors=(error,))
+            fault = FieldError(("responses",), detail)
+            raise InvalidInput(detail, errors=(fault,)).under(where)
 
 
 def prompt_number(public_id: str) -> int:

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from app.errors import InvalidInput
-from app.formats.registry import Preference, read_line
+from app.formats.format import Preference
+from app.formats.registry import FORMATS, find_format, read_line
 from app.imports.line_splitter import Line
 from app.imports.lines import read_lines
 from tests.prompts.sending import as_lines, prompt
@@ -29,6 +30,82 @@ def _texts(line: Any) -> tuple[Any, list[Any]]:
 def _refusal(line: Any) -> str:
     _, (bad,) = read_lines([Line(1, as_lines([line]))])
     return bad.detail
+
+
+_KEYS: dict[str, Any] = {
+    "fields": {"prompt": "?", "a": "x", "b": "y"},
+    "prompt": "?",
+    "responses": [{"id": "r0", "text": "x"}, {"id": "r1", "text": "y"}],
+    "preferences": [],
+    "prompt_id": "p",
+    "dataset": "d",
+    "instruction": "?",
+    "completions": [{"response": "x"}, {"response": "y"}],
+    "prefix": ["?", "?"],
+    "suffix": ["x", "y"],
+    "reward": [1, 0],
+    "data": {"prompt": "?", "a": "x", "b": "y"},
+    "annotations": [],
+    "chosen": "? x",
+    "rejected": "? y",
+    "response_a": "x",
+    "response_b": "y",
+}
+_TRANSCRIPTS = {"chosen": _HH_START + " x", "rejected": _HH_START + " y"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "more", "expected"),
+    [
+        # Argilla's records have responses too, but never a prompt beside the fields.
+        ("fields responses preferences", {}, "argilla"),
+        ("fields chosen rejected", {}, "argilla"),
+        ("fields prompt responses", {}, "own"),
+        ("fields prompt chosen rejected", {}, "trl"),
+        # What only files with votes have tells them from this service's own lines.
+        ("prompt responses", {}, "own"),
+        ("prompt responses preferences", {}, "votes"),
+        ("prompt responses prompt_id", {}, "votes"),
+        ("prompt responses dataset", {}, "votes"),
+        ("responses", {"preferences": None}, "votes"),
+        # Whatever else stands in a line that has responses.
+        ("prompt responses instruction completions", {}, "own"),
+        ("prompt responses chosen rejected", {}, "own"),
+        ("responses dataset data annotations", {}, "votes"),
+        # The first of these four, in this order.
+        ("instruction completions prefix suffix reward data annotations", {}, "ultrafeedback"),
+        ("completions prefix suffix reward data annotations chosen rejected", {}, "pro"),
+        ("instruction data annotations chosen rejected", {}, "label-studio"),
+        ("instruction completions chosen rejected", {}, "ultrafeedback"),
+        ("instruction chosen rejected response_a response_b", {}, "trl"),
+        ("instruction response_a response_b chosen", {}, "side-by-side"),
+        # Transcripts are HH's only where no prompt stands beside them, and both are transcripts.
+        ("", _TRANSCRIPTS, "hh"),
+        ("", {**_TRANSCRIPTS, "prompt": None}, "hh"),
+        ("response_a response_b", _TRANSCRIPTS, "hh"),
+        ("prompt", _TRANSCRIPTS, "trl"),
+        ("", {**_TRANSCRIPTS, "rejected": "y"}, "trl"),
+        ("", {**_TRANSCRIPTS, "chosen": [_answered("x")]}, "trl"),
+    ],
+)
+def test_a_line_of_two_formats_is_read_by_the_same_one_as_ever(
+    keys: str, more: dict[str, Any], expected: str
+) -> None:
+    found = find_format({key: _KEYS[key] for key in keys.split()} | more)
+
+    assert found is not None
+    assert found.name == expected
+
+
+def test_no_two_formats_have_the_same_rank() -> None:
+    assert len({each.rank for each in FORMATS.values()}) == len(FORMATS)
+
+
+def test_the_refusal_of_an_unknown_line_names_every_format() -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        read_line({"prompt": "x"})
+
+    assert all(each.description in refusal.value.detail for each in FORMATS.values())
 
 
 def test_own_form_is_taken_as_it_is() -> None:

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from app.formats.registry import Preference, read_line
+from app.formats.format import Preference
+from app.formats.registry import read_line
 from app.imports.line_splitter import Line
 from app.imports.lines import read_lines
 from tests.prompts.sending import as_lines

@@ -1,36 +1,14 @@
-"""What readers of foreign lines share: lists of objects, numbers, names. Pure."""
+"""What the readers of several formats share: lists of objects, numbers, names, rankings. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any, Final
 
-from app.errors import InvalidInput
-from app.formats.place import Place
+from app.errors import InvalidInput, Location
+from app.formats.format import Line, Preference, ReadLine
 
 MAX_ANNOTATOR_CHARACTERS: Final = 256
 _STRENGTHS = {"1": 1, "2": 2, "3": 3}
-
-
-@dataclass(frozen=True, slots=True)
-class Preference:
-    """One vote on two responses, by their places in the line; None preferred: a tie or both bad."""
-
-    responses: tuple[int, int]
-    preferred: int | None
-    annotator: str | None = None
-    """Who voted; None: the source does not say."""
-    strength: int | None = None
-    both_bad: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLine:
-    """A line as the body of ``POST /prompts``, with the preferences it carries."""
-
-    prompt: dict[str, Any]
-    preferences: Sequence[Preference] = ()
-    names: Mapping[Place, str] = field(default_factory=dict)
-    """What the line itself calls the fields of ``prompt``, for errors."""
+_PROMPTS = ("prompt", "instruction", "question", "input")
 
 
 def objects(line: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
@@ -42,20 +20,20 @@ def objects(line: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     values = line[key]
     if not isinstance(values, list):
         raise InvalidInput(f"{key}: must be a list")
-    for number, value in enumerate(values):
+    for index, value in enumerate(values):
         if not isinstance(value, dict):
-            raise InvalidInput(f"{key}.{number}: must be an object")
+            raise InvalidInput(f"{key}.{index}: must be an object")
     return values
 
 
 def number(value: Any) -> float | None:
-    """A column's number; what other datasets keep there instead is left out."""
+    """A number; None where the column holds anything else."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number else None
 
 
 def written_number(value: Any) -> float | None:
-    """A number, or one that stands in a string, as ratings often do."""
+    """A number, or a string that holds one, as ratings often do; None for anything else."""
     if not isinstance(value, str):
         return number(value)
     try:
@@ -64,8 +42,13 @@ def written_number(value: Any) -> float | None:
         return None
 
 
+def prompt_column(columns: Mapping[str, Any]) -> str | None:
+    """The name of the column that holds the prompt; None where there is none."""
+    return next((name for name in _PROMPTS if name in columns), None)
+
+
 def annotator_name(value: Any, where: str) -> str | None:
-    """Who voted, as a name: a text, or a number; None where nobody says.
+    """Who voted: a string, or a number; None where the line does not say.
 
     Raises:
         InvalidInput: it is something else, or too long.
@@ -82,7 +65,7 @@ def annotator_name(value: Any, where: str) -> str | None:
 
 
 def strength_of(value: Any, preferred: int | None, where: str) -> int | None:
-    """How much better the preferred response is, 1 to 3; None where it is not told.
+    """How much better the preferred response is, 1 to 3; None where the line does not say.
 
     Raises:
         InvalidInput: it is something else, or nothing is preferred.
@@ -98,15 +81,31 @@ def strength_of(value: Any, preferred: int | None, where: str) -> int | None:
 
 
 def ranked(levels: Mapping[int, float], annotator: str | None = None) -> list[Preference]:
-    """All the preferences that a ranking implies: from a response's place to its level, higher is
-    better, the same level is a tie."""
-    places = sorted(levels)
+    """Every preference that a ranking implies.
+
+    Args:
+        levels: by the response's index; higher is better, and the same level is a tie.
+        annotator: who made the ranking.
+    """
+    indexes = sorted(levels)
     return [
         Preference(
             (one, other),
             None if levels[one] == levels[other] else max((one, other), key=levels.__getitem__),
             annotator,
         )
-        for at, one in enumerate(places)
-        for other in places[at + 1 :]
+        for start, one in enumerate(indexes, start=1)
+        for other in indexes[start:]
     ]
+
+
+def chosen_and_rejected(line: Line, prompt: Any, chosen: Any, rejected: Any) -> ReadLine:
+    """A line with two responses, of which the first is preferred."""
+    responses = [
+        {"text": chosen, "score": number(line.get("score_chosen"))},
+        {"text": rejected, "score": number(line.get("score_rejected"))},
+    ]
+    names: dict[Location, str] = {("responses",): "chosen, rejected"}
+    for index, column in enumerate(("chosen", "rejected")):
+        names[("responses", index)] = names[("responses", index, "text")] = column
+    return ReadLine({"prompt": prompt, "responses": responses}, [Preference((0, 1), 0)], names)
