@@ -51,6 +51,8 @@ class Strategy:
     """Across prompts it ranks those that it is given (a shortlist), instead of a uniform order."""
     value: PairValue | None = by_place
     """What the keys say that pairs are worth, against what they cost; None: nothing (a draw)."""
+    rank: int = 100
+    """Lists show the strategies of lower rank first, and those of the same rank by name."""
 
     @property
     def reads_prompts(self) -> bool:

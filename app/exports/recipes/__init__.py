@@ -1,21 +1,15 @@
-"""The recipes, one module each; a module that holds a ``RECIPE`` is one."""
+"""The recipes, one module each. Adding one is adding a file."""
 
-from importlib import import_module
-from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import Final
 
 from app.errors import UnknownRecipe
-from app.exports.recipe import Recipe
+from app.exports.recipe import PairRecipe, PromptRecipe, Recipe
+from app.registry import collect
 
+_FOUND: list[Recipe] = collect(__name__, PairRecipe, PromptRecipe)
 
-def _load_all() -> dict[str, Recipe]:
-    modules = (import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__))
-    recipes: list[Recipe] = [module.RECIPE for module in modules]
-    return {recipe.name: recipe for recipe in sorted(recipes, key=lambda recipe: recipe.name)}
-
-
-RECIPES: Final = MappingProxyType(_load_all())
+RECIPES: Final = MappingProxyType({recipe.name: recipe for recipe in _FOUND})
 """Every recipe by its name, in the order of the names."""
 
 

@@ -30,7 +30,7 @@ from app.selection.pair_grid import pair_columns
 from app.selection.strategies import random
 from app.selection.strategies.learning import FIRST_LABELS
 from app.selection.strategies.random_groups import first_choices, group_keys, narrowness
-from app.selection.strategy import PairOrder
+from app.selection.strategy import PairOrder, Strategy
 
 RANDOM_SIZE = 2
 FIRST_SIZE = 4
@@ -111,3 +111,12 @@ def _of_choices(
 
 def _mean(parts: Sequence[Floats]) -> float:
     return float(np.concatenate(parts).mean())
+
+
+STRATEGY = Strategy(
+    "auto",
+    "the most different of random groups of responses, as large as the labels allow",
+    order,
+    learns=True,
+    rank=30,
+)

@@ -13,7 +13,7 @@ from app.selection.model.features import prompt_vectors
 from app.selection.model.posterior import binary_entropy, sigmoid
 from app.selection.model.preference import PreferenceModel
 from app.selection.strategies.learning import after_first_labels, by_score
-from app.selection.strategy import PairOrder
+from app.selection.strategy import PairOrder, Strategy
 
 BETA = 0.01
 DRAWS = 32
@@ -47,3 +47,11 @@ def _distances(block: PromptBlock, model: PreferenceModel) -> FloatArray:
 
 
 order = after_first_labels(_order)
+
+STRATEGY = Strategy(
+    "bald-coverage",
+    "where draws of the model disagree, on prompts unlike the labelled ones (BAL-PM)",
+    order,
+    learns=True,
+    ranks_prompts=True,
+)

@@ -13,7 +13,7 @@ from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptBlock
 from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import gram_matrices, pair_columns
-from app.selection.strategy import PairOrder
+from app.selection.strategy import PairOrder, Strategy
 from app.selection.two_means import centre_distances, two_means
 
 _PROMPTS_AT_A_TIME = 256
@@ -44,3 +44,11 @@ def _chunk_keys(embeddings: FloatArray) -> NDArray[np.float64]:
     other_way = to_b[:, first] + to_a[:, second]
     keys: NDArray[np.float64] = np.round(np.minimum(one_way, other_way), _DECIMALS)
     return keys
+
+
+STRATEGY = Strategy(
+    "centroid",
+    "the responses nearest to the two centres of a 2-means on each prompt's responses",
+    order,
+    rank=60,
+)

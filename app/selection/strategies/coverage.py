@@ -10,11 +10,12 @@ import numpy as np
 
 from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptBlock
+from app.selection.cost import by_cosine
 from app.selection.model.features import prompt_vectors
 from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import pair_similarities
 from app.selection.strategies.prompt_places import as_prompt_keys
-from app.selection.strategy import PairOrder
+from app.selection.strategy import PairOrder, Strategy
 
 _PIECE = 512
 _DECIMALS = 6
@@ -57,3 +58,13 @@ def facility_order(vectors: FloatArray) -> IntArray:
         chosen[best] = True
         covered = np.maximum(covered, similar[best])
     return sequence
+
+
+STRATEGY = Strategy(
+    "coverage",
+    "prompts that stand for the others first, the two most different responses of each",
+    order,
+    ranks_prompts=True,
+    value=by_cosine,
+    rank=80,
+)

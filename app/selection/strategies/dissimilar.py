@@ -7,9 +7,10 @@ a round, prompts in a uniform random order.
 import numpy as np
 
 from app.selection.candidates import PromptBlock
+from app.selection.cost import by_cosine
 from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import pair_similarities
-from app.selection.strategy import PairOrder
+from app.selection.strategy import PairOrder, Strategy
 
 
 def order(
@@ -19,3 +20,12 @@ def order(
 ) -> list[PairOrder]:
     """Lowest cosine first."""
     return [PairOrder(pair_similarities(block.embeddings), block.order_keys) for block in blocks]
+
+
+STRATEGY = Strategy(
+    "dissimilar",
+    "the two most different responses of each prompt (REAL)",
+    order,
+    value=by_cosine,
+    rank=10,
+)

@@ -16,7 +16,7 @@ from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptBlock
 from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import gram_matrices, mean_similarities, pair_columns
-from app.selection.strategy import OrderPairs, PairOrder
+from app.selection.strategy import OrderPairs, PairOrder, Strategy
 
 TYPICAL_SHARE = 0.5
 _TIE = 1e-6
@@ -67,3 +67,10 @@ def freak_counts(gram: FloatArray, share: float) -> NDArray[np.int8]:
 
 
 order = typical(TYPICAL_SHARE)
+
+STRATEGY = Strategy(
+    "dissimilar-typical",
+    "the two most different of the typical half of each prompt's responses",
+    order,
+    rank=20,
+)

@@ -8,11 +8,12 @@ over the prompt's pairs, of the entropy of the expected preference.
 import numpy as np
 
 from app.selection.candidates import PromptBlock
+from app.selection.cost import by_score
 from app.selection.model.posterior import binary_entropy, preference_probability
 from app.selection.model.preference import PreferenceModel
 from app.selection.strategies.learning import after_first_labels
 from app.selection.strategies.prompt_places import best_first
-from app.selection.strategy import PairOrder
+from app.selection.strategy import PairOrder, Strategy
 
 
 def _order(
@@ -29,3 +30,12 @@ def _order(
 
 
 order = after_first_labels(_order)
+
+STRATEGY = Strategy(
+    "gap",
+    "the pair of the largest predicted gap, on the least certain prompts (APL)",
+    order,
+    learns=True,
+    ranks_prompts=True,
+    value=by_score,
+)

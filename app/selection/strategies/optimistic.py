@@ -8,11 +8,12 @@ score.
 
 import numpy as np
 
+from app.selection import cost
 from app.selection.candidates import PromptBlock
 from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import pair_columns
 from app.selection.strategies.learning import after_first_labels, by_score
-from app.selection.strategy import PairOrder
+from app.selection.strategy import PairOrder, Strategy
 
 KAPPA = 1.0
 
@@ -33,3 +34,12 @@ def _order(
 
 
 order = after_first_labels(_order)
+
+STRATEGY = Strategy(
+    "optimistic",
+    "what could be the best response against what could be the worst (DeltaUCB)",
+    order,
+    learns=True,
+    ranks_prompts=True,
+    value=cost.by_score,
+)

@@ -15,7 +15,7 @@ from app.selection.candidates import PromptBlock
 from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import pair_columns
 from app.selection.strategies.learning import after_first_labels
-from app.selection.strategy import PairOrder
+from app.selection.strategy import PairOrder, Strategy
 
 
 def _order(
@@ -48,3 +48,10 @@ def _places(rewards: FloatArray) -> IntArray:
 
 
 order = after_first_labels(_order)
+
+STRATEGY = Strategy(
+    "thompson",
+    "the best response of one draw of the model against that of another (SEA)",
+    order,
+    learns=True,
+)

@@ -14,11 +14,12 @@ import numpy as np
 
 from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptBlock
+from app.selection.cost import by_score
 from app.selection.model.posterior import preference_probability
 from app.selection.model.preference import PreferenceModel
 from app.selection.strategies.learning import after_first_labels, best_open
 from app.selection.strategies.prompt_places import as_prompt_keys
-from app.selection.strategy import PairOrder
+from app.selection.strategy import PairOrder, Strategy
 
 BATCH = 64
 SHORTLIST = 512
@@ -95,3 +96,13 @@ def _rows(blocks: list[PromptBlock]) -> list[tuple[int, int]]:
 
 
 order = after_first_labels(_order)
+
+STRATEGY = Strategy(
+    "uncertain",
+    "the pairs whose labels would tell most about the model (information gain)",
+    order,
+    learns=True,
+    ranks_prompts=True,
+    value=by_score,
+    rank=90,
+)
