@@ -1,7 +1,8 @@
-"""A stream of bytes as batches of lines that have been read, with bounded memory."""
+"""Read a stream of bytes as batches of lines, in bounded memory."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
+from typing import TypeVar
 
 from app.imports.line_splitter import Line, LineSplitter
 from app.imports.lines import BadLine, GoodLine, read_lines
@@ -12,25 +13,47 @@ _BATCH_BYTES = 8 * 1024 * 1024
 _LINES_AT_ONCE = 32
 _BYTES_AT_ONCE = 512 * 1024
 
+T = TypeVar("T")
 ReadLines = tuple[list[GoodLine], list[BadLine]]
 
 
 async def read_batches(chunks: AsyncIterable[bytes]) -> AsyncIterator[ReadLines]:
-    """The lines of each batch, read a few at a time: other requests are served in between.
+    """Read the lines of each batch, a few at a time, so that other requests are served between.
 
-    One batch, and the line after it, are in memory at most.
+    At most one batch, and the line after it, are in memory.
     """
     async for batch in _batches(chunks):
         good: list[GoodLine] = []
         bad: list[BadLine] = []
         for few in _few_at_a_time(batch):
-            # Handing few lines to a thread costs more than they do; a long one would be noticed.
+            # A thread costs more than reading a few short lines; long ones would block the loop.
             is_long = _size(few) > _BYTES_AT_ONCE
             read = await asyncio.to_thread(read_lines, few) if is_long else read_lines(few)
             good += read[0]
             bad += read[1]
             await asyncio.sleep(0)
         yield good, bad
+
+
+async def read_ahead(items: AsyncIterator[T]) -> AsyncGenerator[T]:
+    """The same items, each made while the caller uses the one before.
+
+    An error in making an item is raised after the items before it have been used.
+    """
+
+    async def make_next() -> tuple[T] | None:
+        async for item in items:
+            return (item,)
+        return None
+
+    next_item = asyncio.create_task(make_next())
+    try:
+        while (made := await next_item) is not None:
+            next_item = asyncio.create_task(make_next())
+            yield made[0]
+    finally:
+        next_item.cancel()
+        await asyncio.gather(next_item, return_exceptions=True)
 
 
 async def _batches(chunks: AsyncIterable[bytes]) -> AsyncIterator[list[Line]]:
@@ -50,7 +73,7 @@ async def _batches(chunks: AsyncIterable[bytes]) -> AsyncIterator[list[Line]]:
 
 
 def _few_at_a_time(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """The lines, some milliseconds' work at a time; one that is more stands alone."""
+    """Groups of lines that take some milliseconds to read; a line that takes longer is alone."""
     few: list[Line] = []
     size = 0
     for line in lines:

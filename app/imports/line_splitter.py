@@ -1,4 +1,4 @@
-"""A stream of bytes, cut into lines with bounded memory."""
+"""Cut a stream of bytes into lines, in bounded memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not blank; ``content`` is None where it was longer than allowed."""
+    """A line that is not blank; lines are numbered from 1, and blank ones count."""
 
     number: int
     content: bytes | None
+    """None: the line is longer than allowed."""
 
 
 class LineSplitter:
-    """Feed it chunks, take lines. No more than one line of ``max_bytes`` is ever kept."""
+    """Takes chunks and gives lines. It never keeps more than one line of ``max_bytes``."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -25,7 +26,7 @@ class LineSplitter:
         self._is_too_long = False
 
     def feed(self, chunk: bytes) -> Iterator[Line]:
-        """The lines that end in this chunk, which must all be taken."""
+        """The lines that end in this chunk. Consume all of them before the next chunk."""
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
             self._keep(piece)
@@ -33,7 +34,7 @@ class LineSplitter:
         self._keep(rest)
 
     def finish(self) -> Iterator[Line]:
-        """The last line, where it has no line feed."""
+        """The last line, if it has no line feed."""
         yield from self._end()
 
     def _keep(self, piece: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Lines of an import, read as prompts on their way in. Pure, and slow: for a thread."""
+"""Read the lines of an import as prompts. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,16 +28,17 @@ _OTHER_FILES = {
 
 @dataclass(frozen=True, slots=True)
 class GoodLine:
-    """A line that holds a prompt. The preferences are between responses that are kept."""
+    """A line that holds a prompt."""
 
     number: int
     prompt: IncomingPrompt
     preferences: Sequence[Preference]
+    """By the indexes of the responses that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that cannot be read, and why."""
+    """A line that is rejected, and why."""
 
     number: int
     detail: str
@@ -47,22 +48,22 @@ def read_lines(lines: Sequence[Line]) -> tuple[list[GoodLine], list[BadLine]]:
     """Read lines of any known format.
 
     Raises:
-        UnsupportedMedia: the first line is the start of another kind of file.
+        UnsupportedMedia: the first line is the start of a file that is not JSON lines.
     """
     numbers, sent, preferences, bad = [], [], [], []
     for line in lines:
         try:
             prompt, found = _read(line)
         except InvalidInput as error:
-            # Errors of JSON name places in a body of many lines, which a line is not.
+            # The JSON parser takes the line for a whole body.
             detail = error.detail.removeprefix("body.").replace("(line 1, column", "(column")
             bad.append(BadLine(line.number, detail))
             continue
         numbers.append(line.number)
         sent.append(prompt)
         preferences.append(found)
-    kept = list(map(_between_kept, preferences, prompts := incoming_prompts(sent)))
-    return list(map(GoodLine, numbers, prompts, kept)), bad
+    prompts = incoming_prompts(sent)
+    return list(map(GoodLine, numbers, prompts, map(_between_kept, preferences, prompts))), bad
 
 
 def _read(line: Line) -> tuple[NewPrompt, Sequence[Preference]]:
@@ -72,7 +73,7 @@ def _read(line: Line) -> tuple[NewPrompt, Sequence[Preference]]:
     try:
         return NewPrompt.model_validate(read.prompt), read.preferences
     except ValidationError as error:
-        raise InvalidInput(_told(error, read)) from None
+        raise InvalidInput(_detail(error, read)) from None
 
 
 def _parsed(number: int, content: bytes) -> Any:
@@ -96,14 +97,14 @@ def _refuse_other_files(start: bytes) -> None:
 
 
 def _between_kept(preferences: Sequence[Preference], prompt: IncomingPrompt) -> list[Preference]:
-    """The preferences by places among the responses kept; a repeated text stands for its first.
+    """The preferences by the indexes of the responses kept: a duplicate counts as the first.
 
-    One that concerns an empty response, or says a text is better than itself, is left out.
+    Those that concern an empty response, or two with the same text, are left out.
     """
     kept_as = prompt.kept.kept_as
     moved = []
     for each in preferences:
-        first, second = (kept_as.get(place) for place in each.responses)
+        first, second = (kept_as.get(index) for index in each.responses)
         if first is None or second is None or first == second:
             continue
         preferred = None if each.preferred is None else kept_as[each.preferred]
@@ -111,22 +112,22 @@ def _between_kept(preferences: Sequence[Preference], prompt: IncomingPrompt) -> 
     return moved
 
 
-def _told(error: ValidationError, read: ReadLine) -> str:
+def _detail(error: ValidationError, read: ReadLine) -> str:
     errors: list[Any] = error.errors(include_input=False, include_url=False, include_context=False)
-    told = [
+    details = [
         f"{_named(each['loc'], read)}: {each['msg'].removeprefix('Value error, ')}"
         for each in errors[:_MAX_ERRORS_TOLD]
     ]
     if len(errors) > _MAX_ERRORS_TOLD:
-        told.append(f"and {len(errors) - _MAX_ERRORS_TOLD} more")
-    return "; ".join(told)
+        details.append(f"and {len(errors) - _MAX_ERRORS_TOLD} more")
+    return "; ".join(details)
 
 
-def _named(place: Location, read: ReadLine) -> str:
-    """A place by the line's own names. Keys are the caller's, and may be anything: they are cut."""
-    place = tuple(part[:_MAX_KEY_CHARACTERS] if isinstance(part, str) else part for part in place)
-    for end in range(len(place), 0, -1):
-        name = read.names.get(place[:end])
+def _named(location: Location, read: ReadLine) -> str:
+    """A location by the line's own names. Keys are cut: the caller may send any."""
+    cut = tuple(part[:_MAX_KEY_CHARACTERS] if isinstance(part, str) else part for part in location)
+    for end in range(len(cut), 0, -1):
+        name = read.names.get(cut[:end])
         if name is not None:
-            return dotted((name, *place[end:]))
-    return dotted(place)
+            return dotted((name, *cut[end:]))
+    return dotted(cut)

@@ -45,12 +45,12 @@ async def post_import(
 ) -> ImportReport:
     """Any number of lines, each a prompt: this service's own form, Anthropic HH, TRL preference,
     UltraFeedback, PRO, a record that Argilla or Label Studio exported, or a row with two responses
-    side by side. Good lines are kept, bad ones are told. Safe to repeat."""
+    side by side. Good lines are stored, bad ones are reported. Safe to repeat."""
     require_media_type(request.headers, _LINES)
     sessions: Sessions = request.app.state.sessions
     keep_labels = labels == "keep"
     try:
         return await import_prompts(sessions, project, request.stream(), keep_labels=keep_labels)
     except ClientDisconnect:
-        # Nobody is there to read this, but the log has it, and not as a fault of the service.
+        # No client is left to read this, but it keeps the log from calling it a server error.
         raise InvalidInput("the stream broke off; the batches before are stored") from None

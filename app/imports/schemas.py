@@ -4,14 +4,14 @@ from pydantic import BaseModel, ConfigDict
 
 
 class RejectedLine(BaseModel):
-    """A line of an import, counted from 1, and what was wrong with it."""
+    """A line of an import, counted from 1, and what is wrong with it."""
 
     line: int
     detail: str
 
 
 class ImportReport(BaseModel):
-    """What became of an import; ``rejected`` holds the first 1000."""
+    """What an import stored and rejected; ``rejected`` holds the first 1000 lines."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -1,4 +1,4 @@
-"""Import of any number of lines: read as a stream, stored a batch at a time."""
+"""Import any number of lines: read them as a stream, and store them a batch at a time."""
 
 from collections.abc import AsyncIterable, Sequence
 from contextlib import aclosing
@@ -12,9 +12,8 @@ from app.annotation.imported_labels import (
     store_imported_labels,
 )
 from app.errors import AppError
-from app.imports.batches import read_batches
+from app.imports.batches import read_ahead, read_batches
 from app.imports.lines import BadLine, GoodLine
-from app.imports.reading_ahead import read_ahead
 from app.imports.schemas import ImportReport, RejectedLine
 from app.projects import service as projects
 from app.prompts.intake import Intake, Taken, finish, take_in
@@ -25,14 +24,14 @@ from app.storage.sessions import Sessions
 async def import_prompts(
     sessions: Sessions, project_name: str, chunks: AsyncIterable[bytes], *, keep_labels: bool
 ) -> ImportReport:
-    """Store the prompts of a stream of lines. Good lines are kept, bad ones are told.
+    """Store the prompts of a stream of lines. Good lines are stored, bad ones are reported.
 
-    A batch is stored as a whole, in a transaction of its own, while the next is read: where the
-    stream breaks off, the batches before stay, and nothing of the one under way.
+    Each batch is stored in its own transaction while the next one is read. If the stream breaks
+    off, the batches before stay, and nothing of the current one does.
 
     Raises:
         UnknownProject: no project has that name, or it has been deleted since.
-        UnsupportedMedia: the stream is another kind of file.
+        UnsupportedMedia: the stream is not JSON lines.
     """
     async with sessions.begin() as session:
         project_id = (await projects.find_project(session, project_name)).id
@@ -45,7 +44,7 @@ async def import_prompts(
                     refused = await _store(
                         session, project_id, good, report, keep_labels=keep_labels
                     )
-            _tell(report, bad + refused)
+            _report_rejected(report, bad + refused)
     return report
 
 
@@ -57,7 +56,7 @@ async def _store(
     *,
     keep_labels: bool,
 ) -> list[BadLine]:
-    """Store one batch and count it; gives the lines that contradict what is stored."""
+    """Store a batch and count it in the report; gives the lines that contradict what is stored."""
     if keep_labels and any(line.preferences for line in lines):
         await projects.lock_project(session, project_id)
     intake = await take_in(session, project_id, [line.prompt for line in lines])
@@ -80,7 +79,7 @@ async def _store(
 async def _store_labels(
     session: AsyncSession, intake: Intake, lines: Sequence[GoodLine]
 ) -> tuple[int, list[BadLine]]:
-    """How many labels are new, and the lines of which some contradict what stands."""
+    """How many labels are new, and the lines with a label that contradicts a stored one."""
     numbers: list[int] = []
     labels: list[ImportedLabel] = []
     for line, outcome in zip(lines, intake.outcomes, strict=True):
@@ -107,7 +106,7 @@ async def _store_labels(
 def _labels(line: GoodLine, taken: Taken) -> list[ImportedLabel]:
     labels = []
     for preference in line.preferences:
-        first, second = sorted(taken.responses[place].id for place in preference.responses)
+        first, second = sorted(taken.responses[index].id for index in preference.responses)
         preferred = preference.preferred
         labels.append(
             ImportedLabel(
@@ -122,7 +121,7 @@ def _labels(line: GoodLine, taken: Taken) -> list[ImportedLabel]:
     return labels
 
 
-def _tell(report: ImportReport, bad: Sequence[BadLine]) -> None:
+def _report_rejected(report: ImportReport, bad: Sequence[BadLine]) -> None:
     report.rejected_count += len(bad)
     room = MAX_REJECTED_LINES_TOLD - len(report.rejected)
     report.rejected += [

@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 import pytest
 
-from app.imports.reading_ahead import read_ahead
+from app.imports.batches import read_ahead
 
 
 async def _numbers(made: list[int], *, fails_at: int | None = None) -> AsyncIterator[int]:
