@@ -1,1 +1,1 @@
-"""Prompts: intake one by one and in bulk, listing, similar ones, and deletion."""
+"""Prompts one by one: store them, add responses, list, look up, find similar ones, erase."""

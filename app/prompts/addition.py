@@ -1,4 +1,4 @@
-"""Add responses to a prompt that is stored: sampled again, say."""
+"""Add responses to a stored prompt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,27 +6,26 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import AppError, Conflict, FieldError, UnknownPrompt
+from app.prompts.embeddings import SentVectors, Vectors, embeddings, unit_vectors
 from app.prompts.incoming import DroppedResponse, keep_responses
 from app.prompts.intake import Details, announce, as_stored, note_details
-from app.prompts.queries import intake as intake_queries
-from app.prompts.queries import stored as queries
-from app.prompts.queries.intake import NewRows, pairs_among
-from app.prompts.schemas import NewResponse
-from app.prompts.service import find_prompt
-from app.prompts.stored import (
+from app.prompts.matching import (
     EmbeddingSpace,
     StoredPrompt,
     StoredResponse,
     check_response_ids,
     check_space,
 )
-from app.prompts.unit_vectors import SentVectors, Vectors, embeddings, unit_vectors
+from app.prompts.queries import reading, writing
+from app.prompts.schemas import NewResponse
+from app.prompts.service import find_prompt
+from app.selection.pair_grid import pair_count
 from app.settings import MAX_RESPONSES
 
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What became of the responses that were sent, and of the prompt."""
+    """The prompt as it is now, and what was done with the responses that were sent."""
 
     prompt: StoredPrompt
     status: str
@@ -37,7 +36,7 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class _Sorted:
-    """The responses that were sent, by what is to be done with them."""
+    """The responses that were sent, by what to do with them."""
 
     fresh: list[NewResponse]
     repeated: list[tuple[NewResponse, StoredResponse]]
@@ -47,19 +46,19 @@ class _Sorted:
 async def add_responses(
     session: AsyncSession, public_id: str, sent: Sequence[NewResponse]
 ) -> Addition:
-    """Add responses to a prompt.
+    """Add responses to a prompt, whose own embedding stays as it is.
 
-    One with the id and text of a stored one is the same, sent again; another with the text of a
-    stored one is dropped as a duplicate. The prompt's own embedding stays as it is.
+    A response with the id and text of a stored one is the same, sent again. One with only the text
+    of a stored one is dropped as a duplicate.
 
     Raises:
         UnknownPrompt: no prompt has that id.
         PromptDiffers: a response's id is stored with another text.
-        EmbeddingsDiffer: the embeddings do not go with the project's.
+        EmbeddingsDiffer: the embeddings do not fit the project's.
         Conflict: the prompt would have too many responses, or a second reference.
     """
     found = await find_prompt(session, public_id)
-    prompt = await queries.lock_stored(session, found.id)
+    prompt = await reading.lock_stored(session, found.id)
     if prompt is None:
         raise UnknownPrompt("no prompt has that id")
     kept = keep_responses(sent)
@@ -71,12 +70,12 @@ async def add_responses(
         raise error.under(("body",)) from None
     ids: list[int] = []
     if todo.fresh:
-        rows = NewRows(prompt.id, len(prompt.responses), todo.fresh, vectors)
-        (ids,) = await intake_queries.insert_responses(session, [rows])
+        rows = writing.NewRows(prompt.id, len(prompt.responses), todo.fresh, vectors)
+        (ids,) = await writing.insert_responses(session, [rows])
     details: dict[int, Details] = {}
     note_details([new for new, _ in todo.repeated], [old for _, old in todo.repeated], details)
     if details:
-        await intake_queries.set_response_details(session, details)
+        await writing.set_response_details(session, details)
     waits = bool(todo.fresh) and vectors is None
     status = await _extend(session, found.project_id, prompt, len(ids), waits=waits)
     taken = [*(old for _, old in todo.repeated), *as_stored(todo.fresh, ids)]
@@ -84,7 +83,7 @@ async def add_responses(
 
 
 def _vectors(fresh: Sequence[NewResponse]) -> Vectors | None:
-    """The responses' own unit vectors, ``(n, dimensions)``; None where they have none."""
+    """The unit vectors that were sent, ``(n, dimensions)``; None where there are none."""
     (vectors,) = unit_vectors([SentVectors(None, embeddings(fresh))])
     return None if vectors is None else vectors.responses
 
@@ -120,13 +119,13 @@ async def _check(
 ) -> None:
     if not fresh:
         return
-    space = await intake_queries.embedding_space(session, project_id)
+    space = await reading.embedding_space(session, project_id)
     dimensions = None if vectors is None else vectors.shape[1]
     check_space(space or EmbeddingSpace("service", None), dimensions)
     if len(prompt.responses) + len(fresh) > MAX_RESPONSES:
         detail = f"the prompt would have more than {MAX_RESPONSES} responses"
         raise Conflict(detail, errors=(FieldError(("responses",), detail),))
-    if any(each.reference for each in fresh) and await queries.has_reference(session, prompt.id):
+    if any(each.reference for each in fresh) and await reading.has_reference(session, prompt.id):
         detail = "the prompt has a reference response already"
         raise Conflict(detail, errors=(FieldError(("responses",), detail),))
 
@@ -134,13 +133,13 @@ async def _check(
 async def _extend(
     session: AsyncSession, project_id: int, prompt: StoredPrompt, added: int, *, waits: bool
 ) -> str:
-    """Note what the prompt has now; gives its status."""
+    """Update the prompt to its new number of responses; gives its status."""
     if not added:
         return prompt.status
     status = "pending" if waits else prompt.status
-    total = pairs_among(len(prompt.responses) + added)
-    await intake_queries.extend_prompt(session, prompt.id, status=status, pairs_total=total)
+    total = pair_count(len(prompt.responses) + added)
+    await writing.extend_prompt(session, prompt.id, status=status, pairs_total=total)
     await announce(session, project_id, is_pending=waits)
     if status != prompt.status:
-        await intake_queries.count_intake(session, project_id, pending=1)
+        await writing.count_intake(session, project_id, pending=1)
     return status

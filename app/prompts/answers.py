@@ -1,4 +1,4 @@
-"""What is stored, as the prompts' calls answer it."""
+"""Turn what is stored into what the calls answer."""
 
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -6,11 +6,9 @@ from typing import cast
 from app.prompts.addition import Addition
 from app.prompts.incoming import DroppedResponse, IncomingPrompt
 from app.prompts.intake import Taken
-from app.prompts.queries.stored import ListedPrompt
-from app.prompts.service import WholePrompt
-from app.prompts.similar import Neighbour
-from app.prompts.stored import StoredResponse
-from app.prompts.views import (
+from app.prompts.matching import StoredResponse
+from app.prompts.queries.reading import ListedPrompt
+from app.prompts.schemas import (
     DroppedView,
     Named,
     PromptSummary,
@@ -23,11 +21,13 @@ from app.prompts.views import (
     TakenPrompts,
     TakenResponses,
 )
+from app.prompts.service import WholePrompt
+from app.prompts.similar import Neighbour
 from app.storage.ids import IdKind, encode
 
 
 def taken_prompts(taken: Sequence[tuple[IncomingPrompt, Taken]]) -> TakenPrompts:
-    """The answer to a request's prompts, in their order."""
+    """The answer to prompts that were sent, in their order."""
     created = sum(each.created for _, each in taken)
     return TakenPrompts(
         prompts=[
@@ -113,11 +113,11 @@ def similar_prompts(neighbours: Iterable[Neighbour]) -> SimilarPrompts:
 
 
 def _status(status: str) -> Status:
-    return cast(Status, status)  # the table's constraint holds the two
+    return cast(Status, status)  # a constraint of the table allows no other
 
 
 def _group(group_id: int | None) -> str | None:
-    """A group goes by the number that the planner gave it; it is no prompt's id."""
+    """A group's id holds the planner's number of it, which is no prompt's id."""
     return None if group_id is None else f"grp_{group_id}"
 
 

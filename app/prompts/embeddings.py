@@ -1,21 +1,72 @@
-"""The unit vectors of many prompts and their responses, made in one pass. Pure."""
+"""The callers' own vectors: the field of a request that holds one, and their unit vectors. Pure."""
 
+import struct
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PlainValidator, WithJsonSchema
 
-from app.embedding.unit import mean_direction
-from app.prompts.embedding_field import Vector
+from app.embedding.unit import InvalidVector, decode_base64_float32, mean_direction, normalise
+from app.settings import MAX_EMBEDDING_DIMENSIONS
 
+Vector = NDArray[np.float32]
+"""A vector of any length but 0, ``(dimensions,)``."""
 Vectors = NDArray[np.float32]
 """Unit vectors, ``(n, dimensions)``."""
 
+_NUMBERS = {float, int}
+_SMALL, _LARGE = 1e-30, 1e30
 _CANCELLED = 1e-3
+
+
+def _vector(sent: Any) -> Vector:
+    """Read the numbers all at once; ``unit_vectors`` normalises them later, many at a time."""
+    if isinstance(sent, str):
+        numbers: NDArray[Any] = decode_base64_float32(sent)
+    elif isinstance(sent, list):
+        numbers = _numbers(sent)
+    else:
+        raise InvalidVector("must be a list of numbers, or base64 of little-endian float32")
+    if len(numbers) > MAX_EMBEDDING_DIMENSIONS:
+        raise InvalidVector(f"has more than {MAX_EMBEDDING_DIMENSIONS} numbers")
+    if _SMALL < np.vdot(numbers, numbers) < _LARGE:
+        return numbers.astype(np.float32, copy=False)
+    # Huge, tiny, zero or not finite: normalise in float64, which refuses the last two.
+    return normalise(numbers)
+
+
+def _numbers(sent: list[Any]) -> NDArray[np.float64]:
+    try:
+        numbers = np.frombuffer(struct.pack(f"{len(sent)}d", *sent), dtype=np.float64)
+    except (struct.error, OverflowError):
+        raise InvalidVector("must be a list of numbers") from None
+    # Booleans pack as 1 and 0. Real vectors hardly ever hold those, so checking the types only
+    # where they occur keeps the common case fast.
+    has_zero_or_one = np.count_nonzero(numbers) < len(sent) or np.count_nonzero(numbers == 1)
+    if has_zero_or_one and not _NUMBERS.issuperset(map(type, sent)):
+        raise InvalidVector("must be a list of numbers")
+    return numbers
+
+
+Embedding = Annotated[
+    Vector,
+    PlainValidator(_vector),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "number"}, "minItems": 1},
+                {"type": "string", "contentEncoding": "base64"},
+            ],
+            "description": "A vector of your own: numbers, or base64 of little-endian float32",
+        }
+    ),
+]
+"""A field that holds a caller's vector: a list of numbers, or base64."""
 
 
 class _Embedded(Protocol):
@@ -25,7 +76,7 @@ class _Embedded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SentVectors:
-    """The vectors of a prompt, all of one length; ``prompt`` may be missing."""
+    """The vectors of a prompt and its responses, as sent; all have the same length."""
 
     prompt: Vector | None
     responses: Sequence[Vector]
@@ -35,7 +86,7 @@ class SentVectors:
 class PromptVectors:
     """The unit vectors of a prompt, ``(dimensions,)``, and of its responses, ``(n, dimensions)``.
 
-    Without a vector of its own a prompt has the direction of its responses' mean.
+    A prompt without a vector of its own has the direction of its responses' mean.
     """
 
     prompt: NDArray[np.float32]
@@ -43,12 +94,12 @@ class PromptVectors:
 
 
 def embeddings(responses: Iterable[_Embedded]) -> list[Vector]:
-    """The vectors of responses that have one."""
+    """The vectors of the responses that have one."""
     return [each.embedding for each in responses if each.embedding is not None]
 
 
 def unit_vectors(prompts: Sequence[SentVectors]) -> list[PromptVectors | None]:
-    """For each prompt its unit vectors, or None where its responses have none."""
+    """The unit vectors of each prompt, made together; None where its responses have none."""
     found: list[PromptVectors | None] = [None] * len(prompts)
     of_length: dict[int, list[int]] = defaultdict(list)
     for number, prompt in enumerate(prompts):

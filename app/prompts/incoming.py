@@ -1,4 +1,4 @@
-"""A prompt on its way in: what is kept of what was sent, and by what it is known again."""
+"""A prompt as it will be stored: what is kept of what was sent, and the key that identifies it."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,17 +7,18 @@ from typing import Any
 
 import orjson
 
-from app.prompts.repeats import Reason, keep_distinct
-from app.prompts.schemas import Content, Message, NewPrompt, NewResponse
-from app.prompts.unit_vectors import PromptVectors, SentVectors, embeddings, unit_vectors
+from app.prompts.embeddings import PromptVectors, SentVectors, embeddings, unit_vectors
+from app.prompts.fields import Message
+from app.prompts.schemas import Content, NewPrompt, NewResponse
+from app.prompts.text import Reason, keep_distinct
 
 Key = tuple[str, bytes]
-"""What a prompt is known by in its project: its own id, or its texts. Sortable."""
+"""What identifies a prompt in its project: its own id, or its texts. Sortable."""
 
 
 @dataclass(frozen=True, slots=True)
 class DroppedResponse:
-    """A response that is left out."""
+    """A response that is not stored."""
 
     external_id: str | None
     reason: Reason
@@ -25,12 +26,12 @@ class DroppedResponse:
 
 @dataclass(frozen=True, slots=True)
 class KeptResponses:
-    """What is kept of the responses that were sent, and what is not."""
+    """Which of the responses that were sent are kept, and which are dropped."""
 
     responses: Sequence[NewResponse]
     dropped: Sequence[DroppedResponse]
     kept_as: Mapping[int, int]
-    """From a response's place as sent to its place, or its twin's, among those kept."""
+    """From a response's index as sent to its index, or its duplicate's, among those kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +58,22 @@ class IncomingPrompt:
 
 
 def keep_responses(sent: Sequence[NewResponse]) -> KeptResponses:
-    """Leave out what is empty or said before."""
+    """Drop the responses that are empty or repeat an earlier one."""
     distinct = keep_distinct([each.text for each in sent])
     if not distinct.dropped:
         return KeptResponses(sent, (), distinct.same_as)
-    place_of = {place: number for number, place in enumerate(distinct.kept)}
+    kept_index = {index: number for number, index in enumerate(distinct.kept)}
     return KeptResponses(
-        responses=[sent[place] for place in distinct.kept],
+        responses=[sent[index] for index in distinct.kept],
         dropped=[
-            DroppedResponse(sent[place].id, reason) for place, reason in distinct.dropped.items()
+            DroppedResponse(sent[index].id, reason) for index, reason in distinct.dropped.items()
         ],
-        kept_as={place: place_of[first] for place, first in distinct.same_as.items()},
+        kept_as={index: kept_index[first] for index, first in distinct.same_as.items()},
     )
 
 
 def incoming_prompts(sent: Sequence[NewPrompt]) -> list[IncomingPrompt]:
-    """What is kept of prompts. All their vectors are normalised in one pass."""
+    """Prompts as they will be stored. All their vectors are normalised in one pass."""
     kept = [keep_responses(each.responses) for each in sent]
     vectors = unit_vectors(
         [
@@ -89,7 +90,7 @@ def fingerprint(content: Content, texts: Sequence[str]) -> bytes:
 
 
 def key(external_id: str | None, fingerprint: bytes) -> Key:
-    """What a prompt is known by: its texts where it has no id of its own."""
+    """What identifies a prompt: its own id, or else its texts."""
     return ("", fingerprint) if external_id is None else ("id", external_id.encode())
 
 
@@ -97,14 +98,14 @@ def _incoming(
     sent: NewPrompt, kept: KeptResponses, vectors: PromptVectors | None
 ) -> IncomingPrompt:
     content = _stored_content(sent.prompt)
-    known_by = fingerprint(content, [each.text for each in kept.responses])
+    its_fingerprint = fingerprint(content, [each.text for each in kept.responses])
     return IncomingPrompt(
         external_id=sent.id,
         content=content,
         metadata=sent.metadata,
         kept=kept,
-        fingerprint=known_by,
-        key=key(sent.id, known_by),
+        fingerprint=its_fingerprint,
+        key=key(sent.id, its_fingerprint),
         vectors=vectors,
     )
 

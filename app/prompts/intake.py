@@ -1,8 +1,8 @@
-"""Take prompts in: new ones are added, those sent again are recognised.
+"""Store prompts: add new ones, and recognise those that are sent again.
 
-All of it happens in the caller's transaction. Locks are taken in one order: the project's
-row (by the caller, if it stores labels), then keys of new prompts, then prompts that are there
-already, then the project's counts.
+Everything happens in the caller's transaction, which takes locks in this order: the project's row
+(by the caller, if it stores labels), the keys of new prompts, prompts that are stored already, the
+project's counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import AppError, Conflict
 from app.prompts.incoming import IncomingPrompt, Key
-from app.prompts.queries import intake as intake_queries
-from app.prompts.queries import stored as queries
+from app.prompts.matching import EmbeddingSpace, StoredPrompt, StoredResponse, check_space, match
+from app.prompts.queries import reading, writing
 from app.prompts.schemas import NewResponse
-from app.prompts.stored import EmbeddingSpace, StoredPrompt, StoredResponse, check_space, match
 from app.storage.notifications import Channel, notify
 from app.storage.sql import lock_prompts
 
-_ROUNDS = 3
+_ATTEMPTS = 3
 Details = tuple[float | None, dict[str, Any] | None]
+"""A response's new score and metadata; None leaves what is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A prompt that is stored; its responses stand in the order they were sent."""
+    """A prompt that is stored; its responses are in the order they were sent."""
 
     id: int
     external_id: str | None
@@ -37,7 +37,7 @@ class Taken:
 
 @dataclass(slots=True)
 class Intake:
-    """What became of prompts that were sent, in their order, and what is still to be written."""
+    """The outcome for each prompt, in the order sent, and what ``finish`` must still write."""
 
     project_id: int
     outcomes: list[Taken | AppError] = field(default_factory=list)
@@ -61,12 +61,12 @@ async def take_in(
 ) -> Intake:
     """Add the prompts that are new and recognise the others; ``finish`` must follow.
 
-    A prompt that cannot be stored has its error as its outcome, and the others are not touched by
-    it: PromptDiffers (its id stands for other texts), EmbeddingsDiffer (its embeddings do not go
-    with the project's).
+    The outcome of a prompt that cannot be stored is its error, and the others are stored all the
+    same: PromptDiffers (its id is stored with other texts), EmbeddingsDiffer (its embeddings do not
+    fit the project's).
     """
     keys = {prompt.key for prompt in prompts}
-    stored = await queries.find_stored(session, project_id, keys) if keys else {}
+    stored = await reading.find_stored(session, project_id, keys) if keys else {}
     refused = await _refuse_embeddings(session, project_id, prompts, stored)
     new: dict[Key, IncomingPrompt] = {}
     for prompt in prompts:
@@ -82,18 +82,18 @@ async def take_in(
 
 
 async def finish(session: AsyncSession, intake: Intake) -> None:
-    """Bring what was sent again up to date, announce what is new, and count it."""
+    """Update prompts that were sent again, and announce and count the new ones."""
     if intake.changed:
         await lock_prompts(session, intake.changed)
         if intake.prompt_metadata:
-            await intake_queries.set_prompt_metadata(session, intake.prompt_metadata)
+            await writing.set_prompt_metadata(session, intake.prompt_metadata)
         if intake.response_details:
-            await intake_queries.set_response_details(session, intake.response_details)
+            await writing.set_response_details(session, intake.response_details)
     created = [each for each in intake.taken if each.created]
     if created:
         pending = sum(each.status == "pending" for each in created)
         await announce(session, intake.project_id, is_pending=pending > 0)
-        await intake_queries.count_intake(
+        await writing.count_intake(
             session,
             intake.project_id,
             prompts=len(created),
@@ -103,7 +103,7 @@ async def finish(session: AsyncSession, intake: Intake) -> None:
 
 
 async def announce(session: AsyncSession, project_id: int, *, is_pending: bool) -> None:
-    """Wake whoever has work now: the embedder, or the planner."""
+    """Wake the embedder, or the planner where nothing is left to embed."""
     channel = Channel.TEXTS_PENDING if is_pending else Channel.PROMPTS_READY
     await notify(session, channel, str(project_id))
 
@@ -114,10 +114,10 @@ async def _refuse_embeddings(
     prompts: Sequence[IncomingPrompt],
     stored: Mapping[Key, StoredPrompt],
 ) -> dict[int, AppError]:
-    """The prompts, by identity, whose embeddings do not go with the project's.
+    """The errors, by ``id(prompt)``, of prompts whose embeddings do not fit the project's.
 
-    The first prompt of a project settles what its embeddings are. A prompt that is there already
-    may be sent again without its embeddings.
+    The first prompt of a project decides where its embeddings come from. A prompt that is stored
+    already may be sent again without its embeddings.
     """
     refused: dict[int, AppError] = {}
     space: EmbeddingSpace | None = None
@@ -135,12 +135,12 @@ async def _refuse_embeddings(
 async def _settled_space(
     session: AsyncSession, project_id: int, dimensions: int | None
 ) -> EmbeddingSpace:
-    space = await intake_queries.embedding_space(session, project_id)
+    space = await reading.embedding_space(session, project_id)
     if space is None:
         wanted = EmbeddingSpace("service" if dimensions is None else "caller", dimensions)
-        if await intake_queries.settle_embedding_space(session, project_id, wanted):
+        if await writing.settle_embedding_space(session, project_id, wanted):
             return wanted
-        space = await intake_queries.embedding_space(session, project_id)
+        space = await reading.embedding_space(session, project_id)
         assert space is not None
     return space
 
@@ -151,26 +151,26 @@ async def _add(
     new: Sequence[IncomingPrompt],
     stored: dict[Key, StoredPrompt],
 ) -> set[Key]:
-    """Add prompts; the keys of those that were added. ``stored`` grows by all of ``new``.
+    """Add the prompts to the database and to ``stored``; gives the keys of those added.
 
-    What somebody else adds at the same moment is read once they have committed.
+    A prompt that another transaction adds at the same time is read once that has committed.
     """
     created: set[Key] = set()
     missing = list(new)
-    for _ in range(_ROUNDS):
+    for _ in range(_ATTEMPTS):
         if not missing:
             return created
-        inserted = await intake_queries.insert_prompts(session, project_id, missing)
+        inserted = await writing.insert_prompts(session, project_id, missing)
         for prompt in missing:
             if prompt.key in inserted:
                 stored[prompt.key] = _stored_prompt(prompt, *inserted[prompt.key])
         created |= inserted.keys()
         left = {prompt.key for prompt in missing} - inserted.keys()
         if left:
-            stored |= await queries.find_stored(session, project_id, left)
+            stored |= await reading.find_stored(session, project_id, left)
         missing = [prompt for prompt in missing if prompt.key not in stored]
     if missing:
-        raise Conflict("somebody adds and deletes these prompts at this moment; send them again")
+        raise Conflict("these prompts are being added and deleted right now; send them again")
     return created
 
 
@@ -189,7 +189,7 @@ def _stored_prompt(
 
 
 def as_stored(sent: Sequence[NewResponse], ids: Sequence[int]) -> list[StoredResponse]:
-    """Responses that have just been added, by their numbers."""
+    """Responses that have just been added with these ids."""
     return [
         StoredResponse(response_id, each.id, each.text, each.score, each.metadata)
         for response_id, each in zip(ids, sent, strict=True)
@@ -219,9 +219,9 @@ def note_details(
     stored: Sequence[StoredResponse],
     details: dict[int, Details],
 ) -> bool:
-    """Note the scores and metadata that were sent and are not stored; what is left out stays.
+    """Collect the scores and metadata that differ from what is stored; gives whether any do.
 
-    Whether there were any.
+    What was not sent stays as it is stored.
     """
     is_changed = False
     for new, old in zip(sent, stored, strict=True):

@@ -1,4 +1,4 @@
-"""Prompts as they are stored, and whether what is sent again is the same."""
+"""Stored prompts, and whether a prompt that is sent again matches the stored one. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from app.prompts.schemas import Content, NewResponse
 
 @dataclass(slots=True)
 class StoredResponse:
-    """A response's row, without what intake has no use for."""
+    """What intake needs of a response's row."""
 
     id: int
     external_id: str | None
@@ -22,7 +22,7 @@ class StoredResponse:
 
 @dataclass(slots=True)
 class StoredPrompt:
-    """A prompt's row, and its responses by position: those first sent, then those added."""
+    """What intake needs of a prompt's row, and of its responses, by position."""
 
     id: int
     external_id: str | None
@@ -34,13 +34,16 @@ class StoredPrompt:
 
     @property
     def key(self) -> Key:
-        """What the prompt is known by in its project."""
+        """What identifies the prompt in its project."""
         return key(self.external_id, self.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingSpace:
-    """Where a project's embeddings come from, and how long they are (None: not known yet)."""
+    """Where a project's embeddings come from (``service`` or ``caller``), and their length.
+
+    The length is None until it is known.
+    """
 
     source: str
     dimensions: int | None
@@ -49,11 +52,11 @@ class EmbeddingSpace:
 def match(sent: IncomingPrompt, stored: StoredPrompt) -> list[StoredResponse]:
     """The stored responses, in the order sent, of a prompt that is sent again.
 
-    The same prompt has the same content and the texts that were first sent, in any order. Those
-    that were added since may be among them, in the order they were added, or be left out.
+    The content must be the same, and so must the texts that were first sent, in any order. Of the
+    responses added since, the first few or all may be sent too.
 
     Raises:
-        PromptDiffers: it is another prompt, or has other texts.
+        PromptDiffers: the content or the texts differ.
     """
     if sent.content != stored.content:
         raise _differs("the prompt with this id is stored with another text", "prompt")
@@ -72,7 +75,7 @@ def check_response_ids(
     matched: Sequence[StoredResponse | None],
     stored: Sequence[StoredResponse],
 ) -> None:
-    """Refuse a response's id that the prompt has for another text.
+    """Refuse a response's id that is stored with another text.
 
     Raises:
         PromptDiffers: ``sent[i]`` has the id of a stored response other than ``matched[i]``.
@@ -86,11 +89,11 @@ def check_response_ids(
 
 
 def check_space(space: EmbeddingSpace, dimensions: int | None) -> None:
-    """Refuse embeddings that do not go with the project's.
+    """Refuse embeddings that do not fit the project's.
 
     Raises:
-        EmbeddingsDiffer: one has the callers' vectors and the other the service's, or the lengths
-            differ.
+        EmbeddingsDiffer: they come from the caller where the project's come from the service, or
+            the other way round, or their lengths differ.
     """
     source = "service" if dimensions is None else "caller"
     if source != space.source:

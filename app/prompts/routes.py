@@ -1,4 +1,4 @@
-"""The prompts over HTTP; all of it is the admins'."""
+"""The prompts over HTTP; admins only."""
 
 from typing import Annotated, Literal
 
@@ -11,22 +11,24 @@ from app.http.problems import problems
 from app.projects.dependencies import ProjectQuery
 from app.prompts import service
 from app.prompts.addition import add_responses
-from app.prompts.present import (
+from app.prompts.answers import (
     prompt_summary,
     prompt_view,
     similar_prompts,
     taken_prompts,
     taken_responses,
 )
-from app.prompts.schemas import NewPrompt, NewResponses, PromptsBody
-from app.prompts.similar import find_similar
-from app.prompts.views import (
+from app.prompts.schemas import (
+    NewPrompt,
+    NewResponses,
     PromptList,
+    PromptsBody,
     PromptView,
     SimilarPrompts,
     TakenPrompts,
     TakenResponses,
 )
+from app.prompts.similar import find_similar
 from app.settings import DEFAULT_PROJECT, MAX_SIMILAR
 from app.storage.notifications import Listener
 from app.storage.sessions import Session, Sessions
@@ -45,10 +47,9 @@ async def post_prompts(
 ) -> TakenPrompts:
     """One prompt, or up to 1000; all or nothing. Safe to repeat: the same prompt is unchanged."""
     if isinstance(body, NewPrompt):
-        sent, places = [body], [("body",)]
-        return taken_prompts(await service.take_prompts(session, project, sent, places))
-    numbered = [("body", "prompts", number) for number in range(len(body.prompts))]
-    return taken_prompts(await service.take_prompts(session, project, body.prompts, numbered))
+        return taken_prompts(await service.take_prompts(session, project, [body], [("body",)]))
+    locations = [("body", "prompts", index) for index in range(len(body.prompts))]
+    return taken_prompts(await service.take_prompts(session, project, body.prompts, locations))
 
 
 @router.post(
@@ -60,7 +61,7 @@ async def post_prompts(
 async def post_responses(
     prompt_id: str, body: NewResponses, session: Session, _: AdminKey
 ) -> TakenResponses:
-    """Responses that were sampled again, say. Safe to repeat."""
+    """For example responses sampled from a newer model. Safe to repeat."""
     return taken_responses(await add_responses(session, prompt_id, body.responses))
 
 

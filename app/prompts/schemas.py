@@ -1,32 +1,33 @@
-"""What the prompts' calls take. Text comes in exactly as it is sent, or not at all."""
+"""What the calls of prompts take and answer. Texts are stored exactly as they are sent."""
 
-from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    TypeAdapter,
     ValidationInfo,
     WrapValidator,
     field_validator,
 )
 
-from app.prompts.embedding_field import Embedding
-from app.prompts.repeats import keep_distinct
+from app.prompts.embeddings import Embedding
+from app.prompts.fields import ExternalId, Metadata, PromptContent, Sent
+from app.prompts.text import Reason, keep_distinct
 from app.settings import (
     MAX_EXTERNAL_ID_CHARACTERS,
-    MAX_METADATA_BYTES,
     MAX_PROMPTS_PER_REQUEST,
     MAX_RESPONSES,
     MAX_TEXT_CHARACTERS,
     MIN_RESPONSES,
 )
 
-_MAX_METADATA_DEPTH = 64
+Content = str | list[dict[str, str]]
+"""A prompt as it is stored: a string, or the roles and contents of chat messages."""
+Status = Literal["pending", "ready"]
+
 _PROMPT_EXAMPLE: dict[str, Any] = {
     "id": "my-prompt-17",
     "prompt": "Explain DPO.",
@@ -36,79 +37,23 @@ _PROMPT_EXAMPLE: dict[str, Any] = {
     ],
     "metadata": {"source": "wiki"},
 }
+_NAMED: dict[str, Any] = {"id": "prm_000000000002a", "external_id": "my-prompt-17"}
+_RESPONSE: dict[str, Any] = {"id": "rsp_000000000004c", "external_id": "sft-a"}
+_STORED: dict[str, Any] = {
+    **_NAMED,
+    "prompt": "Explain DPO.",
+    "status": "ready",
+    "group": "grp_74",
+    "created_at": "2026-01-01T00:00:00Z",
+}
+_DROPPED: dict[str, Any] = {"external_id": "sft-c", "reason": "duplicate"}
 
 
-class _Sent(BaseModel):
-    # A field that is not known is a typo, and told; arrays are no pydantic types.
-    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+def _example(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
-def _small_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(orjson.dumps(metadata))
-    except orjson.JSONEncodeError:
-        raise ValueError("is nested too deeply") from None
-    if size > MAX_METADATA_BYTES:
-        raise ValueError(f"is over {MAX_METADATA_BYTES} bytes as JSON")
-    if _depth(metadata) > _MAX_METADATA_DEPTH:
-        raise ValueError(f"is nested more than {_MAX_METADATA_DEPTH} levels deep")
-    return metadata
-
-
-def _depth(value: Any) -> int:
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(_depth, value), default=0)
-    return 0
-
-
-ExternalId = Annotated[str, Field(min_length=1, max_length=MAX_EXTERNAL_ID_CHARACTERS)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_small_metadata)]
-Content = str | list[dict[str, str]]
-"""A prompt as it is stored: a string, or the roles and contents of chat messages."""
-
-
-class Message(_Sent):
-    """One turn of a chat."""
-
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str
-
-
-_messages = TypeAdapter(list[Message])
-
-
-def _content(sent: Any, _: object) -> str | list[Message]:
-    """Told apart by hand, so that an error names the message and not the kinds of prompt."""
-    if isinstance(sent, list):
-        messages = _messages.validate_python(sent)
-        _check_turns(messages)
-        _check_text([message.content for message in messages])
-        return messages
-    if isinstance(sent, str):
-        _check_text([sent])
-        return sent
-    raise ValueError("must be a string or a list of chat messages")
-
-
-def _check_turns(messages: Sequence[Message]) -> None:
-    if not messages:
-        raise ValueError("must have at least one message")
-    if messages[-1].role != "user":
-        raise ValueError("must end with the user's turn")
-    if not messages[-1].content.strip():
-        raise ValueError("must not end with an empty turn")
-
-
-def _check_text(texts: Sequence[str]) -> None:
-    if not any(text.strip() for text in texts):
-        raise ValueError("must not be empty")
-    if sum(map(len, texts)) > MAX_TEXT_CHARACTERS:
-        raise ValueError(f"must have at most {MAX_TEXT_CHARACTERS} characters")
-
-
-class NewResponse(_Sent):
+class NewResponse(Sent):
     """One candidate answer to a prompt."""
 
     id: ExternalId | None = None
@@ -126,13 +71,13 @@ def _check_responses(responses: list[NewResponse]) -> list[NewResponse]:
 
 
 def _check_kept(responses: list[NewResponse]) -> int:
-    """How many of the responses are kept, which have to go together."""
+    """How many responses are kept. Those kept must all have embeddings of one length, or none."""
     named = [response.id for response in responses if response.id is not None]
     if len(named) != len(set(named)):
         raise ValueError("two responses have the same id")
     if sum(response.reference for response in responses) > 1:
         raise ValueError("more than one response is the reference")
-    kept = [responses[place] for place in keep_distinct([each.text for each in responses]).kept]
+    kept = [responses[index] for index in keep_distinct([each.text for each in responses]).kept]
     lengths = {None if each.embedding is None else len(each.embedding) for each in kept}
     if len(lengths) > 1:
         if None in lengths:
@@ -141,13 +86,13 @@ def _check_kept(responses: list[NewResponse]) -> int:
     return len(kept)
 
 
-class NewPrompt(_Sent):
-    """A prompt and its responses. Without an ``id`` it is known by its texts."""
+class NewPrompt(Sent):
+    """A prompt and its responses. Without an ``id`` it is identified by its texts."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_PROMPT_EXAMPLE]})
+    model_config = _example(_PROMPT_EXAMPLE)
 
     id: ExternalId | None = None
-    prompt: Annotated[str | list[Message], WrapValidator(_content)]
+    prompt: PromptContent
     responses: Annotated[
         list[NewResponse], Field(min_length=MIN_RESPONSES, max_length=MAX_RESPONSES)
     ]
@@ -175,10 +120,10 @@ class NewPrompt(_Sent):
         return embedding
 
 
-class NewPrompts(_Sent):
-    """Several prompts, of which all are stored or none."""
+class NewPrompts(Sent):
+    """Several prompts: all of them are stored, or none."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"prompts": [_PROMPT_EXAMPLE]}]})
+    model_config = _example({"prompts": [_PROMPT_EXAMPLE]})
 
     prompts: Annotated[list[NewPrompt], Field(min_length=1, max_length=MAX_PROMPTS_PER_REQUEST)]
 
@@ -190,18 +135,159 @@ def _one_or_many(sent: Any, _: object) -> NewPrompt | NewPrompts:
 
 
 PromptsBody = Annotated[NewPrompt | NewPrompts, WrapValidator(_one_or_many)]
-"""One prompt, or ``{"prompts": [...]}``; told apart by hand: errors name the field alone."""
+"""One prompt, or ``{"prompts": [...]}``. Errors name the field, as a union's do not."""
 
 
-class NewResponses(_Sent):
-    """Further responses to a prompt that is stored."""
+class NewResponses(Sent):
+    """More responses to a stored prompt."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"responses": [{"id": "rl-a", "text": "A third try."}]}]}
-    )
+    model_config = _example({"responses": [{"id": "rl-a", "text": "A third try."}]})
 
     responses: Annotated[
         list[NewResponse],
         Field(min_length=1, max_length=MAX_RESPONSES),
         AfterValidator(_check_responses),
     ]
+
+
+class Named(BaseModel):
+    """A stored thing: our id, and the caller's own if it has one."""
+
+    id: str
+    external_id: str | None
+
+
+class DroppedView(BaseModel):
+    """A response that was not stored."""
+
+    external_id: str | None
+    reason: Reason
+
+
+class TakenPrompt(Named):
+    """A prompt as it is stored now; ``responses`` are those sent, less the dropped ones."""
+
+    status: Status
+    created: bool
+    responses: list[Named]
+    dropped: list[DroppedView]
+
+
+class TakenPrompts(BaseModel):
+    """What was done with the prompts of a request, in their order."""
+
+    model_config = _example(
+        {
+            "prompts": [
+                {
+                    **_NAMED,
+                    "status": "pending",
+                    "created": True,
+                    "responses": [_RESPONSE],
+                    "dropped": [_DROPPED],
+                }
+            ],
+            "created": 1,
+            "unchanged": 0,
+        }
+    )
+
+    prompts: list[TakenPrompt]
+    created: int
+    unchanged: int
+
+
+class TakenResponses(Named):
+    """What was done with the responses of a request."""
+
+    model_config = _example(
+        {
+            **_NAMED,
+            "status": "pending",
+            "created": 1,
+            "unchanged": 0,
+            "responses": [_RESPONSE],
+            "dropped": [_DROPPED],
+        }
+    )
+
+    status: Status
+    created: int
+    unchanged: int
+    responses: list[Named]
+    dropped: list[DroppedView]
+
+
+class PromptSummary(Named):
+    """A prompt in a list."""
+
+    prompt: Content
+    status: Status
+    group: str | None
+    responses: int
+    created_at: datetime
+
+
+class PromptList(BaseModel):
+    """A page of prompts, newest last."""
+
+    model_config = _example({"prompts": [{**_STORED, "responses": 4}], "next_cursor": None})
+
+    prompts: list[PromptSummary]
+    next_cursor: str | None
+
+
+class ResponseView(Named):
+    """A response as it was sent."""
+
+    text: str
+    model: str | None
+    score: float | None
+    reference: bool
+    metadata: dict[str, Any] | None
+
+
+class PromptView(Named):
+    """A prompt as it was sent, and its responses; ``group`` is null until it is fixed."""
+
+    model_config = _example(
+        {
+            **_STORED,
+            "metadata": {"source": "wiki"},
+            "responses": [
+                {
+                    **_RESPONSE,
+                    "text": "DPO trains on preferences directly.",
+                    "model": "sft-v3",
+                    "score": None,
+                    "reference": False,
+                    "metadata": None,
+                }
+            ],
+        }
+    )
+
+    prompt: Content
+    metadata: dict[str, Any] | None
+    status: Status
+    group: str | None
+    created_at: datetime
+    responses: list[ResponseView]
+
+
+class SimilarPrompt(BaseModel):
+    """A prompt near another: the cosine of their embeddings, and its content."""
+
+    id: str
+    similarity: float
+    prompt: Content
+
+
+class SimilarPrompts(BaseModel):
+    """The nearest prompts, most similar first."""
+
+    model_config = _example(
+        {"similar": [{"id": "prm_000000000003b", "similarity": 0.87, "prompt": "What is DPO?"}]}
+    )
+
+    similar: list[SimilarPrompt]

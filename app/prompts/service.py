@@ -1,4 +1,4 @@
-"""The rules of prompts: taken in whole or not at all, and erased everywhere."""
+"""Store, list, look up and erase prompts. A request is stored as a whole or not at all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,8 @@ from app.errors import AppError, FieldError, InvalidInput, Location, UnknownProm
 from app.projects import service as projects
 from app.prompts.incoming import IncomingPrompt, incoming_prompts
 from app.prompts.intake import Taken, finish, take_in
-from app.prompts.queries import erasure as erasure_queries
-from app.prompts.queries import intake as intake_queries
-from app.prompts.queries import stored as queries
-from app.prompts.queries.stored import ListedPrompt
+from app.prompts.queries import reading, writing
+from app.prompts.queries.reading import ListedPrompt
 from app.prompts.schemas import NewPrompt
 from app.storage.ids import IdKind, decode
 from app.storage.notifications import Channel, notify
@@ -30,8 +28,8 @@ async def take_prompts(
 
     Raises:
         UnknownProject: no project has that name.
-        InvalidInput: the prompts' embeddings do not go together.
-        PromptDiffers, EmbeddingsDiffer: a prompt contradicts what is stored; nothing is.
+        InvalidInput: the prompts' embeddings differ in length, or only some have any.
+        PromptDiffers, EmbeddingsDiffer: a prompt contradicts what is stored; none is stored.
     """
     project = await projects.find_project(session, project_name)
     prompts = incoming_prompts(sent)
@@ -52,18 +50,6 @@ def _check_one_space(prompts: Sequence[IncomingPrompt], locations: Sequence[Loca
             raise InvalidInput(detail, errors=(fault,)).under(where)
 
 
-def prompt_number(public_id: str) -> int:
-    """The number behind a prompt's id.
-
-    Raises:
-        UnknownPrompt: it is no id of a prompt.
-    """
-    number = decode(IdKind.PROMPT, public_id)
-    if number is None:
-        raise UnknownPrompt("no prompt has that id")
-    return number
-
-
 async def list_prompts(
     session: AsyncSession, project_name: str, *, status: str | None, after_id: int, limit: int
 ) -> list[ListedPrompt]:
@@ -73,7 +59,7 @@ async def list_prompts(
         UnknownProject: no project has that name.
     """
     project = await projects.find_project(session, project_name)
-    return await queries.list_prompts(
+    return await reading.list_prompts(
         session, project.id, status=status, after_id=after_id, limit=limit
     )
 
@@ -93,7 +79,7 @@ async def get_prompt(session: AsyncSession, public_id: str) -> WholePrompt:
         UnknownPrompt: no prompt has that id.
     """
     prompt = await find_prompt(session, public_id)
-    return WholePrompt(prompt, await queries.responses_of(session, prompt.id))
+    return WholePrompt(prompt, await reading.responses_of(session, prompt.id))
 
 
 async def find_prompt(session: AsyncSession, public_id: str) -> Prompt:
@@ -102,7 +88,8 @@ async def find_prompt(session: AsyncSession, public_id: str) -> Prompt:
     Raises:
         UnknownPrompt: no prompt has that id.
     """
-    prompt = await queries.find_prompt(session, prompt_number(public_id))
+    prompt_id = decode(IdKind.PROMPT, public_id)
+    prompt = None if prompt_id is None else await reading.find_prompt(session, prompt_id)
     if prompt is None:
         raise UnknownPrompt("no prompt has that id")
     return prompt
@@ -115,15 +102,15 @@ async def erase_prompt(session: AsyncSession, public_id: str) -> None:
         UnknownPrompt: no prompt has that id.
     """
     found = await find_prompt(session, public_id)
-    await erasure_queries.wait_for_prompt(session, found.id)
+    await reading.wait_for_prompt(session, found.id)
     project = await projects.lock_project(session, found.project_id)
-    prompt = await erasure_queries.lock_prompt(session, found.id)
+    prompt = await reading.lock_prompt(session, found.id)
     if prompt is None:
         raise UnknownPrompt("no prompt has that id")
     was_pending, was_unplanned = prompt.status == "pending", prompt.group_id is None
     await erase_annotations(session, project.id, prompt.id)
-    await erasure_queries.erase_prompt(session, project.id, prompt.id)
+    await writing.erase_prompt(session, project.id, prompt.id)
     await notify(session, Channel.PLAN_CHANGED, str(project.id))
-    await intake_queries.count_intake(
+    await writing.count_intake(
         session, project.id, prompts=-1, pending=-int(was_pending), unplanned=-int(was_unplanned)
     )

@@ -1,7 +1,7 @@
-"""Prompts similar to one: asked of the planner, which holds the index, over Postgres NOTIFY.
+"""Find prompts similar to one: ask the planner, which holds the index, over Postgres NOTIFY.
 
-The question is JSON, ``{"request", "project", "prompt", "limit"}``, numbers but for the request's
-name. So is the answer: ``{"request", "similar": [[prompt, similarity], ...]}``, nearest first.
+The question is JSON, ``{"request", "project", "prompt", "limit"}``: a UUID and three numbers. So is
+the answer: ``{"request", "similar": [[prompt, similarity], ...]}``, nearest first.
 """
 
 import time
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from app.errors import Conflict, Unavailable
-from app.prompts.queries import stored as queries
+from app.prompts.queries import reading
 from app.prompts.schemas import Content
 from app.prompts.service import find_prompt
 from app.storage.notifications import Channel, Listener, Subscription, notify
@@ -38,29 +38,29 @@ async def find_similar(
     *,
     answer_seconds: float = _ANSWER_SECONDS,
 ) -> list[Neighbour]:
-    """At most ``limit`` prompts near one, most similar first. Waits without a connection.
+    """The ``limit`` prompts nearest to one, most similar first. Holds no connection while it waits.
 
     Raises:
         UnknownPrompt: no prompt has that id.
         Conflict: the prompt has no embedding yet.
         Unavailable: no planner answered in time.
     """
-    name = str(uuid.uuid4())
+    request = str(uuid.uuid4())
     with listener.subscribe(Channel.SIMILAR_ANSWERED) as answers:
         async with sessions.begin() as session:
             prompt = await find_prompt(session, public_id)
             if prompt.status == "pending":
                 raise Conflict("the prompt is pending: it has no embedding yet")
             question = {
-                "request": name,
+                "request": request,
                 "project": prompt.project_id,
                 "prompt": prompt.id,
                 "limit": limit,
             }
             await notify(session, Channel.SIMILAR_ASKED, orjson.dumps(question).decode())
-        found = await _answer(answers, name, answer_seconds)
+        found = await _answer(answers, request, answer_seconds)
     async with sessions.begin() as session:
-        contents = await queries.contents(session, prompt.project_id, [each for each, _ in found])
+        contents = await reading.contents(session, prompt.project_id, [each for each, _ in found])
     return [
         Neighbour(prompt_id, similarity, contents[prompt_id])
         for prompt_id, similarity in found
@@ -69,7 +69,7 @@ async def find_similar(
 
 
 async def _answer(
-    answers: Subscription, name: str, answer_seconds: float
+    answers: Subscription, request: str, answer_seconds: float
 ) -> list[tuple[int, float]]:
     deadline = time.monotonic() + answer_seconds
     while (left := deadline - time.monotonic()) > 0:
@@ -77,6 +77,6 @@ async def _answer(
         if notification is None:
             break
         answer: dict[str, Any] = orjson.loads(notification.payload)
-        if answer["request"] == name:
+        if answer["request"] == request:
             return [(int(number), float(similarity)) for number, similarity in answer["similar"]]
     raise Unavailable("no planner has answered: is one running?")

@@ -8,8 +8,7 @@ from hypothesis.extra.numpy import arrays
 from pydantic import TypeAdapter
 
 from app.embedding.unit import mean_direction, normalise
-from app.prompts.embedding_field import Embedding
-from app.prompts.unit_vectors import SentVectors, unit_vectors
+from app.prompts.embeddings import Embedding, SentVectors, unit_vectors
 from tests.prompts.sending import in_base64
 
 _numbers = st.floats(-4, 4, width=32).filter(lambda number: number == 0 or abs(number) > 1e-3)

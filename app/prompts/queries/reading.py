@@ -1,4 +1,4 @@
-"""SQL that reads prompts."""
+"""SQL that finds prompts and what an intake must know, and locks them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -10,13 +10,11 @@ from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import BigInteger
 
+from app.errors import UnknownProject
 from app.prompts.incoming import Key
-from app.prompts.stored import StoredPrompt, StoredResponse
+from app.prompts.matching import EmbeddingSpace, StoredPrompt, StoredResponse
 from app.storage.sql import among
-from app.storage.tables import (
-    Prompt,
-    Response,
-)
+from app.storage.tables import Project, Prompt, Response
 
 
 async def find_stored(
@@ -39,7 +37,7 @@ async def find_stored(
 
 
 async def lock_stored(session: AsyncSession, prompt_id: int) -> StoredPrompt | None:
-    """One prompt, its row locked, with its responses as they are once the lock is had."""
+    """Lock a prompt against changes, and then read it with its responses."""
     locked = await session.scalar(
         select(Prompt.id).where(Prompt.id == prompt_id).with_for_update(key_share=True)
     )
@@ -57,7 +55,7 @@ async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[Sto
                 Prompt.external_id,
                 Prompt.content,
                 Prompt.fingerprint,
-                Prompt.prompt_metadata.label("prompt_metadata"),
+                Prompt.prompt_metadata,
                 Prompt.status,
             ).where(which)
         )
@@ -77,8 +75,16 @@ async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[Sto
         .order_by(Response.prompt_id, Response.position)
     )
     responses: dict[int, list[StoredResponse]] = defaultdict(list)
-    for prompt_id, *columns in rows:
-        responses[prompt_id].append(StoredResponse(*columns))
+    for row in rows:
+        responses[row.prompt_id].append(
+            StoredResponse(
+                id=row.id,
+                external_id=row.external_id,
+                text=row.text,
+                score=row.score,
+                metadata=row.response_metadata,
+            )
+        )
     return [
         StoredPrompt(
             id=row.id,
@@ -108,7 +114,7 @@ class ListedPrompt(NamedTuple):
 async def list_prompts(
     session: AsyncSession, project_id: int, *, status: str | None, after_id: int, limit: int
 ) -> list[ListedPrompt]:
-    """A page of a project's prompts by number. Served by ``ix_prompts_listing``."""
+    """A page of a project's prompts by id. Served by ``ix_prompts_listing``."""
     responses = (
         select(func.count()).where(Response.prompt_id == Prompt.id).correlate(Prompt)
     ).scalar_subquery()
@@ -120,7 +126,7 @@ async def list_prompts(
             Prompt.status,
             Prompt.group_id,
             Prompt.created_at,
-            responses,
+            responses.label("responses"),
         )
         .where(Prompt.project_id == project_id, Prompt.id > after_id)
         .order_by(Prompt.id)
@@ -128,11 +134,11 @@ async def list_prompts(
     )
     if status is not None:
         wanted = wanted.where(Prompt.status == status)
-    return [ListedPrompt(*row) for row in await session.execute(wanted)]
+    return [ListedPrompt(**row._asdict()) for row in await session.execute(wanted)]
 
 
 async def find_prompt(session: AsyncSession, prompt_id: int) -> Prompt | None:
-    """The prompt of that number."""
+    """The prompt with that id."""
     return await session.get(Prompt, prompt_id)
 
 
@@ -147,7 +153,7 @@ async def responses_of(session: AsyncSession, prompt_id: int) -> Sequence[Respon
 async def contents(
     session: AsyncSession, project_id: int, prompt_ids: Collection[int]
 ) -> dict[int, Any]:
-    """What is stored of these prompts' contents, by number."""
+    """The contents, by id, of those of these prompts that are still stored."""
     rows = await session.execute(
         select(Prompt.id, Prompt.content).where(
             Prompt.project_id == project_id, among(Prompt.id, prompt_ids, BigInteger)
@@ -157,8 +163,50 @@ async def contents(
 
 
 async def has_reference(session: AsyncSession, prompt_id: int) -> bool:
-    """Whether one of the prompt's responses is the reference policy's."""
+    """Whether one of the prompt's responses is its reference."""
     found = await session.scalar(
         select(Response.id).where(Response.prompt_id == prompt_id, Response.reference)
     )
     return found is not None
+
+
+async def embedding_space(session: AsyncSession, project_id: int) -> EmbeddingSpace | None:
+    """Where the project's embeddings come from; None where that is not decided yet.
+
+    The project cannot be deleted until the transaction ends.
+
+    Raises:
+        UnknownProject: it has been deleted.
+    """
+    found = await session.execute(
+        select(Project.embedding_source, Project.embedding_dimensions)
+        .where(Project.id == project_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    project = found.one_or_none()
+    if project is None:
+        raise UnknownProject("the project has been deleted")
+    if project.embedding_source is None:
+        return None
+    return EmbeddingSpace(project.embedding_source, project.embedding_dimensions)
+
+
+async def wait_for_prompt(session: AsyncSession, prompt_id: int) -> None:
+    """Wait until no embedder holds the prompt's row, as one does while it embeds a batch.
+
+    The lock is released again at once: the project's row must be locked first, and while it is,
+    no claim of the project should have to wait for an embedder.
+    """
+    async with session.begin_nested() as waiting:
+        await session.execute(select(Prompt.id).where(Prompt.id == prompt_id).with_for_update())
+        await waiting.rollback()
+
+
+async def lock_prompt(session: AsyncSession, prompt_id: int) -> Prompt | None:
+    """Lock a prompt for deletion; None if it has been deleted."""
+    return await session.scalar(
+        select(Prompt)
+        .where(Prompt.id == prompt_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )

@@ -1,4 +1,4 @@
-"""The SQL that writes prompts, many at a time."""
+"""SQL that writes prompts, many at a time, and erases one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -6,42 +6,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import UnknownProject
+from app.prompts.embeddings import Vectors
 from app.prompts.incoming import IncomingPrompt, Key
+from app.prompts.matching import EmbeddingSpace
 from app.prompts.schemas import NewResponse
-from app.prompts.stored import EmbeddingSpace
-from app.prompts.unit_vectors import Vectors
+from app.selection.pair_grid import pair_count
 from app.storage.copying import copy_rows, copy_vectors, next_ids
-from app.storage.tables import Project, ProjectIntake, Prompt
-
-
-async def embedding_space(session: AsyncSession, project_id: int) -> EmbeddingSpace | None:
-    """Where the project's embeddings come from; None where that is not settled yet.
-
-    The project stays for as long as the transaction lasts.
-
-    Raises:
-        UnknownProject: it has been deleted.
-    """
-    found = await session.execute(
-        select(Project.embedding_source, Project.embedding_dimensions)
-        .where(Project.id == project_id)
-        .with_for_update(read=True, key_share=True)
-    )
-    project = found.one_or_none()
-    if project is None:
-        raise UnknownProject("the project has been deleted")
-    source, dimensions = project
-    return None if source is None else EmbeddingSpace(source, dimensions)
+from app.storage.tables import ErasedPrompt, Project, ProjectIntake, Prompt
 
 
 async def settle_embedding_space(
     session: AsyncSession, project_id: int, space: EmbeddingSpace
 ) -> bool:
-    """Settle it for good; False if somebody else has."""
+    """Decide for good where the project's embeddings come from; False if it is decided already."""
     settled = await session.execute(
         update(Project)
         .where(Project.id == project_id, Project.embedding_source.is_(None))
@@ -55,30 +36,30 @@ async def settle_embedding_space(
 async def insert_prompts(
     session: AsyncSession, project_id: int, prompts: Sequence[IncomingPrompt]
 ) -> dict[Key, tuple[int, list[int]]]:
-    """Add prompts; gives the numbers of those that are new, and of their responses.
+    """Add prompts; gives the ids of those that are new, and of their responses.
 
-    One whose key another transaction has just taken is left out. The rows go in by key, so that
-    two transactions that add the same prompts wait for each other and do not deadlock.
+    A prompt whose key another transaction has just inserted is left out. Rows are inserted in the
+    order of their keys, so that two transactions with the same prompts do not deadlock.
     """
     by_key = sorted(prompts, key=lambda prompt: prompt.key)
-    numbered = zip(await next_ids(session, "prompts", len(prompts)), prompts, strict=True)
-    number = {prompt.key: prompt_id for prompt_id, prompt in numbered}
-    ready = "ready" if prompts[0].dimensions is not None else "pending"
+    ids = await next_ids(session, "prompts", len(prompts))
+    id_of = {prompt.key: prompt_id for prompt_id, prompt in zip(ids, prompts, strict=True)}
+    status = "ready" if prompts[0].dimensions is not None else "pending"
     inserted = set(
         await session.scalars(
             text(_INSERT_PROMPTS),
             {
                 "project_id": project_id,
-                "status": ready,
+                "status": status,
                 "rows": _json(
                     [
                         {
-                            "id": number[each.key],
+                            "id": id_of[each.key],
                             "external_id": each.external_id,
                             "content": each.content,
                             "fingerprint": each.fingerprint.hex(),
                             "metadata": each.metadata,
-                            "pairs": pairs_among(len(each.responses)),
+                            "pairs": pair_count(len(each.responses)),
                         }
                         for each in by_key
                     ]
@@ -86,7 +67,7 @@ async def insert_prompts(
             },
         )
     )
-    new = [(number[each.key], each) for each in prompts if number[each.key] in inserted]
+    new = [(id_of[each.key], each) for each in prompts if id_of[each.key] in inserted]
     response_ids = await insert_responses(
         session,
         [
@@ -101,8 +82,8 @@ async def insert_prompts(
     )
     await _insert_prompt_vectors(session, project_id, new)
     return {
-        prompt.key: (prompt_id, ids)
-        for (prompt_id, prompt), ids in zip(new, response_ids, strict=True)
+        prompt.key: (prompt_id, its_response_ids)
+        for (prompt_id, prompt), its_response_ids in zip(new, response_ids, strict=True)
     }
 
 
@@ -132,7 +113,7 @@ _RESPONSE_COLUMNS = (
 
 
 class NewRows(NamedTuple):
-    """Responses to add to a prompt, from a position on, and their vectors where they have any."""
+    """Responses to add to a prompt from a position on, and their vectors if they have any."""
 
     prompt_id: int
     first_position: int
@@ -141,14 +122,14 @@ class NewRows(NamedTuple):
 
 
 async def insert_responses(session: AsyncSession, groups: Sequence[NewRows]) -> list[list[int]]:
-    """Add responses to prompts; gives their numbers by prompt."""
+    """Add responses to prompts; gives their ids, a list for each group."""
     free = iter(await next_ids(session, "responses", sum(len(each.responses) for each in groups)))
     ids = [list(islice(free, len(each.responses))) for each in groups]
     if groups:
         await copy_rows(session, "responses", _RESPONSE_COLUMNS, _response_rows(groups, ids))
     given = [
-        (numbers, each.vectors)
-        for numbers, each in zip(ids, groups, strict=True)
+        (group_ids, each.vectors)
+        for group_ids, each in zip(ids, groups, strict=True)
         if each.vectors is not None
     ]
     if given:
@@ -156,7 +137,7 @@ async def insert_responses(session: AsyncSession, groups: Sequence[NewRows]) -> 
             session,
             "response_embeddings",
             ("response_id", "vector"),
-            np.concatenate([numbers for numbers, _ in given])[:, None],
+            np.concatenate([group_ids for group_ids, _ in given])[:, None],
             np.concatenate([vectors for _, vectors in given]),
         )
     return ids
@@ -165,12 +146,12 @@ async def insert_responses(session: AsyncSession, groups: Sequence[NewRows]) -> 
 def _response_rows(
     groups: Sequence[NewRows], ids: Sequence[Sequence[int]]
 ) -> Iterator[tuple[Any, ...]]:
-    for group, numbers in zip(groups, ids, strict=True):
-        for position, (number, each) in enumerate(
-            zip(numbers, group.responses, strict=True), start=group.first_position
+    for group, group_ids in zip(groups, ids, strict=True):
+        for position, (response_id, each) in enumerate(
+            zip(group_ids, group.responses, strict=True), start=group.first_position
         ):
             yield (
-                number,
+                response_id,
                 group.prompt_id,
                 position,
                 each.id,
@@ -200,15 +181,10 @@ async def _insert_prompt_vectors(
         )
 
 
-def pairs_among(responses: int) -> int:
-    """How many pairs so many responses make."""
-    return responses * (responses - 1) // 2
-
-
 async def set_prompt_metadata(
     session: AsyncSession, metadata: Mapping[int, dict[str, Any]]
 ) -> None:
-    """Replace the metadata of prompts, by number."""
+    """Replace the metadata of prompts, by id."""
     await session.execute(
         text(
             "UPDATE prompts SET metadata = CAST(sent.metadata AS jsonb) FROM unnest("
@@ -222,7 +198,7 @@ async def set_prompt_metadata(
 async def set_response_details(
     session: AsyncSession, details: Mapping[int, tuple[float | None, dict[str, Any] | None]]
 ) -> None:
-    """Replace the scores and metadata of responses, by number, where they are not None."""
+    """Replace the scores and metadata of responses, by id; None leaves a value as it is."""
     await session.execute(
         text(
             "UPDATE responses SET score = coalesce(sent.score, responses.score),"
@@ -241,7 +217,7 @@ async def set_response_details(
 async def extend_prompt(
     session: AsyncSession, prompt_id: int, *, status: str, pairs_total: int
 ) -> None:
-    """Note that a prompt has more responses now."""
+    """Update a prompt that has got more responses."""
     await session.execute(
         update(Prompt)
         .where(Prompt.id == prompt_id)
@@ -258,7 +234,7 @@ async def count_intake(
     pending: int = 0,
     unplanned: int = 0,
 ) -> None:
-    """Add to the project's counts of prompts. Its row is contended: the last statement of all."""
+    """Add to the project's counts of prompts. Call it last: many transactions want this row."""
     await session.execute(
         update(ProjectIntake)
         .where(ProjectIntake.project_id == project_id)
@@ -269,6 +245,12 @@ async def count_intake(
         )
         .execution_options(synchronize_session=False)
     )
+
+
+async def erase_prompt(session: AsyncSession, project_id: int, prompt_id: int) -> None:
+    """Delete a prompt and what refers to it. Its id is kept, so that the index drops it too."""
+    await session.execute(delete(Prompt).where(Prompt.id == prompt_id))
+    await session.execute(insert(ErasedPrompt).values(prompt_id=prompt_id, project_id=project_id))
 
 
 def _json(value: Any) -> str | None:
