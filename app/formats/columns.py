@@ -76,7 +76,7 @@ def strength_of(value: Any, preferred: int | None, where: str) -> int | None:
     if strength is None:
         raise InvalidInput(f"{where}: must be 1, 2 or 3")
     if preferred is None:
-        raise InvalidInput(f"{where}: is told only where one response is preferred")
+        raise InvalidInput(f"{where}: only for a vote that prefers one response")
     return strength
 
 

@@ -35,13 +35,13 @@ class ReadLine:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format of one tool or dataset. A module of this folder that defines one is found."""
+    """The lines of one tool or dataset. Each is defined in a module of this folder."""
 
     name: str
     description: str
-    """How to recognise a line, in half a sentence: error messages list the formats by it."""
+    """The keys of such a line, as error messages list them."""
     matches: Callable[[Line], bool]
-    """Whether a line has this format, told by its keys."""
+    """Whether a line has the keys of this format."""
     read: Callable[[Line], ReadLine]
     """Read a line that matches; raises InvalidInput, naming the field, where it is malformed."""
     rank: int

@@ -23,7 +23,7 @@ def _read(line: Line) -> ReadLine:
     if not len(prefix) == len(suffix) == len(reward) or not prefix:
         raise InvalidInput("prefix, suffix, reward: must have one length")
     if any(each != prefix[0] for each in prefix):
-        raise InvalidInput("prefix: the responses are not to one and the same prompt")
+        raise InvalidInput("prefix: must be the same prompt in the whole line")
     levels = {}
     for index, value in enumerate(reward):
         level = number(value)

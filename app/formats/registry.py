@@ -1,4 +1,4 @@
-"""Read a line of any known format. Each format is a file of this folder. Pure."""
+"""Read a line of any known format. Each format is a module of this folder. Pure."""
 
 from types import MappingProxyType
 from typing import Any, Final
@@ -33,5 +33,5 @@ def read_line(line: Any) -> ReadLine:
 
 
 def find_format(line: Line) -> Format | None:
-    """The format of a line, told by its keys; None where no format matches."""
+    """The format that a line is read by; None where no format matches."""
     return next((each for each in FORMATS.values() if each.matches(line)), None)

@@ -50,7 +50,7 @@ def _split_conversations(
     if prompt is None:
         return _only_turns(before), preferred, other
     if before and not _is_in(prompt, before):
-        raise InvalidInput("prompt: is another than the turns before the last of chosen")
+        raise InvalidInput("prompt: differs from the turns before the last of chosen")
     # A prompt beside the conversations is often their last question alone.
     content = before if len(before) > 1 else prompt
     return _only_turns(content) if isinstance(content, list) else content, preferred, other

@@ -91,8 +91,8 @@ def _refuse_other_files(start: bytes) -> None:
     kind = next((kind for magic, kind in _OTHER_FILES.items() if start.startswith(magic)), None)
     if kind is not None:
         raise UnsupportedMedia(
-            f"the body is {kind}: send JSON lines in UTF-8, not packed"
-            " (`annotation-budget import` reads gzip, CSV and Parquet, and sends them so)"
+            f"the body is {kind}: send JSON lines in UTF-8, not compressed"
+            " (`annotation-budget import` converts gzip, CSV and Parquet)"
         )
 
 

@@ -124,7 +124,7 @@ async def _refuse_embeddings(
     for prompt in prompts:
         if prompt.dimensions is None and prompt.key in stored:
             continue
-        space = space or await _settled_space(session, project_id, prompt.dimensions)
+        space = space or await _decided_space(session, project_id, prompt.dimensions)
         try:
             check_space(space, prompt.dimensions)
         except AppError as error:
@@ -132,13 +132,13 @@ async def _refuse_embeddings(
     return refused
 
 
-async def _settled_space(
+async def _decided_space(
     session: AsyncSession, project_id: int, dimensions: int | None
 ) -> EmbeddingSpace:
     space = await reading.embedding_space(session, project_id)
     if space is None:
         wanted = EmbeddingSpace("service" if dimensions is None else "caller", dimensions)
-        if await writing.settle_embedding_space(session, project_id, wanted):
+        if await writing.decide_embedding_space(session, project_id, wanted):
             return wanted
         space = await reading.embedding_space(session, project_id)
         assert space is not None

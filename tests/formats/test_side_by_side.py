@@ -4,9 +4,7 @@ import pytest
 
 from app.formats.format import Preference
 from app.formats.registry import read_line
-from app.imports.line_splitter import Line
-from app.imports.lines import read_lines
-from tests.prompts.sending import as_lines
+from tests.formats.reading import refusal
 
 
 def _row(one: str = "response_a", other: str = "response_b", **columns: Any) -> dict[str, Any]:
@@ -66,7 +64,7 @@ def test_a_row_may_have_an_id_models_a_strength_and_an_annotator() -> None:
     [
         ({"winner": "c"}, "winner: must be a, b, tie or both_bad"),
         ({"winner": "a", "strength": 4}, "strength: must be 1, 2 or 3"),
-        ({"winner": "tie", "strength": 1}, "strength: is told only where one response"),
+        ({"winner": "tie", "strength": 1}, "strength: only for a vote that prefers one response"),
         ({"winner": "a", "annotator": []}, "annotator: "),
         ({"response_a": 3}, "response_a: "),
         ({"response_a": " "}, "response_a, response_b: fewer than two responses"),
@@ -75,14 +73,11 @@ def test_a_row_may_have_an_id_models_a_strength_and_an_annotator() -> None:
     ],
 )
 def test_a_refusal_names_the_column(columns: dict[str, Any], detail: str) -> None:
-    _, (bad,) = read_lines([Line(1, as_lines([_row(**columns)]))])
-
-    assert bad.detail.startswith(detail)
+    assert refusal(_row(**columns)).startswith(detail)
 
 
 def test_a_row_without_a_prompt_is_refused() -> None:
     row = _row()
     del row["prompt"]
-    _, (bad,) = read_lines([Line(1, as_lines([row]))])
 
-    assert bad.detail.startswith("no prompt")
+    assert refusal(row).startswith("no prompt")

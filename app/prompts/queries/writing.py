@@ -19,7 +19,7 @@ from app.storage.copying import copy_rows, copy_vectors, next_ids
 from app.storage.tables import ErasedPrompt, Project, ProjectIntake, Prompt
 
 
-async def settle_embedding_space(
+async def decide_embedding_space(
     session: AsyncSession, project_id: int, space: EmbeddingSpace
 ) -> bool:
     """Decide for good where the project's embeddings come from; False if it is decided already."""
