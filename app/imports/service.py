@@ -110,7 +110,7 @@ def _labels(line: GoodLine, taken: Taken) -> list[ImportedLabel]:
         preferred = preference.preferred
         labels.append(
             ImportedLabel(
-                prompt_id=taken.id,
+                prompt_id=taken.prompt.id,
                 response_ids=(first, second),
                 preferred_response_id=None if preferred is None else taken.responses[preferred].id,
                 annotator=preference.annotator or IMPORT_ANNOTATOR,

@@ -32,9 +32,9 @@ def taken_prompts(taken: Sequence[tuple[IncomingPrompt, Taken]]) -> TakenPrompts
     return TakenPrompts(
         prompts=[
             TakenPrompt(
-                id=encode(IdKind.PROMPT, each.id),
-                external_id=each.external_id,
-                status=_status(each.status),
+                id=encode(IdKind.PROMPT, each.prompt.id),
+                external_id=each.prompt.external_id,
+                status=_status(each.prompt.status),
                 created=each.created,
                 responses=_responses(each.responses),
                 dropped=_dropped(sent.kept.dropped),

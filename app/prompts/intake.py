@@ -26,13 +26,11 @@ Details = tuple[float | None, dict[str, Any] | None]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A prompt that is stored; its responses are in the order they were sent."""
+    """A prompt that is stored, and those of its responses that were sent, in that order."""
 
-    id: int
-    external_id: str | None
-    status: str
-    created: bool
+    prompt: StoredPrompt
     responses: Sequence[StoredResponse]
+    created: bool
 
 
 @dataclass(slots=True)
@@ -69,14 +67,14 @@ async def take_in(
     stored = await reading.find_stored(session, project_id, keys) if keys else {}
     refused = await _refuse_embeddings(session, project_id, prompts, stored)
     new: dict[Key, IncomingPrompt] = {}
-    for prompt in prompts:
-        if prompt.key not in stored and id(prompt) not in refused:
+    for index, prompt in enumerate(prompts):
+        if prompt.key not in stored and index not in refused:
             new.setdefault(prompt.key, prompt)
     created = await _add(session, project_id, list(new.values()), stored)
     intake = Intake(project_id)
-    for prompt in prompts:
+    for index, prompt in enumerate(prompts):
         is_new = prompt.key in created and new[prompt.key] is prompt
-        refusal = refused.get(id(prompt))
+        refusal = refused.get(index)
         intake.outcomes.append(refusal or _outcome(intake, prompt, stored[prompt.key], is_new))
     return intake
 
@@ -91,7 +89,7 @@ async def finish(session: AsyncSession, intake: Intake) -> None:
             await writing.set_response_details(session, intake.response_details)
     created = [each for each in intake.taken if each.created]
     if created:
-        pending = sum(each.status == "pending" for each in created)
+        pending = sum(each.prompt.status == "pending" for each in created)
         await announce(session, intake.project_id, is_pending=pending > 0)
         await writing.count_intake(
             session,
@@ -114,21 +112,21 @@ async def _refuse_embeddings(
     prompts: Sequence[IncomingPrompt],
     stored: Mapping[Key, StoredPrompt],
 ) -> dict[int, AppError]:
-    """The errors, by ``id(prompt)``, of prompts whose embeddings do not fit the project's.
+    """The errors, by index, of prompts whose embeddings do not fit the project's.
 
     The first prompt of a project decides where its embeddings come from. A prompt that is stored
     already may be sent again without its embeddings.
     """
     refused: dict[int, AppError] = {}
     space: EmbeddingSpace | None = None
-    for prompt in prompts:
+    for index, prompt in enumerate(prompts):
         if prompt.dimensions is None and prompt.key in stored:
             continue
         space = space or await _decided_space(session, project_id, prompt.dimensions)
         try:
             check_space(space, prompt.dimensions)
         except AppError as error:
-            refused[id(prompt)] = error
+            refused[index] = error
     return refused
 
 
@@ -200,7 +198,7 @@ def _outcome(
     intake: Intake, prompt: IncomingPrompt, stored: StoredPrompt, is_new: bool
 ) -> Taken | AppError:
     if is_new:
-        return _taken(stored, stored.responses, created=True)
+        return Taken(stored, stored.responses, created=True)
     try:
         matched = match(prompt, stored)
     except AppError as error:
@@ -211,7 +209,7 @@ def _outcome(
         intake.changed.add(stored.id)
     if note_details(prompt.responses, matched, intake.response_details):
         intake.changed.add(stored.id)
-    return _taken(stored, matched, created=False)
+    return Taken(stored, matched, created=False)
 
 
 def note_details(
@@ -236,13 +234,3 @@ def note_details(
         old.metadata = old.metadata if new.metadata is None else new.metadata
         is_changed = True
     return is_changed
-
-
-def _taken(stored: StoredPrompt, responses: Sequence[StoredResponse], *, created: bool) -> Taken:
-    return Taken(
-        id=stored.id,
-        external_id=stored.external_id,
-        status=stored.status,
-        created=created,
-        responses=responses,
-    )
