@@ -18,8 +18,7 @@ from app.http.rates import Rates
 from app.http.request_metrics import CountRequests, RequestMetrics
 from app.imports import routes as imports
 from app.insights import routes as insights
-from app.insights.kept import KeptFigures
-from app.insights.kept_curves import KeptCurves
+from app.insights.cache import Cache, fresh_in_proportion_to_cost, fresh_until_labels_change
 from app.insights.live import LiveFigures
 from app.projects import routes as projects
 from app.prompts import routes as prompts
@@ -70,8 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
-    app.state.kept_figures = KeptFigures()
-    app.state.kept_curves = KeptCurves()
+    app.state.figures_cache = Cache(fresh_in_proportion_to_cost)
+    app.state.curve_cache = Cache(fresh_until_labels_change, one_at_a_time=True)
     app.state.request_metrics = RequestMetrics()
     problems.install(app)
     for room in (accounts, projects, imports, prompts, annotation, exports, insights, health):

@@ -1,1 +1,1 @@
-"""Figures: progress, agreement, the curve, live events, and what a Prometheus scrapes."""
+"""Figures: progress, agreement, the label-efficiency curve, live events and metrics."""

@@ -1,4 +1,4 @@
-"""A project's changes as server-sent events."""
+"""A project's changes as server-sent events, for one client."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -7,28 +7,28 @@ from typing import Final
 from fastapi.sse import ServerSentEvent
 
 from app.accounts.service import Principal
-from app.insights.figures import EventKind, Figures
-from app.insights.live import Feed
+from app.insights.live import EventKind, Feed, Figures
 from app.insights.schemas import Change, PendingCounts
 
 CHECK_SECONDS: Final = 5.0
-"""For so long a key that was good is taken to be good still; nothing is told unchecked."""
+"""How long a key that was valid is not checked again. Without a check nothing is sent."""
 _RECONNECT_MILLISECONDS: Final = 2000
 
 
 class EventStream:
-    """What one client is told of a feed: of each kind what is newest, when the client takes it.
+    """The events that one client gets from a feed: the newest of each kind, when it can take them.
 
-    An admin is told everything; an annotator of plan and ledger, with the count that
-    ``GET /next-pairs`` shows too. An event's id holds what its client has been told: one that comes
-    back with it in ``Last-Event-ID`` is told what has changed since, by whatever process.
+    An admin gets every kind; an annotator gets plan and ledger, with the one count that
+    ``GET /next-pairs`` shows too. An event's id holds the marks of what the client was sent:
+    with it in ``Last-Event-ID``, a client that reconnects to any process gets what has changed
+    since.
     """
 
     def __init__(
         self,
         feed: Feed,
         principal: Principal,
-        may_still: Callable[[], Awaitable[bool]],
+        is_key_valid: Callable[[], Awaitable[bool]],
         last_event_id: str | None,
         *,
         check_seconds: float = CHECK_SECONDS,
@@ -36,27 +36,27 @@ class EventStream:
         self._feed = feed
         self._is_admin = principal.is_admin
         self._kinds = tuple(EventKind) if principal.is_admin else (EventKind.PLAN, EventKind.LEDGER)
-        self._may_still = may_still
+        self._is_key_valid = is_key_valid
         self._check_seconds = check_seconds
-        self._told = dict(_parse(last_event_id, self._kinds) or feed.figures.marks)
+        self._sent = dict(_parse(last_event_id, self._kinds) or feed.figures.marks)
         self._checked_at = time.monotonic()
 
     async def events(self) -> AsyncIterator[ServerSentEvent]:
-        """Events as figures change, until the feed ends or the key is no longer good."""
+        """Events as the figures change, until the feed ends or the key is no longer valid."""
         yield ServerSentEvent(comment="watching", retry=_RECONNECT_MILLISECONDS)
         while True:
             has_ended = self._feed.has_ended
             for kind in self._kinds:
-                # Looked at anew each time: the client may have taken a while for the one before.
+                # Read each time: the client may have taken a while for the event before.
                 figures = self._feed.figures
-                if self._told[kind] != figures.marks[kind]:
+                if self._sent[kind] != figures.marks[kind]:
                     if not await self._is_allowed():
                         return
-                    self._told[kind] = figures.marks[kind]
+                    self._sent[kind] = figures.marks[kind]
                     yield self._event(kind, figures)
             if has_ended:
                 return
-            if all(self._told[kind] == self._feed.figures.marks[kind] for kind in self._kinds):
+            if all(self._sent[kind] == self._feed.figures.marks[kind] for kind in self._kinds):
                 await self._feed.newer()
 
     def _event(self, kind: EventKind, figures: Figures) -> ServerSentEvent:
@@ -65,19 +65,19 @@ class EventStream:
         return ServerSentEvent(
             event=kind.value,
             data=Change(counts=shown, ledger=figures.ledger),
-            id=".".join(self._told[kind] for kind in self._kinds),
+            id=".".join(self._sent[kind] for kind in self._kinds),
         )
 
     async def _is_allowed(self) -> bool:
         now = time.monotonic()
         if now - self._checked_at > self._check_seconds:
-            if not await self._may_still():
+            if not await self._is_key_valid():
                 return False
             self._checked_at = now
         return True
 
 
 def _parse(last_event_id: str | None, kinds: Sequence[EventKind]) -> Mapping[EventKind, str] | None:
-    """What a client was told, by the id of its last event; None where that is none of ours."""
+    """The marks in the id of a client's last event; None if the id is not one of ours."""
     marks = (last_event_id or "").split(".")
     return dict(zip(kinds, marks, strict=True)) if len(marks) == len(kinds) else None

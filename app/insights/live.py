@@ -1,22 +1,28 @@
-"""The figures of the projects that somebody watches: read once for all of their streams.
+"""The live figures of the projects that are being watched, read once for all their event streams.
 
-A stream keeps no queue: it looks at the newest figures when it can send. So a client that reads
-nothing costs its socket's buffer, and a hundred clients cost the database what one does.
+A stream has no queue: when it can send, it takes the newest figures. A client that reads nothing
+therefore costs no more than its socket's buffer, and a hundred clients cost the database as much
+as one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
 from types import TracebackType
 from typing import Final, Self
 
 import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import UnknownProject
-from app.insights.figures import Figures, figures_of
 from app.projects import service as projects
+from app.projects.ledger_view import counts_view, ledger_view
+from app.projects.schemas import Counts, LedgerView
 from app.storage.notifications import Channel, Listener, Subscription
 from app.storage.sessions import Sessions
 
@@ -27,9 +33,56 @@ _CHANNELS: Final = (
     Channel.LEDGER_CHANGED,
 )
 _PACE_SECONDS: Final = 1.0
-"""Between two looks at a project's figures: at most one event of a kind in that time."""
+"""The time between two reads of a project's figures: at most one event of a kind in that time."""
 
 log = structlog.get_logger()
+
+
+class EventKind(StrEnum):
+    """The kinds of events, in the order in which they are sent."""
+
+    LABEL = "label"
+    PROMPTS = "prompts"
+    PLAN = "plan"
+    LEDGER = "ledger"
+
+
+_FIGURES_OF_KIND: Final[dict[EventKind, Callable[[Counts, LedgerView], object]]] = {
+    EventKind.LABEL: lambda counts, _: (counts.labels, counts.surplus_labels),
+    EventKind.PROMPTS: lambda counts, _: (counts.prompts, counts.pending_prompts),
+    EventKind.PLAN: lambda counts, _: (counts.open_pairs, counts.held_assignments),
+    EventKind.LEDGER: lambda _, ledger: tuple(ledger.model_dump().values()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A project's counts and ledger at one moment.
+
+    ``marks`` are digests, one a kind of event, of the figures that the kind reports. They are the
+    same in every process, and reveal nothing about the figures.
+    """
+
+    project_id: int
+    counts: Counts
+    ledger: LedgerView
+    marks: Mapping[EventKind, str]
+
+
+async def read_figures(session: AsyncSession, project_name: str) -> Figures:
+    """The figures of a project now.
+
+    Raises:
+        UnknownProject: no project has that name.
+    """
+    row = await projects.get_project(session, project_name)
+    counts, ledger = counts_view(row), ledger_view(row.project, row.lapsed_reserved)
+    secret = str(row.project.seed).encode()
+    marks = {
+        kind: blake2b(repr(select(counts, ledger)).encode(), key=secret, digest_size=6).hexdigest()
+        for kind, select in _FIGURES_OF_KIND.items()
+    }
+    return Figures(row.project.id, counts, ledger, marks)
 
 
 class Feed:
@@ -44,14 +97,14 @@ class Feed:
         self._turn = asyncio.Event()
 
     def publish(self, figures: Figures) -> None:
-        """Replace the figures, and wake whoever waits if they differ."""
+        """Replace the figures, and wake the waiting streams if they differ."""
         differ = figures.marks != self.figures.marks
         self.figures = figures
         if differ:
             self._wake()
 
     def end(self) -> None:
-        """Nothing newer will come."""
+        """No newer figures will come."""
         self.has_ended = True
         self._wake()
 
@@ -66,7 +119,7 @@ class Feed:
 
 
 class LiveFigures:
-    """The feeds of this process, one a watched project; all end when ``stopping`` is set."""
+    """The feeds of this process, one a watched project. All end when ``stopping`` is set."""
 
     def __init__(
         self,
@@ -106,7 +159,7 @@ class LiveFigures:
 
     @asynccontextmanager
     async def watch(self, project_id: int, project_name: str) -> AsyncIterator[Feed]:
-        """The feed of a project; what changes from here on is published in it.
+        """The feed of a project, which publishes every change from now on.
 
         Raises:
             UnknownProject: it has been deleted.
@@ -127,13 +180,13 @@ class LiveFigures:
 
     async def _open(self, project_id: int, project_name: str) -> Feed:
         with ExitStack() as stack:
-            # First listen, then look: what changes in between is heard.
-            told = stack.enter_context(self._listener.subscribe(*_CHANNELS))
+            # Subscribe before reading, so that no change in between is missed.
+            changes = stack.enter_context(self._listener.subscribe(*_CHANNELS))
             figures = await self._read(project_id, project_name)
             feed = Feed(figures, stack.pop_all())
         if self._stopping.is_set():
             feed.end()
-        feed.task = self._start(self._follow(feed, told, project_id, project_name))
+        feed.task = self._start(self._follow(feed, changes, project_id, project_name))
         return feed
 
     def _leave(self, project_id: int, feed: Feed) -> None:
@@ -146,28 +199,28 @@ class LiveFigures:
             feed.subscription.close()
 
     async def _follow(
-        self, feed: Feed, told: Subscription, project_id: int, project_name: str
+        self, feed: Feed, changes: Subscription, project_id: int, project_name: str
     ) -> None:
         try:
             while not feed.has_ended:
-                await self._word(told, str(project_id))
-                with suppress(OperationalError, PoolTimeout):  # the next look may do better
+                await self._wait_for_change(changes, str(project_id))
+                with suppress(OperationalError, PoolTimeout):  # the next read may succeed
                     feed.publish(await self._read(project_id, project_name))
                 await asyncio.sleep(_PACE_SECONDS)
         except UnknownProject:
             log.info("watched project deleted", project=project_name)
         finally:
-            # Whatever ended it: nobody waits here for ever, and who comes next has a fresh one.
+            # However it ended: no stream waits for ever, and the next one gets a new feed.
             feed.end()
             if self._feeds.get(project_id) is feed:
                 del self._feeds[project_id]
 
-    async def _word(self, told: Subscription, payload: str) -> None:
-        """Wait for a word about the project, but no longer than the poll; hear all of them."""
+    async def _wait_for_change(self, changes: Subscription, payload: str) -> None:
+        """Wait for a notification about the project, or until the poll is due; take all others."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._poll_seconds
         while True:
-            notification = await told.get(max(0.0, deadline - loop.time()))
+            notification = await changes.get(max(0.0, deadline - loop.time()))
             if notification is None:
                 return
             if notification.payload == payload:
@@ -175,7 +228,7 @@ class LiveFigures:
 
     async def _read(self, project_id: int, project_name: str) -> Figures:
         async with self._sessions() as session:
-            figures = figures_of(await projects.get_project(session, project_name))
+            figures = await read_figures(session, project_name)
         if figures.project_id != project_id:
             raise UnknownProject("another project has that name now")
         return figures

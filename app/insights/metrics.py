@@ -1,4 +1,4 @@
-"""The service's figures in Prometheus' text format. Each is told in ``docs/metrics.md``."""
+"""The service's metrics in Prometheus' text format; ``docs/metrics.md`` lists them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _Value = Callable[[ProjectGauges], Decimal | int | None]
 
 @dataclass(frozen=True, slots=True)
 class _Gauge:
-    """A figure that each project has; None: this one has not."""
+    """A metric with a value a project; a project whose value is None is left out."""
 
     name: str
     meaning: str
@@ -29,7 +29,7 @@ class _Gauge:
     has_unit: bool = False
 
     def family(self, projects: Sequence[ProjectGauges]) -> Metric:
-        """The figure of every project."""
+        """The metric of every project."""
         labels = ["project", "unit"] if self.has_unit else ["project"]
         family = GaugeMetricFamily(_PREFIX + self.name, self.meaning, labels=labels)
         for project in projects:
@@ -82,14 +82,14 @@ _GAUGES: Final = (
 
 
 class DatabaseMetrics(Collector):
-    """What the database knew when it was asked: the same from every process."""
+    """Metrics read from the database: the same from every process."""
 
     def __init__(self, projects: Sequence[ProjectGauges], stored_embeddings: int) -> None:
         self._projects = projects
         self._stored_embeddings = stored_embeddings
 
     def collect(self) -> Iterable[Metric]:
-        """Every figure, also those that no project has."""
+        """Every metric, also while no project has a value."""
         for gauge in _GAUGES:
             yield gauge.family(self._projects)
         yield CounterMetricFamily(
@@ -107,7 +107,7 @@ class StreamMetrics(Collector):
         self._streams = streams
 
     def collect(self) -> Iterator[Metric]:
-        """The one figure."""
+        """The one metric."""
         family = GaugeMetricFamily(
             _PREFIX + "event_streams", "Event streams that are open.", labels=["process"]
         )
@@ -116,7 +116,7 @@ class StreamMetrics(Collector):
 
 
 async def scrape(sessions: Sessions, metrics: RequestMetrics, streams: int) -> bytes:
-    """All figures: this process's own counters, and what the database knows."""
+    """All metrics: this process's own counters, and those read from the database."""
     async with sessions() as session:
         database = DatabaseMetrics(
             await metrics_queries.project_gauges(session),

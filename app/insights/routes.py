@@ -1,4 +1,4 @@
-"""The figures over HTTP: statistics, live events, and what Prometheus scrapes."""
+"""The figures over HTTP: statistics, the curve, live events, and metrics for Prometheus."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
@@ -55,14 +55,14 @@ _METRICS: Final[dict[int | str, dict[str, Any]]] = {
 async def get_stats(
     request: Request, principal: AnyKey, project: ProjectQuery = DEFAULT_PROJECT
 ) -> Stats | OwnStats:
-    """Progress, annotators, agreement and similarities for an admin; an annotator's own for it.
+    """An admin gets progress, annotators, agreement and similarities; an annotator gets its own.
 
-    Only labels that count are taken. In a large project all but ledger and counts may be kept for
-    twenty times as long as they took to compute.
+    Only labels that count are included. In a large project everything but ledger and counts is
+    cached for twenty times as long as it took to compute.
     """
     sessions: Sessions = request.app.state.sessions
     if principal.is_admin:
-        return await service.project_stats(sessions, request.app.state.kept_figures, project)
+        return await service.project_stats(sessions, request.app.state.figures_cache, project)
     return await service.own_stats(sessions, principal, project)
 
 
@@ -76,11 +76,12 @@ async def get_curve(
 ) -> LabelEfficiency:
     """The label-efficiency curve, and advice on stopping.
 
-    Trained on the strategy's labels in the order in which they came, tested on the exploration
-    labels. Measured again when the labels have grown by a percent; with many that takes seconds.
+    A model is trained on the strategy's labels in the order in which they came, and tested on the
+    exploration labels. It is measured again when the labels have grown by a percent, which takes
+    seconds where there are many.
     """
     state = request.app.state
-    return await service.label_efficiency(state.sessions, state.kept_curves, project)
+    return await service.label_efficiency(state.sessions, state.curve_cache, project)
 
 
 async def _event_stream(
@@ -88,7 +89,7 @@ async def _event_stream(
     principal: AnyKey,
     project: ProjectQuery = DEFAULT_PROJECT,
     last_event_id: Annotated[
-        str | None, Header(description="Of the last event had: what changed since is told first")
+        str | None, Header(description="The id of the last event: what changed since is sent first")
     ] = None,
 ) -> AsyncIterator[EventStream]:
     sessions: Sessions = request.app.state.sessions
@@ -96,15 +97,15 @@ async def _event_stream(
     async with sessions() as session:
         found = await find_project(session, project, principal)
 
-    async def may_still() -> bool:
-        return await _may_still(request, principal, project)
+    async def is_key_valid() -> bool:
+        return await _is_key_valid(request, principal, project)
 
     async with live.watch(found.id, found.name) as feed:
-        yield EventStream(feed, principal, may_still, last_event_id)
+        yield EventStream(feed, principal, is_key_valid, last_event_id)
 
 
-async def _may_still(request: Request, principal: Principal, project: str) -> bool:
-    """Whether the key of a stream is what it was when the stream began."""
+async def _is_key_valid(request: Request, principal: Principal, project: str) -> bool:
+    """Whether the key of a stream may do what it could when the stream began."""
     sessions: Sessions = request.app.state.sessions
     try:
         async with sessions() as session:
@@ -126,9 +127,9 @@ async def get_events(
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events `label`, `prompts`, `plan` and `ledger`.
 
-    Each has the counts and the ledger as they are after the change; at most one of a kind a second,
-    always with the newest figures. An annotator gets `plan` and `ledger`, and of the counts
-    `pending_prompts`. A comment every 15 seconds keeps a quiet connection open.
+    Each has the newest counts and ledger; at most one of a kind is sent a second. An annotator gets
+    `plan` and `ledger`, and of the counts only `pending_prompts`. A comment every 15 seconds keeps
+    a quiet connection open.
     """
     async for event in stream.events():
         yield event
@@ -141,7 +142,7 @@ async def get_events(
     responses=_METRICS | problems(401, 403),
 )
 async def get_metrics(request: Request, _: AdminKey) -> Response:
-    """Counters of this process, and of the database what it knows. Names projects: an admin's."""
+    """Counters of this process, and figures from the database. For admins: it names projects."""
     state = request.app.state
     body = await metrics.scrape(state.sessions, state.request_metrics, state.live_figures.watchers)
     return Response(body, media_type=metrics.MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""What the figures' calls give."""
+"""The answers of the figures' endpoints."""
 
 from datetime import date
 from typing import Any
@@ -32,7 +32,7 @@ class Interval(BaseModel):
 
 
 class OwnFigures(BaseModel):
-    """What one annotator has done; rates and medians are null where there is nothing to take."""
+    """What one annotator has done; rates and medians are null without labels for them."""
 
     name: str
     labels: int = Field(description="Labels that count.")
@@ -118,7 +118,7 @@ class OwnCounts(BaseModel):
 
 
 class OwnStats(BaseModel):
-    """An annotator's own figures: nothing of others, and nothing that could bias a judgement."""
+    """An annotator's own figures: nothing about others, and nothing that could bias a judgement."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -179,20 +179,20 @@ class LabelEfficiency(BaseModel):
         description="At 50, 100, 200, 400 … and all labels; empty with fewer than 200 exploration "
         "labels."
     )
-    advice: str = Field(description="In plain words; or what is missing to give any.")
+    advice: str = Field(description="In plain words, or what is missing for any.")
     test_labels: int = Field(
         description="Exploration labels with a preference, 10,000 at most: the test of the curve."
     )
 
 
 class PendingCounts(BaseModel):
-    """Of a project's counts, what its annotators are told."""
+    """The counts of a project that its annotators see."""
 
     pending_prompts: int
 
 
 class Change(BaseModel):
-    """What an event tells: the counts and the ledger as they are after it."""
+    """The data of an event: the counts and the ledger as they are after the change."""
 
     counts: Counts | PendingCounts
     ledger: LedgerView

@@ -1,12 +1,10 @@
 """A project's figures, and an annotator's own.
 
-What they cost at ten million labels: ledger and counts are read fresh, from counters and partial
-indexes of few rows. The days and the annotators read the project's labels once each, in the order
-in which they lie (``ix_labels_listing``); agreement and histogram read its pairs. Those seconds
-are spent by one connection at a time, and then not again for twenty times as long
-(``kept.KeptFigures``: in each process, a project). Measured on two busy cores: 1.9 s at 440,000
-labels, and it grows with their number. An annotator's own figures read that annotator's labels
-alone (``ix_labels_annotator``): 0.05 s for a fiftieth of them.
+Ledger and counts are always current: they come from counters and from small partial indexes. The
+other figures of a project read all of its labels (``ix_labels_listing``) or all of its pairs, so
+they are cached in each process. Measured on two busy cores: 1.9 s at 440,000 labels, growing with
+their number. An annotator's own figures read that annotator's labels alone
+(``ix_labels_annotator``): 0.05 s for a fiftieth of them.
 """
 
 import asyncio
@@ -15,11 +13,10 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
-from app.insights.agreement import krippendorff_alpha
-from app.insights.kept import KeptFigures
-from app.insights.kept_curves import KeptCurves
+from app.insights.cache import Cache
 from app.insights.queries import figures as queries
 from app.insights.schemas import (
     Agreement,
@@ -34,7 +31,7 @@ from app.insights.schemas import (
     SimilarityHistogram,
     Stats,
 )
-from app.insights.wilson import wilson_interval
+from app.insights.statistics import krippendorff_alpha, wilson_interval
 from app.preference.curve import curve_of, read_evidence
 from app.preference.measured import Measured, measure
 from app.projects import service as projects
@@ -47,8 +44,8 @@ assert all(low < high for low, high in pairwise(_EDGES))
 
 
 @dataclass(frozen=True, slots=True)
-class _Dear:
-    """The figures of a project that are kept."""
+class ExpensiveFigures:
+    """The figures of a project that are cached."""
 
     labels_per_day: list[LabelsOfDay]
     annotators: list[AnnotatorFigures]
@@ -56,7 +53,9 @@ class _Dear:
     similarity_histogram: SimilarityHistogram
 
 
-async def project_stats(sessions: Sessions, kept: KeptFigures, project_name: str) -> Stats:
+async def project_stats(
+    sessions: Sessions, cache: Cache[ExpensiveFigures], project_name: str
+) -> Stats:
     """All figures of a project, for an admin.
 
     Raises:
@@ -64,23 +63,25 @@ async def project_stats(sessions: Sessions, kept: KeptFigures, project_name: str
     """
     async with sessions() as session:
         row = await projects.get_project(session, project_name)
-    # Between the two no connection is held: many may wait for one that computes.
-    project_id = row.project.id
-    dear = await kept.get(project_id, lambda: _compute(sessions, project_id))
+    # No connection is held here, because many callers may wait for one computation.
+    project = row.project
+    figures = await cache.get(
+        project.id, project.counted_labels, lambda: _compute(sessions, project.id)
+    )
     return Stats(
         ledger=ledger_view(row.project, row.lapsed_reserved),
         counts=counts_view(row),
-        labels_per_day=dear.labels_per_day,
-        annotators=dear.annotators,
-        agreement=dear.agreement,
-        similarity_histogram=dear.similarity_histogram,
+        labels_per_day=figures.labels_per_day,
+        annotators=figures.annotators,
+        agreement=figures.agreement,
+        similarity_histogram=figures.similarity_histogram,
     )
 
 
 async def label_efficiency(
-    sessions: Sessions, kept: KeptCurves, project_name: str
+    sessions: Sessions, cache: Cache[Measured], project_name: str
 ) -> LabelEfficiency:
-    """The curve of a project, for an admin; its advice is for the budget as it is now.
+    """The curve of a project, for an admin, with advice for the current budget.
 
     Raises:
         UnknownProject: no project has that name.
@@ -93,7 +94,7 @@ async def label_efficiency(
             evidence = await read_evidence(session, project)
         return await asyncio.to_thread(measure, evidence)
 
-    measured = await kept.get(project.id, project.counted_labels, measure_now)
+    measured = await cache.get(project.id, project.counted_labels, measure_now)
     curve = curve_of(project, measured)
     return LabelEfficiency(
         points=[CurvePoint(**asdict(point)) for point in curve.points],
@@ -105,8 +106,8 @@ async def label_efficiency(
 async def own_stats(sessions: Sessions, principal: Principal, project_name: str) -> OwnStats:
     """An annotator's own figures in a project.
 
-    Left out beside the others' figures: the histogram, and the own agreement. Who could watch it
-    while changing a label would learn what the others answered.
+    Without the histogram, and without the annotator's own agreement: by changing a label and
+    watching it, an annotator would learn what the others answered.
 
     Raises:
         UnknownProject: no project has that name, or it is not one of the annotator's.
@@ -114,7 +115,7 @@ async def own_stats(sessions: Sessions, principal: Principal, project_name: str)
     async with sessions() as session:
         project = await projects.find_project(session, project_name, principal)
         row = await projects.get_project(session, project_name)
-        days = await queries.labels_per_day(session, project.id, principal.name)
+        days = await _labels_per_day(session, project.id, principal.name)
         own = await queries.annotators(session, project.id, principal.name)
         counts = OwnCounts(
             pending_prompts=row.pending,
@@ -125,20 +126,20 @@ async def own_stats(sessions: Sessions, principal: Principal, project_name: str)
     return OwnStats(
         ledger=ledger_view(row.project, row.lapsed_reserved),
         counts=counts,
-        labels_per_day=[LabelsOfDay(day=day, labels=labels) for day, labels in days],
+        labels_per_day=days,
         annotators=[_own_figures(found) for found in own],
     )
 
 
-async def _compute(sessions: Sessions, project_id: int) -> _Dear:
+async def _compute(sessions: Sessions, project_id: int) -> ExpensiveFigures:
     async with sessions() as session:
-        days = await queries.labels_per_day(session, project_id)
+        days = await _labels_per_day(session, project_id)
         found = await queries.annotators(session, project_id)
         agreement = await queries.agreement(session, project_id)
         patterns = await queries.answer_patterns(session, project_id)
         bins = await queries.similarities(session, project_id, _BINS)
-    return _Dear(
-        labels_per_day=[LabelsOfDay(day=day, labels=labels) for day, labels in days],
+    return ExpensiveFigures(
+        labels_per_day=days,
         annotators=[
             AnnotatorFigures(**dict(_own_figures(row)), agreement=agreement.get(row.name))
             for row in found
@@ -146,6 +147,13 @@ async def _compute(sessions: Sessions, project_id: int) -> _Dear:
         agreement=_agreement(patterns),
         similarity_histogram=_histogram(bins),
     )
+
+
+async def _labels_per_day(
+    session: AsyncSession, project_id: int, annotator: str | None = None
+) -> list[LabelsOfDay]:
+    rows = await queries.labels_per_day(session, project_id, annotator)
+    return [LabelsOfDay(day=row.day, labels=row.labels) for row in rows]
 
 
 def _own_figures(row: queries.AnnotatorRow) -> OwnFigures:

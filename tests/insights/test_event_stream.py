@@ -1,4 +1,4 @@
-"""What one client is told, however slowly it takes it."""
+"""The events that one client gets, however slowly it takes them."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -8,8 +8,7 @@ from fastapi.sse import ServerSentEvent
 
 from app.accounts.service import Principal
 from app.insights.events import EventStream
-from app.insights.figures import EventKind, Figures
-from app.insights.live import Feed
+from app.insights.live import EventKind, Feed, Figures
 from app.projects.schemas import Counts, LedgerView
 
 ADMIN = Principal(1, "admin", "admin", all_projects=True)
@@ -30,7 +29,7 @@ def new_feed() -> Feed:
     return Feed(START, ExitStack())
 
 
-async def good_key() -> bool:
+async def valid_key() -> bool:
     return True
 
 
@@ -38,9 +37,9 @@ async def rotated_key() -> bool:
     return False
 
 
-async def test_a_client_that_reads_late_is_told_the_newest_figures_once() -> None:
+async def test_a_slow_client_gets_the_newest_figures_once() -> None:
     feed = new_feed()
-    events = EventStream(feed, ADMIN, good_key, None).events()
+    events = EventStream(feed, ADMIN, valid_key, None).events()
     await anext(events)
     for labels in range(1, 1001):
         feed.publish(with_labels(labels))
@@ -50,19 +49,19 @@ async def test_a_client_that_reads_late_is_told_the_newest_figures_once() -> Non
 
     rest = [event async for event in events]
 
-    assert [labels_told(event) for event in [first, *rest]] == [
+    assert [event_and_labels(event) for event in [first, *rest]] == [
         ("label", 1000),
         ("ledger", 2000),
         ("label", 2000),
     ]
 
 
-def labels_told(event: ServerSentEvent) -> tuple[str | None, int]:
+def event_and_labels(event: ServerSentEvent) -> tuple[str | None, int]:
     labels: int = event.data.counts.labels
     return event.event, labels
 
 
-async def test_nothing_is_told_to_a_key_that_is_no_longer_good() -> None:
+async def test_a_key_that_is_no_longer_valid_gets_nothing() -> None:
     feed = new_feed()
     events = EventStream(feed, ADMIN, rotated_key, None, check_seconds=0).events()
     await anext(events)
@@ -72,10 +71,10 @@ async def test_nothing_is_told_to_a_key_that_is_no_longer_good() -> None:
 
 
 @pytest.mark.parametrize("given", ["", "nonsense", "a.b", "a.b.c.d.e"])
-async def test_an_id_that_is_none_of_ours_counts_as_none(given: str) -> None:
+async def test_an_unknown_event_id_is_ignored(given: str) -> None:
     feed = new_feed()
     feed.end()
 
-    events = [event async for event in EventStream(feed, ADMIN, good_key, given).events()]
+    events = [event async for event in EventStream(feed, ADMIN, valid_key, given).events()]
 
     assert [event.event for event in events] == [None]

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from app.insights.wilson import wilson_interval
+from app.insights.statistics import wilson_interval
 from app.storage.tables import Label, Pair
 from tests.annotation.conftest import World
 from tests.conftest import ClientFactory

@@ -1,1 +1,1 @@
-"""All SQL of the figures."""
+"""All SQL of the figures and metrics."""

@@ -1,21 +1,29 @@
-"""The SQL of the figures.
+"""SQL of the figures.
 
-What has no index made for it reads all of a project's labels or pairs: ``service.py`` keeps those
-figures in proportion to what they cost.
+Queries without an index of their own read all labels or pairs of a project; ``service.py`` caches
+their results.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, func, literal_column, select
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.storage.predicates import HELD_ASSIGNMENT
 from app.storage.tables import Assignment, Label, Pair
 
 ANSWERS: Final = ("first", "second", "tie", "both_bad")
 """The answers that annotators may agree on: about responses, whatever side each stood on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayRow:
+    """How many labels were given on a day, in UTC."""
+
+    day: date
+    labels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +65,43 @@ def _counted(project_id: int, annotator: str | None) -> ColumnElement[bool]:
 
 async def labels_per_day(
     session: AsyncSession, project_id: int, annotator: str | None = None
-) -> Sequence[tuple[date, int]]:
-    """How many labels were given each day, in UTC; days without any are left out."""
+) -> list[DayRow]:
+    """The days on which labels were given, in order."""
     day = func.date(func.timezone("UTC", Label.created_at)).label("day")
     rows = await session.execute(
-        select(day, func.count()).where(_counted(project_id, annotator)).group_by(day).order_by(day)
+        select(day, func.count().label("labels"))
+        .where(_counted(project_id, annotator))
+        .group_by(day)
+        .order_by(day)
     )
-    return [(row[0], row[1]) for row in rows]
+    return [DayRow(row.day, row.labels) for row in rows]
 
 
 async def annotators(
     session: AsyncSession, project_id: int, annotator: str | None = None
 ) -> list[AnnotatorRow]:
-    """Who has labels, by name: how many, how fast, and on which side."""
-    # What was made elsewhere has no assignment, and so no side.
+    """The annotators with labels, by name: how many, how fast, and on which side."""
+    # A label made elsewhere has no assignment, and so no side.
     has_side = Label.assignment_id.is_not(None)
     rows = await session.execute(
         select(
-            Label.annotator,
-            func.count(),
-            func.percentile_cont(0.5).within_group(Label.seconds),
-            func.count().filter(has_side, Label.choice == "left"),
-            func.count().filter(has_side, Label.choice == "right"),
+            Label.annotator.label("name"),
+            func.count().label("labels"),
+            func.percentile_cont(0.5).within_group(Label.seconds).label("median_seconds"),
+            func.count().filter(has_side, Label.choice == "left").label("left"),
+            func.count().filter(has_side, Label.choice == "right").label("right"),
         )
         .where(_counted(project_id, annotator))
         .group_by(Label.annotator)
         .order_by(Label.annotator)
     )
-    return [AnnotatorRow(*row) for row in rows]
+    return [AnnotatorRow(**row._mapping) for row in rows]
 
 
 def _answers() -> Any:
-    """The answers to pairs that have several, in order of nothing.
+    """The answers to pairs that have several, in no order.
 
-    The pairs by a scan, their labels by ``ix_labels_pair``.
+    The pairs are found by a scan, their labels by ``ix_labels_pair``.
     """
     answer = case(
         (Label.preferred_response_id == Pair.first_response_id, "first"),
@@ -114,12 +125,15 @@ async def answer_patterns(session: AsyncSession, project_id: int) -> list[Answer
         .subquery()
     )
     columns = [per_pair.c[answer] for answer in ANSWERS]
-    rows = await session.execute(select(func.count(), *columns).group_by(*columns))
-    return [AnswerPattern(answers=tuple(row[1:]), pairs=row[0]) for row in rows]
+    rows = await session.execute(select(func.count().label("pairs"), *columns).group_by(*columns))
+    return [
+        AnswerPattern(answers=tuple(getattr(row, answer) for answer in ANSWERS), pairs=row.pairs)
+        for row in rows
+    ]
 
 
 async def agreement(session: AsyncSession, project_id: int) -> dict[str, float]:
-    """For each annotator who shares pairs: how many of the others' answers to them are the same."""
+    """For each annotator who shares pairs: the share of the others' answers that are the same."""
     given = _answers().where(Pair.project_id == project_id).subquery()
     beside = select(
         given.c.annotator,
@@ -128,26 +142,30 @@ async def agreement(session: AsyncSession, project_id: int) -> dict[str, float]:
     ).subquery()
     others = func.sum(beside.c.others)
     rows = await session.execute(
-        select(beside.c.annotator, func.sum(beside.c.same) / others)
+        select(beside.c.annotator, (func.sum(beside.c.same) / others).label("share"))
         .group_by(beside.c.annotator)
         .having(others > 0)
     )
-    return {name: float(share) for name, share in rows}
+    return {row.annotator: float(row.share) for row in rows}
 
 
 async def similarities(session: AsyncSession, project_id: int, bins: int) -> list[SimilarityBin]:
     """Pairs by similarity, in ``bins`` bins from -1 to 1; empty ones are left out. A scan."""
     bucket = func.width_bucket(Pair.similarity, -1, 1, literal_column(str(bins)))
-    # Cosines of half-precision vectors leave [-1, 1] by a little; 1 itself is in the last bin.
+    # Cosines of half-precision vectors may lie just outside [-1, 1]; 1 itself is in the last bin.
     number = (func.least(func.greatest(bucket, 1), bins) - 1).label("number")
     labelled = Pair.counted + Pair.imported > 0
     rows = await session.execute(
-        select(number, func.count().filter(Pair.open), func.count().filter(labelled))
+        select(
+            number,
+            func.count().filter(Pair.open).label("open"),
+            func.count().filter(labelled).label("labelled"),
+        )
         .where(Pair.project_id == project_id, Pair.similarity.is_not(None))
         .where(Pair.open | labelled)
         .group_by(number)
     )
-    return [SimilarityBin(*row) for row in rows]
+    return [SimilarityBin(**row._mapping) for row in rows]
 
 
 async def held_by(session: AsyncSession, project_id: int, annotator_id: int) -> int:
@@ -157,7 +175,7 @@ async def held_by(session: AsyncSession, project_id: int, annotator_id: int) -> 
             select(func.count()).where(
                 Assignment.annotator_id == annotator_id,
                 Assignment.project_id == project_id,
-                Assignment.status == "held",
+                text(HELD_ASSIGNMENT),
                 Assignment.expires_at >= func.clock_timestamp(),
             )
         )

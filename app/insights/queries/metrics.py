@@ -1,4 +1,4 @@
-"""What the database knows of the whole service, in few cheap queries."""
+"""SQL of the metrics: the whole service, in a few cheap queries."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,12 +6,13 @@ from decimal import Decimal
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.storage.predicates import ARRIVING_PROMPT, HELD_ASSIGNMENT
 from app.storage.tables import Assignment, Pair, Project, ProjectIntake, Prompt
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectGauges:
-    """One project now. ``lapsed`` leases are over, and wait for a claim to free them."""
+    """One project now. ``lapsed`` assignments have an expired lease; the next claim frees them."""
 
     name: str
     unit: str
@@ -31,9 +32,8 @@ class ProjectGauges:
 async def project_gauges(session: AsyncSession) -> list[ProjectGauges]:
     """Every project, by name.
 
-    Counters of ``projects`` and ``project_intake``, and three counts over partial indexes that hold
-    the plan, the held assignments and what has not arrived in the plan: ``ix_pairs_open``,
-    ``ix_assignments_lease``, ``ix_prompts_unplanned``.
+    Served by counters of ``projects`` and ``project_intake``, and by the partial indexes
+    ``ix_pairs_open``, ``ix_assignments_lease`` and ``ix_prompts_unplanned``.
     """
     is_lapsed = Assignment.expires_at < func.clock_timestamp()
     held = (
@@ -42,7 +42,7 @@ async def project_gauges(session: AsyncSession) -> list[ProjectGauges]:
             func.count().filter(~is_lapsed).label("held"),
             func.count().filter(is_lapsed).label("lapsed"),
         )
-        .where(Assignment.status == "held")
+        .where(text(HELD_ASSIGNMENT))
         .group_by(Assignment.project_id)
         .subquery()
     )
@@ -54,7 +54,7 @@ async def project_gauges(session: AsyncSession) -> list[ProjectGauges]:
     )
     unplanned = (
         select(Prompt.project_id, func.count().label("prompts"))
-        .where(Prompt.status == "ready", Prompt.group_id.is_(None))
+        .where(text(ARRIVING_PROMPT))
         .group_by(Prompt.project_id)
         .subquery()
     )
@@ -62,17 +62,17 @@ async def project_gauges(session: AsyncSession) -> list[ProjectGauges]:
         select(
             Project.name,
             Project.unit,
-            Project.budget_limit,
+            Project.budget_limit.label("limit"),
             Project.spent,
             Project.reserved,
-            Project.counted_labels,
+            Project.counted_labels.label("labels"),
             Project.surplus_labels,
             ProjectIntake.prompts,
-            ProjectIntake.pending,
-            func.coalesce(planned.c.pairs, 0),
-            func.coalesce(held.c.held, 0),
-            func.coalesce(held.c.lapsed, 0),
-            func.coalesce(unplanned.c.prompts, 0),
+            ProjectIntake.pending.label("pending_prompts"),
+            func.coalesce(planned.c.pairs, 0).label("open_pairs"),
+            func.coalesce(held.c.held, 0).label("held"),
+            func.coalesce(held.c.lapsed, 0).label("lapsed"),
+            func.coalesce(unplanned.c.prompts, 0).label("unplanned_prompts"),
         )
         .join(ProjectIntake, ProjectIntake.project_id == Project.id)
         .outerjoin(planned, planned.c.project_id == Project.id)
@@ -80,11 +80,11 @@ async def project_gauges(session: AsyncSession) -> list[ProjectGauges]:
         .outerjoin(unplanned, unplanned.c.project_id == Project.id)
         .order_by(Project.name)
     )
-    return [ProjectGauges(*row) for row in rows]
+    return [ProjectGauges(**row._mapping) for row in rows]
 
 
 async def stored_embeddings(session: AsyncSession) -> int:
-    """How many responses' vectors were ever written, by Postgres' own statistics: no scan."""
+    """How many response vectors were ever written, from PostgreSQL's statistics: no scan."""
     statement = text(
         "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relid = 'response_embeddings'::regclass"
     )

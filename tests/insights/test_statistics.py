@@ -1,12 +1,13 @@
-"""Krippendorff's alpha, against the package of that name."""
+"""Krippendorff's alpha against the package of that name, and Wilson's interval against SciPy."""
 
 import krippendorff
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest  # type: ignore[import-untyped]  # ships no types
 
-from app.insights.agreement import krippendorff_alpha
+from app.insights.statistics import krippendorff_alpha, wilson_interval
 
 PATTERNS = st.lists(
     st.tuples(st.lists(st.integers(0, 4), min_size=4, max_size=4), st.integers(1, 50)), max_size=12
@@ -46,3 +47,13 @@ def test_pairs_with_one_answer_change_nothing() -> None:
 
     assert alone is not None
     assert krippendorff_alpha(with_single, np.array([3, 4, 100])) == alone
+
+
+@given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_interval_is_wilsons(counts: tuple[int, int]) -> None:
+    successes, trials = counts
+
+    low, high = wilson_interval(successes, trials)
+
+    expected = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
