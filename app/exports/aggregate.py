@@ -1,4 +1,4 @@
-"""Several labels of one pair become one preference, or none."""
+"""Combine the labels of a pair into one preference, or none."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Aggregation(StrEnum):
-    """How several labels of a pair become one preference."""
+    """How the labels of a pair are combined into one preference."""
 
     MAJORITY = "majority"
     DAWID_SKENE = "dawid-skene"
@@ -23,26 +23,27 @@ class Answer:
 
 @dataclass(slots=True)
 class Preference:
-    """What the labels of a pair say together.
-
-    ``labels`` counts all of them, ties too; ``agreement`` is the share of the labels that prefer
-    one response which prefer this one, in (0, 1]; ``strength`` is the mean strength of those that
-    agree and give one, in [1, 3], or None where none does. ``confidence`` is what the least
-    agreement bounds: the agreement, or the probability of the preference where annotators are
-    weighted. ``evidence`` is how much speaks for it: the votes for it less those against, or the
-    log odds; where preferences contradict each other in a circle, the least evidence gives way.
-    """
+    """The combined preference of a pair's labels."""
 
     preferred_response_id: int
     labels: int
+    """All labels, ties included."""
     agreement: float
+    """Of the labels that prefer a response, the share that prefers this one, in (0, 1]."""
     strength: float | None
+    """The mean strength of the labels that agree, in [1, 3]; None if none has a strength."""
     confidence: float
+    """What ``min_agreement`` is compared with: the agreement, or with weighted annotators the
+    probability of the preference.
+    """
     evidence: float
+    """Votes for it minus votes against it, or the log odds. Of preferences that contradict each
+    other in a cycle, the one with the least evidence is dropped.
+    """
 
 
 def majority(answers: Sequence[Answer]) -> Preference | None:
-    """The majority among the labels that prefer a response; None where there is none."""
+    """The majority of the labels that prefer a response; None if there is no majority."""
     votes: dict[int, int] = {}
     for answer in answers:
         response_id = answer.preferred_response_id
@@ -64,9 +65,9 @@ def majority(answers: Sequence[Answer]) -> Preference | None:
 
 
 def weighted(answers: Sequence[Answer], response_id: int, log_odds: float) -> Preference | None:
-    """The preference for ``response_id``, whose log odds the annotators' reliability gave.
+    """The preference for ``response_id``, given its log odds from the annotators' reliability.
 
-    None where no label prefers it: against all who looked, a model alone prefers nothing.
+    None if no label prefers it: the model alone never overrules all annotators.
     """
     votes = [
         answer.preferred_response_id == response_id

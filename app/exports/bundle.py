@@ -1,4 +1,4 @@
-"""A dataset with all that is known about it, in one download: a ZIP written while it is sent."""
+"""A dataset with its card and manifest in one download: a ZIP that is written while it is sent."""
 
 import hashlib
 import zipfile
@@ -11,17 +11,16 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exports.card import CARD, dataset_card
-from app.exports.counts import Counts
-from app.exports.encoder import FileFormat
-from app.exports.judge import Scale
+from app.exports.encoding import FileFormat
+from app.exports.filter import Split
+from app.exports.judge import Counts, Scale
 from app.exports.manifest import MANIFEST, BundledFile, manifest
 from app.exports.queries import pairs as queries
 from app.exports.service import Export, Snapshot, WrittenFile, stream_file
-from app.exports.sink import Sink
-from app.exports.split import Split
+from app.exports.streaming import Sink
 from app.preference.curve import read_curve
 
-_SMALL_EFFORT: Final = 1
+_COMPRESSION_LEVEL: Final = 1
 
 
 async def stream_bundle(
@@ -29,8 +28,8 @@ async def stream_bundle(
 ) -> AsyncGenerator[bytes, None]:
     """The ZIP: a file for each split that has rows, the card, and last the manifest.
 
-    Its directory, with a checksum of each file, comes at the very end: one that broke off is no
-    ZIP. A split without rows has no file, because no loader takes one.
+    Its directory, with a checksum of each file, comes last: a ZIP that was cut off does not open.
+    A split without rows has no file, because no loader reads one.
     """
     archive = _Archive()
     files: list[BundledFile] = []
@@ -39,16 +38,18 @@ async def stream_bundle(
         written = WrittenFile(Counts(), Scale())
         name = f"{split}.{export.options.file}"
         pieces = stream_file(session, export, snapshot, split, written)
-        packed = export.options.file is not FileFormat.PARQUET
+        compress = export.options.file is not FileFormat.PARQUET
         async with aclosing(pieces):
-            # Nothing is written before it is known whether there is a row.
-            first: list[bytes] = []
+            # Pieces are held back until the first row, since a file without rows is left out.
+            held_back: list[bytes] = []
             async for piece in pieces:
                 if not written.counts.rows:
-                    first.append(piece)
+                    held_back.append(piece)
                     continue
-                yield await run_in_threadpool(archive.write, name, [*first, piece], packed=packed)
-                first = []
+                yield await run_in_threadpool(
+                    archive.write, name, [*held_back, piece], compress=compress
+                )
+                held_back = []
         if archive.is_open:
             size, sha256, rest = archive.close_file()
             files.append(BundledFile(name, str(split), size, sha256, written))
@@ -56,23 +57,25 @@ async def stream_bundle(
     project = await queries.read_project(session, export.project_id)
     curve = await read_curve(session, export.project_id)
     card = dataset_card(export, project, snapshot.pending_prompts, curve, files)
-    yield archive.write(CARD, [card.encode()], packed=True)
+    yield archive.write(CARD, [card.encode()], compress=True)
     size, sha256, rest = archive.close_file()
     files.append(BundledFile(CARD, None, size, sha256, None))
     yield rest
-    told = manifest(export, project, snapshot.pending_prompts, snapshot.odds, files)
-    content = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    yield archive.write(MANIFEST, [content], packed=True)
+    facts = manifest(export, project, snapshot.pending_prompts, snapshot.odds, files)
+    content = orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    yield archive.write(MANIFEST, [content], compress=True)
     yield archive.close_file()[2]
     yield archive.finish()
 
 
 class _Archive:
-    """A ZIP in the making, one file after the other; it keeps no more than what is not taken."""
+    """A ZIP that is written one file after the other; its bytes are returned as they are ready."""
 
     def __init__(self) -> None:
         self._sink = Sink()
-        self._zip = zipfile.ZipFile(cast("IO[bytes]", self._sink), "w", compresslevel=_SMALL_EFFORT)
+        self._zip = zipfile.ZipFile(
+            cast("IO[bytes]", self._sink), "w", compresslevel=_COMPRESSION_LEVEL
+        )
         self._file: IO[bytes] | None = None
         self._sha256: Any = None  # hashlib names no type for its objects
         self._size = 0
@@ -82,11 +85,11 @@ class _Archive:
         """Whether a file is being written."""
         return self._file is not None
 
-    def write(self, name: str, pieces: Iterable[bytes], *, packed: bool) -> bytes:
-        """More of the file that is open, or the beginning of one of that name."""
+    def write(self, name: str, pieces: Iterable[bytes], *, compress: bool) -> bytes:
+        """Write more of the open file, or begin a file of that name."""
         if self._file is None:
-            self._zip.compression = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
-            # By its name alone a file gets no date but the first that a ZIP knows.
+            self._zip.compression = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+            # Opened by name, a file gets the earliest date of the format instead of the time now.
             self._file = self._zip.open(name, "w", force_zip64=True)
             self._sha256, self._size = hashlib.sha256(), 0
         for piece in pieces:
@@ -96,13 +99,13 @@ class _Archive:
         return self._sink.take()
 
     def close_file(self) -> tuple[int, str, bytes]:
-        """End the open file: its size, its SHA-256, and the bytes that end it."""
+        """Close the open file; return its size, its SHA-256 and its last bytes."""
         assert self._file is not None
         self._file.close()
         self._file = None
         return self._size, self._sha256.hexdigest(), self._sink.take()
 
     def finish(self) -> bytes:
-        """The directory."""
+        """Write the directory of the ZIP, and return it."""
         self._zip.close()
         return self._sink.take()

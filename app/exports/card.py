@@ -1,10 +1,10 @@
-"""What a bundle says about itself, for people: a dataset card as the Hugging Face Hub reads it."""
+"""The dataset card of a bundle, as the Hugging Face Hub displays it."""
 
 import json
 from collections.abc import Sequence
 from typing import Final
 
-from app.exports.counts import Counts
+from app.exports.judge import Counts
 from app.exports.manifest import MANIFEST, BundledFile
 from app.exports.service import Export
 from app.preference.curve import Curve
@@ -34,7 +34,7 @@ annotators do ({labels} labels, on whose prompts it was not trained; 95% interva
 def dataset_card(
     export: Export, project: Project, pending: int, curve: Curve, files: Sequence[BundledFile]
 ) -> str:
-    """The card: front matter that names the files of each split, then what the data are."""
+    """The card: front matter that names the files of each split, then a description of the data."""
     counts = [file.written.counts for file in files if file.written is not None]
     parts = [
         _front_matter(export, files, sum(each.rows for each in counts)),
@@ -103,13 +103,13 @@ come from pairs that were drawn at random (`arm` is `exploration`): an honest sa
 
 def _label_efficiency(curve: Curve) -> str:
     if curve.test_labels < LEAST_TEST_LABELS:
-        told = _UNKNOWN.format(known=curve.test_labels, needed=LEAST_TEST_LABELS)
+        text = _UNKNOWN.format(known=curve.test_labels, needed=LEAST_TEST_LABELS)
     elif not curve.points:
-        told = curve.advice
+        text = curve.advice
     else:
-        told = "\n".join([_CURVE.format(labels=curve.test_labels), *map(_point, curve.points)])
-        told += f"\n\n{curve.advice}"
-    return f"## Label efficiency\n\n{told}\n"
+        text = "\n".join([_CURVE.format(labels=curve.test_labels), *map(_point, curve.points)])
+        text += f"\n\n{curve.advice}"
+    return f"## Label efficiency\n\n{text}\n"
 
 
 def _point(point: Point) -> str:
@@ -125,8 +125,8 @@ def _limits(export: Export, project: Project, pending: int, counts: Sequence[Cou
     return f"""## Limits
 
 Left out: {undecided} pairs without a preference, {below} below the least agreement, {same} of one
-text, and {dropped} that closed one of {cycles} circles of preferences (the least supported give
-way); {pending} prompts were not planned yet. Apart from the exploration arm the pairs are no random
+text, and {dropped} that closed one of {cycles} cycles of preferences (the least supported is left
+out); {pending} prompts were not planned yet. Apart from the exploration arm the pairs are no random
 sample: `{project.strategy}` chose them. The test split is by groups of near-duplicate prompts
 (seed {export.options.seed}); no group stands in both. `{MANIFEST}` has all counts, and the SHA-256
 of each file.

@@ -1,4 +1,4 @@
-"""Preferences that contradict each other in a circle: found, and broken. Pure."""
+"""Find and break cycles of preferences that contradict each other. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,31 +9,31 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Edge(Generic[Item]):
-    """One preference: ``better`` over ``worse``, by what the two say."""
+    """One preference: the text ``better`` over the text ``worse``."""
 
     better: str
     worse: str
     evidence: float
     order: int
-    """Breaks ties of evidence: the lower stays."""
+    """Breaks ties of evidence: the lower is kept."""
     item: Item
 
 
 @dataclass(frozen=True, slots=True)
 class Acyclic(Generic[Item]):
-    """What is left, in the order it came, and how many circles there were."""
+    """The preferences that were kept, in their order, and how many cycles there were."""
 
     items: tuple[Item, ...]
     cycles: int
-    """Sets of texts each of which is, by some way round, preferred to each other one."""
+    """Sets of texts in which each is preferred to every other, directly or through others."""
 
 
 def break_cycles(edges: Sequence[Edge[Item]]) -> Acyclic[Item]:
-    """The preferences, without those that would close a circle over stronger ones.
+    """Drop the preferences that would close a cycle with stronger ones.
 
-    Ranked pairs (T. N. Tideman, 1987): they are taken from the most evidence to the least, and one
-    that contradicts what was taken before is left out. So the weakest of a circle gives way, the
-    result depends on no order but the edges' own, and nothing that stands in no circle is lost.
+    Ranked pairs (T. N. Tideman, 1987): preferences are taken from the most evidence to the least,
+    and one that contradicts those taken before is dropped. So the weakest of a cycle is dropped,
+    the order of the input does not matter, and preferences outside cycles are all kept.
     """
     below: dict[str, set[str]] = {}
     for edge in edges:
@@ -43,11 +43,11 @@ def break_cycles(edges: Sequence[Edge[Item]]) -> Acyclic[Item]:
         return Acyclic(tuple(edge.item for edge in edges), cycles=0)
     kept: dict[str, set[str]] = {}
     taken = set()
-    for place, edge in sorted(enumerate(edges), key=lambda each: _rank(each[1])):
+    for index, edge in sorted(enumerate(edges), key=lambda each: _rank(each[1])):
         if not _reaches(kept, edge.worse, edge.better):
             kept.setdefault(edge.better, set()).add(edge.worse)
-            taken.add(place)
-    items = tuple(edge.item for place, edge in enumerate(edges) if place in taken)
+            taken.add(index)
+    items = tuple(edge.item for index, edge in enumerate(edges) if index in taken)
     return Acyclic(items, cycles=components)
 
 

@@ -1,4 +1,4 @@
-"""The answer that streams an export."""
+"""The response that streams an export."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -19,16 +19,16 @@ _RETRY_SECONDS = 10
 log = structlog.get_logger()
 
 Stream = Callable[[AsyncSession, Export, Snapshot], AsyncGenerator[bytes, None]]
-"""Writes what is sent: pieces, some of them empty."""
+"""Yields the bytes of the file in pieces, some of them empty."""
 
 
 class Download(Response):
-    """A file made while it is sent, from a database session of its own.
+    """A file that is made while it is sent, from a database session of its own.
 
-    The session lives exactly as long as the answer, whichever way that ends. What fails before the
-    first byte gets an answer of its own; what fails later breaks the connection, so that half a
-    file never looks like a whole one. Downloads leave connections to everybody else: only so many
-    run at once, and one whose client reads nothing is cut off.
+    The session lives exactly as long as the response. An error before the first byte gets an error
+    response; a later one breaks the connection, so that half a file never looks complete. The
+    number of concurrent downloads is limited, so that connections are left for other requests, and
+    a download whose client reads nothing is cut off.
     """
 
     stalled_seconds = 60.0
@@ -76,8 +76,10 @@ class Download(Response):
                         await self._send(send, piece, more=True)
                 await self._send(send, b"", more=False)
             except TimeoutError:
-                # Left unfinished, the answer breaks the connection.
-                log.warning("download cut off: nobody reads it", file=self._export.filename)
+                # Returning before the end of the response breaks the connection.
+                log.warning(
+                    "download cut off: the client does not read", file=self._export.filename
+                )
 
     async def _send(self, send: Send, piece: bytes, *, more: bool) -> None:
         async with asyncio.timeout(self.stalled_seconds):
@@ -93,10 +95,10 @@ class Download(Response):
 
 @asynccontextmanager
 async def _watch_for_disconnect(receive: Receive) -> AsyncIterator[Callable[[], bool]]:
-    """Tells whether the client has gone.
+    """Tells whether the client has disconnected; to be asked between two pieces.
 
-    It is asked between two pieces. Starlette's own streams are cancelled instead, at any point:
-    a database connection that is in the middle of a fetch does not come back well from that.
+    Starlette cancels its own streams instead, at any point, which would leave a database connection
+    unusable in the middle of a fetch.
     """
 
     async def disconnected() -> None:

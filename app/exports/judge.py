@@ -1,43 +1,61 @@
-"""From the labelled pairs of one prompt to what a dataset may say of it."""
+"""Turn the labelled pairs of a prompt into its preferences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.exports.aggregate import Preference, majority, weighted
-from app.exports.counts import Counts
 from app.exports.cycles import Edge, break_cycles
+from app.exports.filter import Filter
 from app.exports.pairs import JudgedPrompt, LabelledPair, PreferredPair
 from app.exports.reliability import PairOdds
 from app.exports.rewards import DIGITS, Rewards
-from app.exports.split import Split, SplitRule
+from app.storage.arm import Arm
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What is one for all rows of a file.
-
-    ``margin_is_strength``: every row has a mean strength, and that is its margin; otherwise the
-    margin is the gap of the rewards. ``mean_weight`` is that of the unscaled weights.
-    """
+    """What is the same for all rows of a file."""
 
     margin_is_strength: bool = False
+    """Every row has a mean strength, its margin; otherwise the margin is the gap of the rewards."""
     mean_weight: float = 1.0
+    """The mean of the unscaled weights."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which pairs a file takes."""
+@dataclass(slots=True)
+class Counts:
+    """What became of the labelled pairs of a file.
 
-    split: Split
-    split_rule: SplitRule
-    min_agreement: float
+    Every labelled pair is counted once: as preferred, or as one of the kinds that are left out.
+    """
+
+    prompts: int = 0
+    """Prompts of the split that have labels."""
+    labelled_pairs: int = 0
+    labels: int = 0
+    """The labels of those pairs, without skips."""
+    votes: int = 0
+    """The left/right labels of the preferred pairs."""
+    agreeing_votes: int = 0
+    pairs_with_several_labels: int = 0
+    preferred_pairs: int = 0
+    exploration_pairs: int = 0
+    """Preferred pairs of the exploration arm."""
+    undecided_pairs: int = 0
+    """Pairs with ties, both bad, or as many votes for either response."""
+    pairs_below_agreement: int = 0
+    pairs_of_one_text: int = 0
+    cycles: int = 0
+    pairs_dropped_for_cycles: int = 0
+    rows: int = 0
 
 
 @dataclass(slots=True)
 class Judge:
-    """Judges one prompt after the other, and counts.
+    """Finds the preferences of one prompt after the other, and counts.
 
-    ``odds`` weighs the labels by their annotators' reliability; without, the majority decides.
+    With ``odds`` the labels are weighted by their annotators' reliability; without, the majority
+    decides.
     """
 
     filter: Filter
@@ -48,7 +66,7 @@ class Judge:
     counts: Counts = field(default_factory=Counts)
 
     def judge(self, pairs: Sequence[LabelledPair]) -> JudgedPrompt | None:
-        """All labelled pairs of one prompt; None where the prompt is not of the split."""
+        """Judge all labelled pairs of one prompt; None if the prompt is not in the split."""
         if not self.filter.split_rule.takes(self.filter.split, pairs[0].group_id):
             return None
         counts = self.counts
@@ -108,13 +126,13 @@ class Judge:
         preferred_id = preferred.preference.preferred_response_id
         votes = [answer.preferred_response_id for answer in preferred.pair.answers]
         self.counts.preferred_pairs += 1
-        self.counts.exploration_pairs += preferred.pair.arm == "exploration"
+        self.counts.exploration_pairs += preferred.pair.arm == Arm.EXPLORATION
         self.counts.pairs_with_several_labels += len(votes) > 1
         self.counts.votes += len(votes) - votes.count(None)
         self.counts.agreeing_votes += votes.count(preferred_id)
 
     def _with_scores(self, preferred: PreferredPair, rewards: Mapping[int, float]) -> PreferredPair:
-        """What has no reward has the mean of all, which is 0."""
+        """Add rewards and margin. A response without a reward gets the mean of all, which is 0."""
         preferred.reward_chosen = rewards.get(preferred.chosen.response_id, 0.0)
         preferred.reward_rejected = rewards.get(preferred.rejected.response_id, 0.0)
         preferred.mean_weight = self.scale.mean_weight

@@ -1,4 +1,4 @@
-"""What a bundle says about itself, for machines: where every row came from, and how to check."""
+"""The manifest of a bundle: how the dataset was made, and checksums to verify it."""
 
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -27,7 +27,7 @@ class BundledFile:
 def manifest(
     export: Export, project: Project, pending: int, odds: PairOdds | None, files: list[BundledFile]
 ) -> dict[str, Any]:
-    """The manifest. It holds no time and no place: the same data and query give the same bytes."""
+    """The manifest. It has no time in it: the same data and query give the same bytes."""
     options = export.options
     return {
         "format": _FORMAT,
@@ -67,7 +67,7 @@ def manifest(
 
 
 def _reliability(odds: PairOdds) -> dict[str, Any]:
-    """Without names: a dataset travels further than they should."""
+    """Without the annotators' names, because datasets are passed on."""
     return {
         "count": len(odds.reliability),
         "reliability": sorted(odds.reliability.round(6).tolist()),
@@ -75,14 +75,14 @@ def _reliability(odds: PairOdds) -> dict[str, Any]:
 
 
 def _file(export: Export, file: BundledFile) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": file.name, "bytes": file.size, "sha256": file.sha256}
+    facts: dict[str, Any] = {"name": file.name, "bytes": file.size, "sha256": file.sha256}
     if file.written is not None:
-        told |= {"split": file.split, "margin": None, "counts": asdict(file.written.counts)}
+        facts |= {"split": file.split, "margin": None, "counts": asdict(file.written.counts)}
         if export.with_margin and isinstance(export.recipe, PairRecipe):
             if file.written.scale.margin_is_strength:
-                told["margin"] = "mean strength of the labels"
+                facts["margin"] = "mean strength of the labels"
             elif file.written.has_rewards:
-                told["margin"] = "gap of the rewards"
+                facts["margin"] = "gap of the rewards"
         if Need.MEAN_WEIGHT in export.recipe.needs:
-            told["mean_unscaled_weight"] = file.written.scale.mean_weight
-    return told
+            facts["mean_unscaled_weight"] = file.written.scale.mean_weight
+    return facts

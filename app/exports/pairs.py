@@ -1,9 +1,10 @@
-"""A pair on its way out: as it is stored, and as a row of a dataset sees it.
+"""The pairs that an export reads and judges, and what recipes make rows of.
 
-These classes, and those of ``aggregate``, are not frozen: a frozen one takes eight times as long to
-make, and an export makes some for every row.
+These classes, and those of ``aggregate``, are not frozen: a frozen instance takes eight times as
+long to create, and an export creates several for every row.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from app.exports.aggregate import Answer, Preference
 
 @dataclass(slots=True)
 class Candidate:
-    """One of the two responses of a pair. ``metadata`` is read where a recipe needs it."""
+    """One of the two responses of a pair; ``metadata`` is read only if the recipe needs it."""
 
     response_id: int
     external_id: str | None
@@ -23,11 +24,10 @@ class Candidate:
 
 @dataclass(slots=True)
 class LabelledPair:
-    """A stored pair with the labels an export takes. ``prompt`` is a string or chat messages.
+    """A stored pair with the labels that an export takes. ``prompt`` is a string or chat messages.
 
-    ``edits`` are the improved texts that came with the answers, one (or None) each, and
-    ``reference`` is the text of the prompt's reference response: both are read where a recipe needs
-    them.
+    ``edits`` are the edited texts that came with the answers, one (or None) each; ``reference`` is
+    the text of the prompt's reference response. Both are read only if the recipe needs them.
     """
 
     prompt_id: int
@@ -48,15 +48,15 @@ class LabelledPair:
 
     @property
     def says_two_things(self) -> bool:
-        """Whether the two texts differ in more than the space around them."""
+        """Whether the two texts differ in more than surrounding white space."""
         return self.first.text.strip() != self.second.text.strip()
 
 
 @dataclass(slots=True)
 class PreferredPair:
-    """A pair whose labels agree on a preference: what most recipes make rows of.
+    """A pair with a preference: what most recipes make rows of.
 
-    The rewards are 0, ``margin`` is None and ``mean_weight`` is 1 where nobody asked for them;
+    The rewards are 0, ``margin`` is None and ``mean_weight`` is 1 unless the recipe needs them.
     ``mean_weight`` is the mean of the unscaled weights of the whole file.
     """
 
@@ -78,8 +78,13 @@ class PreferredPair:
         return self.pair.second if self._first_is_chosen else self.pair.first
 
     @property
+    def unscaled_weight(self) -> float:
+        """σ(r_chosen − r_rejected), in (0, 1): larger where the rewards lie further apart."""
+        return 1 / (1 + math.exp(self.reward_rejected - self.reward_chosen))
+
+    @property
     def edited(self) -> str | None:
-        """The first improved text of the chosen response by somebody who chose it."""
+        """The first edited text of the chosen response by an annotator who chose it."""
         preferred_id = self.preference.preferred_response_id
         for answer, edit in zip(self.pair.answers, self.pair.edits, strict=False):
             if edit is not None and answer.preferred_response_id == preferred_id:
@@ -93,10 +98,10 @@ class PreferredPair:
 
 @dataclass(slots=True)
 class JudgedPrompt:
-    """A prompt with all that its labels say: what recipes of whole prompts make rows of.
+    """A prompt with all its preferences: what recipes of whole prompts make rows of.
 
     ``disliked`` are the pairs of which most labels say that both are bad; ``rewards`` are those of
-    the labelled responses, by number; ``rank`` counts the prompts of the file from 1.
+    the labelled responses, by id; ``rank`` counts the prompts of the file from 1.
     """
 
     pairs: tuple[LabelledPair, ...]
@@ -107,7 +112,7 @@ class JudgedPrompt:
 
     @property
     def prompt_id(self) -> int:
-        """The prompt's number."""
+        """The prompt's id in the database."""
         return self.pairs[0].prompt_id
 
     @property
@@ -122,7 +127,7 @@ class JudgedPrompt:
 
     @property
     def candidates(self) -> dict[int, Candidate]:
-        """The labelled responses by number, rising."""
+        """The labelled responses by id, in ascending order."""
         found = {}
         for pair in self.pairs:
             found[pair.first.response_id] = pair.first

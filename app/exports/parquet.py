@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.exports.recipe import Column, ColumnType, Layout, Row
-from app.exports.sink import Sink
+from app.exports.streaming import Sink
 
 _ROWS_PER_GROUP: Final = 4096
 _CHARACTERS_PER_GROUP: Final = 8 * 1024 * 1024
@@ -30,7 +30,7 @@ _TYPES: Final = {
 
 
 def parquet_schema(columns: Sequence[Column], layout: Layout) -> pa.Schema:
-    """The schema of a file: the same with rows and without."""
+    """The schema of a file, which does not depend on its rows."""
     turns = pa.string() if layout is Layout.STANDARD else pa.list_(_MESSAGE)
     types = {**_TYPES, ColumnType.TURNS: turns}
     return pa.schema([(column.name, types[column.type]) for column in columns])
@@ -39,7 +39,7 @@ def parquet_schema(columns: Sequence[Column], layout: Layout) -> pa.Schema:
 class ParquetRowGroups:
     """Writes rows as Parquet; a piece is ready when a row group is full.
 
-    Where a row group ends depends on the rows alone, so that the same rows give the same bytes.
+    The size of a row group depends on the rows alone, so the same rows give the same bytes.
     """
 
     def __init__(self, columns: Sequence[Column], layout: Layout) -> None:
@@ -50,7 +50,7 @@ class ParquetRowGroups:
         self._characters = 0
 
     def encode(self, rows: Iterable[Row]) -> bytes:
-        """Keep the rows, and write each row group that they fill."""
+        """Add rows, and return each row group that is full."""
         for row in rows:
             self._rows.append(row)
             self._characters += sum(_characters(value) for value in row.values())

@@ -27,10 +27,10 @@ _OF_PAIRS: Final = (
 
 
 def columns(recipe: Recipe) -> tuple[Column, ...]:
-    """The columns that a recipe's rows get beside their own; its own come first."""
+    """The columns that are added to a recipe's own, except those of the same name."""
     own = {column.name for column in recipe.columns}
-    told = _OF_PAIRS if isinstance(recipe, PairRecipe) else _OF_PROMPTS
-    return tuple(column for column in told if column.name not in own)
+    added = _OF_PAIRS if isinstance(recipe, PairRecipe) else _OF_PROMPTS
+    return tuple(column for column in added if column.name not in own)
 
 
 def of_prompt(prompt: JudgedPrompt) -> Row:

@@ -1,4 +1,4 @@
-"""What a recipe is: a name, columns, and a pure function from what labels say to rows."""
+"""What a recipe is: a name, columns, and a pure function from preferences to rows."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from app.exports.pairs import JudgedPrompt, PreferredPair
 from app.prompts.text import render_prompt
 
 Row = dict[str, Any]
-"""One row of a dataset: a value of the column's kind for each column, in the columns' order."""
+"""One row of a dataset: a value for each column, in the order of the columns."""
 
 
 class Layout(StrEnum):
@@ -20,7 +20,7 @@ class Layout(StrEnum):
 
 
 class ColumnType(StrEnum):
-    """What a column holds. ``TURNS`` is a string or a list of messages, as the layout says."""
+    """The type of a column. ``TURNS`` is a string or messages, depending on the layout."""
 
     TURNS = "turns"
     TEXT = "text"
@@ -41,7 +41,7 @@ class ColumnType(StrEnum):
 
 
 class Need(StrEnum):
-    """What a recipe takes from a project beside its preferences."""
+    """What a recipe needs of a project beside its preferences."""
 
     REWARDS = "rewards"
     MARGIN = "margin"
@@ -52,7 +52,7 @@ class Need(StrEnum):
 
 
 class Order(StrEnum):
-    """The order of a file's rows: by prompt as they came, or by their best response's reward."""
+    """The order of a file's prompts: as stored, or by the reward of their best response."""
 
     STORED = "stored"
     LOWEST_REWARD_FIRST = "lowest-reward-first"
@@ -60,7 +60,7 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a dataset; every cell has its kind, or is null."""
+    """A column of a dataset; every value is of its type, or null."""
 
     name: str
     type: ColumnType
@@ -110,7 +110,7 @@ def messages(content: Any) -> list[dict[str, str]]:
 
 
 def response_turns(text: str, layout: Layout) -> str | list[dict[str, str]]:
-    """A response in the layout: as it is, or as one assistant turn."""
+    """A response in the layout: a string, or one assistant turn."""
     return text if layout is Layout.STANDARD else [answer(text)]
 
 

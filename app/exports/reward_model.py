@@ -1,4 +1,4 @@
-"""The rewards of a project's labelled responses, fitted afresh inside the export's snapshot."""
+"""Fit the rewards of a project's labelled responses, within the snapshot of an export."""
 
 from contextlib import aclosing
 from typing import Final
@@ -12,8 +12,8 @@ from app.exports.queries import pairs as queries
 from app.exports.queries import rewards as reward_queries
 from app.exports.queries.pairs import Source
 from app.exports.rewards import Comparisons, FoundRewards, Rewards, posterior_mode
-from app.exports.votes import FloatArray
 from app.preference.fit import find_features, fit_answers, read_answers
+from app.selection.arrays import Float64Array
 from app.selection.model.features import interactions
 
 _NO_PREFERENCES: Final = (
@@ -29,15 +29,16 @@ _NO_VECTORS: Final = (
 async def fit_rewards(session: AsyncSession, source: Source) -> Rewards:
     """The rewards of all responses that labels compare.
 
-    The preference model learns from a sample of the labels; then all labels are read once, some
-    prompts at a time, and three numbers a response are kept.
+    The preference model is fitted to a sample of the labels. Then all labels are read once, some
+    prompts at a time, and three numbers a response are kept in memory.
 
     Raises:
         RecipeUnfilled: no label prefers a response, or nothing labelled has a vector.
     """
     if not await queries.has_preference(session, source):
         raise RecipeUnfilled(_NO_PREFERENCES)
-    dimensions = await reward_queries.read_dimensions(session, source.project_id)
+    project = await queries.read_project(session, source.project_id)
+    dimensions = project.embedding_dimensions
     if dimensions is None:
         raise RecipeUnfilled(_NO_VECTORS)
     weights = await _fit_weights(session, source, dimensions)
@@ -51,8 +52,10 @@ async def fit_rewards(session: AsyncSession, source: Source) -> Rewards:
     return await run_in_threadpool(found.standardised)
 
 
-async def _fit_weights(session: AsyncSession, source: Source, dimensions: int) -> FloatArray | None:
-    """The preference model's posterior mean θ as weights of φ(x, y); None where nothing teaches."""
+async def _fit_weights(
+    session: AsyncSession, source: Source, dimensions: int
+) -> Float64Array | None:
+    """The preference model's posterior mean θ as weights of φ(x, y); None if there is no model."""
     feature_map = await find_features(session, source.project_id, dimensions)
     if feature_map is None:
         return None
@@ -65,6 +68,6 @@ async def _fit_weights(session: AsyncSession, source: Source, dimensions: int) -
     return np.asarray(feature_map.basis @ posterior.mean, dtype=np.float64)
 
 
-def _rewards_of(part: Comparisons, weights: FloatArray) -> FloatArray:
+def _rewards_of(part: Comparisons, weights: Float64Array) -> Float64Array:
     expected = interactions(part.prompts, part.responses[:, None])[:, 0] @ weights
     return posterior_mode(part, np.asarray(expected, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""Rewards of responses: what the preference model says of them, moved by their own labels. Pure.
+"""Rewards of responses: what the preference model predicts, corrected by their own labels. Pure.
 
 P(y_i preferred to y_j) = σ(r_i − r_j) (R. A. Bradley and M. E. Terry, 1952), with a Gaussian prior
 on each r around the mean that the preference model gives it: the mode of the posterior, by Newton's
@@ -11,41 +11,40 @@ from typing import Final
 
 import numpy as np
 
-from app.exports.votes import FloatArray, IntArray
-from app.selection.arrays import FloatArray as Vectors
+from app.selection.arrays import Float64Array, FloatArray, IntArray
 from app.selection.model.posterior import sigmoid
 
 PRECISION: Final = 2.0
-"""Of the prior around the model's mean; measured, see docs/decisions/0007."""
+"""The precision of the prior around the model's mean; measured, see docs/decisions/0007."""
 _NEWTON_STEPS: Final = 30
 _SOLVER_STEPS: Final = 200
 _SETTLED: Final = 1e-8
 DIGITS: Final = 4
-"""Rewards are rounded, so that the last digits of one machine or another do not show."""
+"""Rewards are rounded, so that rounding errors of different machines do not show."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparisons:
     """The labels of some prompts that compare two responses, and the responses they compare.
 
-    All such labels of those prompts are there, so they can be fitted by themselves.
+    A prompt has all of its labels here, so the prompts can be fitted by themselves.
     """
 
     prompt_ids: IntArray
-    """The prompt of each response, rising: ``(responses,)``."""
+    """The prompt of each response, ascending: ``(responses,)``."""
     response_ids: IntArray
     """``(responses,)``."""
-    responses: Vectors
+    responses: FloatArray
     """Unit vectors: ``(responses, dimensions)``."""
-    prompts: Vectors
+    prompts: FloatArray
     """The unit vector of each response's prompt: ``(responses, dimensions)``."""
     first: IntArray
-    """The place of each label's first response among the responses: ``(labels,)``."""
+    """The index of each label's first response among the responses: ``(labels,)``."""
     second: IntArray
-    """The same of its second response."""
-    share: FloatArray
+    """The index of its second response: ``(labels,)``."""
+    share: Float64Array
     """1 where the first is preferred, 0 where the second, ½ for a tie: ``(labels,)``."""
-    weight: FloatArray
+    weight: Float64Array
     """Strengths, 1 where none was given: ``(labels,)``."""
 
 
@@ -54,43 +53,43 @@ class Rewards:
     """Standardised rewards of the responses that labels compare, ``(responses,)``, by prompt."""
 
     prompt_ids: IntArray
-    """The prompt of each response, rising."""
+    """The prompt of each response, ascending."""
     response_ids: IntArray
-    values: FloatArray
+    values: Float64Array
 
     def __len__(self) -> int:
         return len(self.values)
 
     def of(self, prompt_id: int) -> dict[int, float]:
-        """The rewards of a prompt's responses by number: of those that labels compare."""
+        """The rewards of those of a prompt's responses that labels compare, by id."""
         start, end = np.searchsorted(self.prompt_ids, (prompt_id, prompt_id + 1)).tolist()
         ids, values = self.response_ids[start:end].tolist(), self.values[start:end].tolist()
         return dict(zip(ids, values, strict=True))
 
     def prompts_by_best(self) -> IntArray:
-        """The prompts, by the reward of their best response, lowest first; ties by number."""
+        """The prompts, by the reward of their best response, lowest first; ties by id."""
         prompts, starts = np.unique(self.prompt_ids, return_index=True)
         best = np.maximum.reduceat(self.values, starts) if len(starts) else self.values
         return prompts[np.argsort(best, kind="stable")]
 
 
 class FoundRewards:
-    """Rewards as they are found, prompts rising: three numbers of each response are kept."""
+    """Collects rewards in ascending order of prompts: three numbers a response."""
 
     def __init__(self) -> None:
         self._prompt_ids = array("q")
         self._response_ids = array("q")
         self._values = array("d")
 
-    def add(self, comparisons: Comparisons, values: FloatArray) -> None:
-        """Those of some more prompts: ``(responses,)``."""
+    def add(self, comparisons: Comparisons, values: Float64Array) -> None:
+        """Add the rewards of some more prompts: ``(responses,)``."""
         self._prompt_ids.frombytes(comparisons.prompt_ids.tobytes())
         self._response_ids.frombytes(comparisons.response_ids.tobytes())
         self._values.frombytes(values.tobytes())
 
     def standardised(self) -> Rewards:
-        """All of them, with mean 0 and standard deviation 1, rounded; in place."""
-        values: FloatArray = np.frombuffer(self._values, dtype=np.float64)
+        """All rewards, with mean 0 and standard deviation 1, rounded. They are changed in place."""
+        values: Float64Array = np.frombuffer(self._values, dtype=np.float64)
         if len(values):
             values -= values.mean()
             spread = values.std()
@@ -105,11 +104,11 @@ class FoundRewards:
 
 
 def posterior_mode(
-    comparisons: Comparisons, prior_mean: FloatArray, precision: float = PRECISION
-) -> FloatArray:
-    """The rewards, ``(responses,)``; ``prior_mean`` is what is expected of each without its labels.
+    comparisons: Comparisons, prior_mean: Float64Array, precision: float = PRECISION
+) -> Float64Array:
+    """The rewards, ``(responses,)``, given ``prior_mean``, the rewards expected without the labels.
 
-    Each step of Newton's is solved by conjugate gradients, which never write the matrix down.
+    Each Newton step is solved by conjugate gradients, which need no matrix in memory.
     """
     first, second, weight = comparisons.first, comparisons.second, comparisons.weight
     responses = len(prior_mean)
@@ -132,14 +131,14 @@ def posterior_mode(
 def _solve(
     first: IntArray,
     second: IntArray,
-    curvature: FloatArray,
-    gradient: FloatArray,
+    curvature: Float64Array,
+    gradient: Float64Array,
     precision: float,
-) -> FloatArray:
+) -> Float64Array:
     """``H x = gradient`` for H = precision · I + Σ curvature · (e_i − e_j)(e_i − e_j)ᵀ."""
     size = len(gradient)
 
-    def times(vector: FloatArray) -> FloatArray:
+    def times(vector: Float64Array) -> Float64Array:
         flow = curvature * (vector[first] - vector[second])
         return (
             precision * vector

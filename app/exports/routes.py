@@ -1,4 +1,4 @@
-"""The exports over HTTP; all of it is the admins'."""
+"""The exports over HTTP, for admins only."""
 
 from typing import Annotated, Any, Final
 
@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from app.accounts.dependencies import AdminKey
 from app.exports.bundle import stream_bundle
 from app.exports.download import Download
-from app.exports.encoder import FILE_TYPES, FileFormat
+from app.exports.encoding import FILE_TYPES, FileFormat
 from app.exports.recipes import RECIPES, find_recipe
 from app.exports.schemas import ExportOptions, RecipeList, RecipeView
 from app.exports.service import Export, stream_export
@@ -62,7 +62,7 @@ _BUNDLE: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("", summary="List the export recipes", responses=problems(401, 403))
 async def list_recipes(_: AdminKey) -> RecipeList:
-    """Every recipe with what it is for, and the columns of its files."""
+    """Every recipe, with its purpose and the columns of its files."""
     return RecipeList(
         recipes=[
             RecipeView(
@@ -102,11 +102,12 @@ async def export_dataset(
 ) -> Download:
     """Stream the project's labels, one state of them, in the columns a trainer loads as they are.
 
-    Pairs whose labels are a tie, or whose prompt has no group yet, give no row; of preferences that
-    contradict each other in a circle the least supported are left out. `margin` is the mean
-    strength of the labels that agree with the row if every row of the file has one, else the gap of
-    the fitted rewards, in the whole file. The same data and query give the same bytes. A download
-    that fails in the middle breaks the connection. 409: the project lacks what the recipe needs.
+    Pairs whose labels are a tie, or whose prompt has no group yet, give no row. Of preferences that
+    contradict each other in a cycle, the least supported are left out. `margin` is the mean
+    strength of the labels that agree with the row if every row of the file has one; otherwise it is
+    the gap of the fitted rewards, in the whole file. The same data and query give the same bytes. A
+    download that fails in the middle breaks the connection. 409: the project lacks what the recipe
+    needs.
     """
     export = await _export(session, principal, recipe, project, options)
     return Download(
@@ -135,9 +136,9 @@ async def export_bundle(
 ) -> Download:
     """Stream one state of the labels as a folder that `datasets.load_dataset` opens.
 
-    `train` and `test` (or the `split` asked for; one without rows has no file), `README.md` (a
-    dataset card) and `manifest.json`: project, options, counts, versions, and the SHA-256 of each
-    file. The ZIP's directory comes last, so one that broke off does not open.
+    It has `train` and `test` (or only the requested `split`; a split without rows has no file), a
+    dataset card (`README.md`) and `manifest.json`: project, options, counts, versions, and the
+    SHA-256 of each file. The ZIP's directory comes last, so a ZIP that was cut off does not open.
     """
     export = await _export(session, principal, recipe, project, options)
     return Download(

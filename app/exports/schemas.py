@@ -1,4 +1,4 @@
-"""What the exports take and give over HTTP."""
+"""What the exports' endpoints take and answer."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,10 +7,10 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 
 from app.exports.aggregate import Aggregation
-from app.exports.compression import Compression
-from app.exports.encoder import FileFormat
+from app.exports.encoding import FileFormat
+from app.exports.filter import Split, SplitRule
 from app.exports.recipe import Layout
-from app.exports.split import Split, SplitRule
+from app.exports.streaming import Compression
 
 _MAX_SEED = 2**63 - 1
 
@@ -46,9 +46,9 @@ class ExportOptions:
     aggregation: Annotated[
         Aggregation,
         Query(
-            description="How several labels of a pair become one preference: by `majority`, or"
-            " weighted by each annotator's reliability, as Dawid and Skene estimate it from all"
-            " labels of the project."
+            description="How the labels of a pair are combined: by `majority`, or weighted by each"
+            " annotator's reliability, which is estimated from all labels of the project (Dawid"
+            " and Skene)."
         ),
     ] = Aggregation.MAJORITY
     surplus: Annotated[
@@ -58,19 +58,19 @@ class ExportOptions:
     compression: Annotated[
         Compression,
         Query(
-            description="`gzip` packs the file, which then ends with its checksum: one that broke"
-            " off does not unpack. A bundle is packed as it is, and takes no notice of this."
+            description="`gzip` compresses the file, which then ends with its checksum: a file that"
+            " was cut off does not unpack. A bundle is always compressed, and ignores this."
         ),
     ] = Compression.NONE
 
     @property
     def split_rule(self) -> SplitRule:
-        """Which side of train and test a group stands on."""
+        """Which groups are in the test split."""
         return SplitRule(test_fraction=self.test_fraction, seed=self.seed)
 
 
 class RecipeView(BaseModel):
-    """A recipe: what it is for, and the columns of its files."""
+    """A recipe: its purpose, and the columns of its files."""
 
     name: str
     description: str

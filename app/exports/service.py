@@ -1,9 +1,8 @@
-"""An export: one snapshot of the labels, read as a stream, written as one file or several."""
+"""An export: one snapshot of the labels, read as a stream and written as one or more files."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,28 +10,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import RecipeUnfilled
 from app.exports import provenance
 from app.exports.aggregate import Aggregation
-from app.exports.compression import Compression, Gzip
-from app.exports.counts import Counts
-from app.exports.encoder import FILE_TYPES, Encoder, FileType
-from app.exports.judge import Filter, Judge, Scale
-from app.exports.needs import check_needs
-from app.exports.pairs import JudgedPrompt, LabelledPair, PreferredPair
+from app.exports.encoding import FILE_TYPES, Encoder, FileType
+from app.exports.filter import Filter, Split
+from app.exports.judge import Counts, Judge, Scale
+from app.exports.pairs import JudgedPrompt, PreferredPair
 from app.exports.queries import pairs as queries
 from app.exports.queries.pairs import Source
-from app.exports.recipe import Need, Order, PairRecipe, Recipe, Row
+from app.exports.reading import Prompts, read_prompts
+from app.exports.recipe import Need, PairRecipe, Recipe, Row
+from app.exports.recipes.contrastive import LOG_PROBABILITIES
 from app.exports.reliability import PairOdds, dawid_skene
 from app.exports.reward_model import fit_rewards
 from app.exports.rewards import Rewards
 from app.exports.schemas import ExportOptions
-from app.exports.split import Split
-from app.exports.weight import unscaled_weight
-
-_PROMPTS_PER_FETCH = 200
+from app.exports.streaming import Compression, Gzip
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A dataset that was asked for."""
+    """What was requested."""
 
     project_id: int
     project_name: str
@@ -41,7 +37,7 @@ class Export:
 
     @property
     def filename(self) -> str:
-        """What a single file is called."""
+        """The name of a single file."""
         packed = ".gz" if self.options.compression is Compression.GZIP else ""
         name = f"{self.project_name}-{self.recipe.name}-{self.options.split}"
         return f"{name}.{self.options.file}{packed}"
@@ -53,38 +49,36 @@ class Export:
 
     @property
     def media_type(self) -> str:
-        """What a single file is over HTTP."""
+        """The media type of a single file."""
         is_packed = self.options.compression is Compression.GZIP
         return "application/gzip" if is_packed else self.file_type.media_type
 
     @property
     def source(self) -> Source:
-        """The labels it takes."""
+        """The labels that the export takes."""
         return Source(self.project_id, surplus=self.options.surplus, needs=self.recipe.needs)
 
     @property
     def with_margin(self) -> bool:
         """Whether its rows have margins."""
-        told = self.options.metadata and isinstance(self.recipe, PairRecipe)
-        return told or Need.MARGIN in self.recipe.needs
+        has_metadata = self.options.metadata and isinstance(self.recipe, PairRecipe)
+        return has_metadata or Need.MARGIN in self.recipe.needs
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """What is known of the whole before the first row: one state of the database.
-
-    ``odds`` and ``rewards`` are there where the export needs them; the rewards of a margin are
-    fitted when the first file turns out to need them.
-    """
+    """What is computed from one state of the database before the first row is written."""
 
     pending_prompts: int
     odds: PairOdds | None = None
+    """With Dawid-Skene aggregation."""
     rewards: Rewards | None = None
+    """If the recipe needs rewards, or once the margins of a file turn out to need them."""
 
 
 @dataclass(slots=True)
 class WrittenFile:
-    """What is known of a file when its last byte is written."""
+    """The facts about a file, complete once its last byte is written."""
 
     counts: Counts
     scale: Scale
@@ -92,13 +86,13 @@ class WrittenFile:
 
 
 async def begin_export(session: AsyncSession, export: Export) -> Snapshot:
-    """Fix the state of the database that the export shows, and fit what it needs to the labels.
+    """Begin a snapshot of the database, and fit to its labels what the export needs.
 
     Raises:
         RecipeUnfilled: the project lacks what the recipe needs.
     """
     await queries.begin_snapshot(session)
-    await check_needs(session, export.source)
+    await _check_needs(session, export.source)
     snapshot = Snapshot(await queries.count_prompts_without_group(session, export.project_id))
     if export.options.aggregation is Aggregation.DAWID_SKENE:
         votes = await queries.load_votes(session, export.source)
@@ -108,20 +102,47 @@ async def begin_export(session: AsyncSession, export: Export) -> Snapshot:
     return snapshot
 
 
+async def _check_needs(session: AsyncSession, source: Source) -> None:
+    """Check that the project has some of what the recipe needs; rows without it are left out.
+
+    Raises:
+        RecipeUnfilled: it has none; the detail says what is missing.
+    """
+    if Need.REFERENCE in source.needs and not await queries.has_reference(
+        session, source.project_id
+    ):
+        raise RecipeUnfilled(
+            "the recipe needs reference responses: send the reference policy's response of each"
+            " prompt with `reference: true`"
+        )
+    if Need.LOG_PROBABILITIES in source.needs and not await queries.has_metadata(
+        session, source.project_id, LOG_PROBABILITIES
+    ):
+        raise RecipeUnfilled(
+            "the recipe needs log-probabilities under both system prompts: send responses with"
+            " `logprob_safe` and `logprob_unsafe` in their metadata"
+        )
+    if Need.EDITS in source.needs and not await queries.has_edit(session, source):
+        raise RecipeUnfilled(
+            "the recipe needs edits: no label has an improved text of the preferred response"
+            " (`edited`)"
+        )
+
+
 async def stream_file(
     session: AsyncSession, export: Export, snapshot: Snapshot, split: Split, written: WrittenFile
 ) -> AsyncGenerator[bytes, None]:
-    """The bytes of one split's file, in one or more pieces (some empty), with bounded memory.
+    """The bytes of one split's file, in one or more pieces (some empty), in bounded memory.
 
-    ``written`` tells all about the file when the last piece has been taken.
+    ``written`` is filled in, and is complete after the last piece.
     """
     written.scale = await _survey(session, export, snapshot, split)
     written.has_rewards = snapshot.rewards is not None
     writer = _Writer(export, _judge(export, snapshot, split, written.scale))
     written.counts = writer.counts
-    async with aclosing(_batches(session, export, snapshot)) as batches:
+    async with aclosing(_prompts(session, export, snapshot)) as batches:
         async for prompts in batches:
-            # In a thread: a batch of long texts would hold up every other request.
+            # In a thread, because a batch of long texts would block every other request.
             yield await run_in_threadpool(writer.write, prompts)
     yield await run_in_threadpool(writer.finish)
 
@@ -129,7 +150,7 @@ async def stream_file(
 async def stream_export(
     session: AsyncSession, export: Export, snapshot: Snapshot
 ) -> AsyncGenerator[bytes, None]:
-    """The single file that was asked for, packed if it should be."""
+    """The single file that was requested, compressed if that was requested."""
     written = WrittenFile(Counts(), Scale())
     gzip = Gzip() if export.options.compression is Compression.GZIP else None
     pieces = stream_file(session, export, snapshot, export.options.split, written)
@@ -141,9 +162,10 @@ async def stream_export(
 
 
 async def _survey(session: AsyncSession, export: Export, snapshot: Snapshot, split: Split) -> Scale:
-    """Read the file's rows once before they are written, where something is one for all of them.
+    """Find what is the same for all rows of the file, by reading them once before they are written.
 
-    Without strengths this ends at the first row that has none.
+    Nothing is read if the export has neither margins nor weights. The search for a row without a
+    strength ends at the first one.
     """
     scale = Scale()
     if export.with_margin:
@@ -158,13 +180,13 @@ async def _survey(session: AsyncSession, export: Export, snapshot: Snapshot, spl
     if Need.MEAN_WEIGHT in export.recipe.needs:
         count, total = 0, 0.0
         async for preferred in _preferred(session, export, snapshot, split):
-            count, total = count + 1, total + unscaled_weight(preferred)
+            count, total = count + 1, total + preferred.unscaled_weight
         scale = replace(scale, mean_weight=total / count if count else 1.0)
     return scale
 
 
 async def _rewards_of_margins(session: AsyncSession, export: Export) -> Rewards | None:
-    """None where there can be none, and no more than a cell of provenance wants them."""
+    """The rewards; None if there are none and only a metadata column would use them."""
     try:
         return await fit_rewards(session, export.source)
     except RecipeUnfilled:
@@ -177,11 +199,17 @@ async def _preferred(
     session: AsyncSession, export: Export, snapshot: Snapshot, split: Split
 ) -> AsyncGenerator[PreferredPair, None]:
     judge = _judge(export, snapshot, split, Scale())
-    async with aclosing(_batches(session, export, snapshot)) as batches:
+    async with aclosing(_prompts(session, export, snapshot)) as batches:
         async for prompts in batches:
             for judged in map(judge.judge, prompts):
                 for preferred in judged.preferred if judged else ():
                     yield preferred
+
+
+def _prompts(
+    session: AsyncSession, export: Export, snapshot: Snapshot
+) -> AsyncGenerator[Prompts, None]:
+    return read_prompts(session, export.source, export.recipe.order, snapshot.rewards)
 
 
 def _judge(export: Export, snapshot: Snapshot, split: Split, scale: Scale) -> Judge:
@@ -192,52 +220,6 @@ def _judge(export: Export, snapshot: Snapshot, split: Split, scale: Scale) -> Ju
         with_margin=export.with_margin,
         scale=scale,
     )
-
-
-Prompts = Sequence[Sequence[LabelledPair]]
-"""The labelled pairs of some prompts, prompt by prompt; no prompt is cut in two."""
-
-
-async def _batches(
-    session: AsyncSession, export: Export, snapshot: Snapshot
-) -> AsyncGenerator[Prompts, None]:
-    """All labelled pairs of the project, in the order of the recipe."""
-    by_reward = export.recipe.order is Order.LOWEST_REWARD_FIRST
-    found = (
-        _by_reward(session, export.source, snapshot)
-        if by_reward
-        else _by_prompt(session, export.source)
-    )
-    async with aclosing(found):
-        async for prompts in found:
-            yield prompts
-
-
-async def _by_prompt(session: AsyncSession, source: Source) -> AsyncGenerator[Prompts, None]:
-    last: list[LabelledPair] = []
-    async with aclosing(queries.stream_labelled_pairs(session, source)) as batches:
-        async for pairs in batches:
-            *whole, last = _grouped(last + pairs)
-            if whole:
-                yield whole
-    if last:
-        yield [last]
-
-
-async def _by_reward(
-    session: AsyncSession, source: Source, snapshot: Snapshot
-) -> AsyncGenerator[Prompts, None]:
-    assert snapshot.rewards is not None
-    order: list[int] = snapshot.rewards.prompts_by_best().tolist()
-    for start in range(0, len(order), _PROMPTS_PER_FETCH):
-        wanted = order[start : start + _PROMPTS_PER_FETCH]
-        pairs = await queries.labelled_pairs_of(session, source, wanted)
-        found = {prompt[0].prompt_id: prompt for prompt in _grouped(pairs)}
-        yield [found[prompt_id] for prompt_id in wanted]
-
-
-def _grouped(pairs: Sequence[LabelledPair]) -> list[list[LabelledPair]]:
-    return [list(prompt) for _, prompt in groupby(pairs, key=lambda pair: pair.prompt_id)]
 
 
 class _Writer:
@@ -269,14 +251,14 @@ class _Writer:
                 yield row
 
     def _rows_of(self, prompt: JudgedPrompt) -> Iterator[Row]:
-        """The recipe's own columns win over those of provenance."""
+        """The rows, with metadata if requested; the recipe's own columns take precedence."""
         recipe = self._recipe
         if isinstance(recipe, PairRecipe):
             for preferred in prompt.preferred:
-                told = provenance.of_pair(preferred) if self._with_provenance else {}
+                metadata = provenance.of_pair(preferred) if self._with_provenance else {}
                 for row in recipe.rows(preferred, self._layout):
-                    yield told | row
+                    yield metadata | row
         else:
-            told = provenance.of_prompt(prompt) if self._with_provenance else {}
+            metadata = provenance.of_prompt(prompt) if self._with_provenance else {}
             for row in recipe.rows(prompt, self._layout):
-                yield told | row
+                yield metadata | row

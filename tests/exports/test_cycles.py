@@ -19,7 +19,7 @@ def _edges(drawn: list[Preference]) -> list[Edge[Preference]]:
     return [Edge(each[0], each[1], each[2], order, each) for order, each in enumerate(drawn)]
 
 
-def _has_circle(drawn: list[Preference]) -> bool:
+def _has_cycle(drawn: list[Preference]) -> bool:
     """By taking away what nothing is better than, until nothing is left or nothing can go."""
     left = list(drawn)
     while left:
@@ -31,7 +31,7 @@ def _has_circle(drawn: list[Preference]) -> bool:
     return False
 
 
-def test_the_weakest_of_a_circle_gives_way() -> None:
+def test_the_weakest_of_a_cycle_is_dropped() -> None:
     drawn = [("a", "b", 3.0), ("b", "c", 1.0), ("c", "a", 2.0), ("c", "d", 1.0)]
 
     acyclic = break_cycles(_edges(drawn))
@@ -40,13 +40,13 @@ def test_the_weakest_of_a_circle_gives_way() -> None:
     assert acyclic.cycles == 1
 
 
-def test_of_equal_evidence_the_latest_of_a_circle_gives_way() -> None:
+def test_of_equal_evidence_the_latest_of_a_cycle_is_dropped() -> None:
     drawn = [("a", "b", 1.0), ("b", "c", 1.0), ("c", "a", 1.0)]
 
     assert break_cycles(_edges(drawn)).items == (("a", "b", 1.0), ("b", "c", 1.0))
 
 
-def test_both_directions_of_one_pair_are_a_circle() -> None:
+def test_both_directions_of_one_pair_are_a_cycle() -> None:
     acyclic = break_cycles(_edges([("a", "b", 1.0), ("b", "a", 2.0)]))
 
     assert acyclic.items == (("b", "a", 2.0),)
@@ -54,11 +54,13 @@ def test_both_directions_of_one_pair_are_a_circle() -> None:
 
 
 @given(preferences)
-def test_what_is_left_has_no_circle_and_without_one_nothing_goes(drawn: list[Preference]) -> None:
+def test_the_result_has_no_cycle_and_without_one_nothing_is_dropped(
+    drawn: list[Preference],
+) -> None:
     acyclic = break_cycles(_edges(drawn))
 
-    assert not _has_circle(list(acyclic.items))
-    assert (acyclic.cycles > 0) is _has_circle(drawn)
+    assert not _has_cycle(list(acyclic.items))
+    assert (acyclic.cycles > 0) is _has_cycle(drawn)
     if not acyclic.cycles:
         assert acyclic.items == tuple(drawn)
 
@@ -68,7 +70,7 @@ def test_no_more_goes_than_what_would_close_a_circle(drawn: list[Preference]) ->
     kept = break_cycles(_edges(drawn)).items
     dropped = [each for each in drawn if each not in kept]
 
-    assert all(_has_circle([*kept, each]) for each in dropped)
+    assert all(_has_cycle([*kept, each]) for each in dropped)
 
 
 def test_the_order_in_which_edges_come_does_not_matter() -> None:

@@ -3,8 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from app.exports.reliability import dawid_skene
-from app.exports.votes import Votes
+from app.exports.reliability import Votes, dawid_skene
 
 Vote = tuple[int, int, int]
 """Pair, side, annotator."""

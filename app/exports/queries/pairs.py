@@ -1,4 +1,4 @@
-"""All SQL of the exports, but for what rewards are fitted to."""
+"""SQL of the labelled pairs, and of what a project has for a recipe."""
 
 import asyncio
 from array import array
@@ -28,7 +28,7 @@ from sqlalchemy.types import NullType
 from app.exports.aggregate import Answer
 from app.exports.pairs import Candidate, LabelledPair
 from app.exports.recipe import Need
-from app.exports.votes import Votes
+from app.exports.reliability import Votes
 from app.storage.tables import Label, Pair, Project, Prompt, Response
 
 _ROWS_PER_FETCH: Final = 200
@@ -46,15 +46,14 @@ class Source:
 
     @property
     def statuses(self) -> tuple[str, ...]:
-        """What the labels that are taken may be."""
+        """The statuses of the labels that are taken."""
         return ("counted", "surplus") if self.surplus else ("counted",)
 
 
 async def begin_snapshot(session: AsyncSession) -> None:
-    """Make all that follows in this transaction read one and the same state of the database.
+    """Make everything that follows in this transaction read one state of the database.
 
-    The plan of a cursor is the one that gives its first row soonest, which here is the one that
-    never sorts the whole project.
+    Cursors are planned to return their first row soonest: such plans never sort the whole project.
     """
     await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     await session.execute(text("SET LOCAL cursor_tuple_fraction = 0"))
@@ -62,7 +61,7 @@ async def begin_snapshot(session: AsyncSession) -> None:
 
 
 async def count_prompts_without_group(session: AsyncSession, project_id: int) -> int:
-    """Prompts that have not arrived in the plan. Served by ``ix_prompts_group``."""
+    """How many prompts have no group yet. Served by ``ix_prompts_group``."""
     statement = (
         select(func.count())
         .select_from(Prompt)
@@ -72,12 +71,12 @@ async def count_prompts_without_group(session: AsyncSession, project_id: int) ->
 
 
 async def read_project(session: AsyncSession, project_id: int) -> Project:
-    """The project's settings as the snapshot has them."""
+    """The project as it is in the snapshot."""
     return (await session.execute(select(Project).where(Project.id == project_id))).scalar_one()
 
 
 async def has_reference(session: AsyncSession, project_id: int) -> bool:
-    """Whether some prompt has a reference response. Reads until it finds one."""
+    """Whether some prompt has a reference response. Stops at the first."""
     return await _exists(
         session,
         select(literal(1))
@@ -88,7 +87,7 @@ async def has_reference(session: AsyncSession, project_id: int) -> bool:
 
 
 async def has_metadata(session: AsyncSession, project_id: int, keys: Sequence[str]) -> bool:
-    """Whether some response's metadata has all of the keys. Reads until it finds one."""
+    """Whether some response has all of the keys in its metadata. Stops at the first."""
     return await _exists(
         session,
         select(literal(1))
@@ -102,7 +101,7 @@ async def has_metadata(session: AsyncSession, project_id: int, keys: Sequence[st
 
 
 async def has_edit(session: AsyncSession, source: Source) -> bool:
-    """Whether some label that is taken has an edited text. Reads until it finds one."""
+    """Whether some label that is taken has an edited text. Stops at the first."""
     return await _exists(
         session,
         select(literal(1)).where(
@@ -112,7 +111,7 @@ async def has_edit(session: AsyncSession, source: Source) -> bool:
 
 
 async def has_preference(session: AsyncSession, source: Source) -> bool:
-    """Whether some label that is taken prefers a response. Reads until it finds one."""
+    """Whether some label that is taken prefers a response. Stops at the first."""
     return await _exists(
         session,
         select(literal(1)).where(
@@ -128,7 +127,7 @@ async def _exists(session: AsyncSession, statement: Select[Any]) -> bool:
 
 
 async def load_votes(session: AsyncSession, source: Source) -> Votes:
-    """The labels of prompts in the plan as numbers, by label; skips and both-bad are no votes.
+    """The votes of prompts in the plan, ordered by label; skips and both-bad are not votes.
 
     Served by ``ix_labels_listing``.
     """
@@ -138,7 +137,7 @@ async def load_votes(session: AsyncSession, source: Source) -> Votes:
         else_=-1,
     )
     statement = (
-        select(Label.pair_id, side, Label.annotator)
+        select(Label.pair_id, side.label("side"), Label.annotator)
         .join(Pair, Pair.id == Label.pair_id)
         .join(Prompt, Prompt.id == Label.prompt_id)
         .where(
@@ -149,28 +148,30 @@ async def load_votes(session: AsyncSession, source: Source) -> Votes:
         )
         .order_by(Label.id)
     )
-    columns = [array("q") for _ in range(3)]
-    annotators: dict[str, int] = {}
+    pair_ids, sides, annotators = array("q"), array("q"), array("q")
+    numbers: dict[str, int] = {}
     result = await session.stream(statement, execution_options={"yield_per": _VOTES_PER_FETCH})
-    async for rows in result.partitions():
-        pairs, sides, names = zip(*rows, strict=True)
-        numbers = [annotators.setdefault(name, len(annotators)) for name in names]
-        for column, values in zip(columns, (pairs, sides, numbers), strict=True):
-            column.extend(values)
-    pair_ids, side_of, annotator = (np.array(column, dtype=np.int64) for column in columns)
-    return Votes(pair_ids=pair_ids, side=side_of, annotator=annotator)
+    async for row in result:
+        pair_ids.append(row.pair_id)
+        sides.append(row.side)
+        annotators.append(numbers.setdefault(row.annotator, len(numbers)))
+    return Votes(
+        pair_ids=np.array(pair_ids, dtype=np.int64),
+        side=np.array(sides, dtype=np.int64),
+        annotator=np.array(annotators, dtype=np.int64),
+    )
 
 
 async def stream_labelled_pairs(
     session: AsyncSession, source: Source
 ) -> AsyncGenerator[list[LabelledPair], None]:
-    """The pairs that have labels, by prompt and pair, some at a time, from a cursor.
+    """The pairs that have labels, ordered by prompt and pair, in batches from a cursor.
 
-    Served by ``ix_prompts_listing``, then for each prompt its pairs (their unique index) with
-    their labels (``ix_labels_pair``) and responses (their key): the server sorts no more than the
-    pairs of one prompt.
+    Served by ``ix_prompts_listing``, then for each prompt by the unique index of its pairs,
+    ``ix_labels_pair`` and the primary key of responses: PostgreSQL never sorts more than the pairs
+    of one prompt.
     """
-    # The connection's own rows: the session would look through each for objects of its own.
+    # Rows of the connection are cheaper: the session would search each for mapped objects.
     connection = await session.connection()
     result = await connection.stream(
         select_labelled_pairs(source), execution_options={"yield_per": _ROWS_PER_FETCH}
@@ -178,11 +179,11 @@ async def stream_labelled_pairs(
     following = asyncio.ensure_future(result.fetchmany())
     try:
         while rows := await following:
-            # The server finds the next while these are worked on.
+            # PostgreSQL reads the next batch while this one is processed.
             following = asyncio.ensure_future(result.fetchmany())
             yield [_labelled_pair(row) for row in rows]
     finally:
-        # A fetch that was cancelled would leave the connection in the middle of it.
+        # Cancelling the fetch would leave the connection unusable.
         await asyncio.gather(following, return_exceptions=True)
         await result.close()
 
@@ -190,13 +191,13 @@ async def stream_labelled_pairs(
 async def labelled_pairs_of(
     session: AsyncSession, source: Source, prompt_ids: Sequence[int]
 ) -> list[LabelledPair]:
-    """The pairs of these prompts that have labels, by prompt and pair. Served by their keys."""
+    """The pairs of these prompts that have labels, ordered by prompt and pair. Served by keys."""
     rows = await session.execute(select_labelled_pairs(source).where(Prompt.id.in_(prompt_ids)))
     return [_labelled_pair(row) for row in rows]
 
 
 def select_labelled_pairs(source: Source) -> Select[Any]:
-    """One row a pair that has labels, with all that an export reads of it."""
+    """One row a pair that has labels, with everything that an export reads."""
     first, second = aliased(Response), aliased(Response)
     with_edits = Need.EDITS in source.needs
     with_metadata = Need.LOG_PROBABILITIES in source.needs
@@ -213,19 +214,13 @@ def select_labelled_pairs(source: Source) -> Select[Any]:
     )
     return (
         select(
-            Prompt.id,
-            Prompt.external_id,
-            Prompt.content,
+            Prompt.id.label("prompt_id"),
+            Prompt.external_id.label("prompt_external_id"),
+            Prompt.content.label("prompt"),
             Prompt.group_id,
-            Pair.id,
-            first.id,
-            first.external_id,
-            first.text,
-            first.response_metadata if with_metadata else null(),
-            second.id,
-            second.external_id,
-            second.text,
-            second.response_metadata if with_metadata else null(),
+            Pair.id.label("pair_id"),
+            *_response(first, "first", with_metadata=with_metadata),
+            *_response(second, "second", with_metadata=with_metadata),
             answers.c.preferred,
             answers.c.strengths,
             answers.c.both_bad,
@@ -234,7 +229,7 @@ def select_labelled_pairs(source: Source) -> Select[Any]:
             Pair.arm,
             Pair.strategy,
             Pair.propensity,
-            _reference() if Need.REFERENCE in source.needs else null(),
+            (_reference() if Need.REFERENCE in source.needs else null()).label("reference"),
         )
         .join(Pair, Pair.prompt_id == Prompt.id)
         .join(answers, true())
@@ -245,8 +240,19 @@ def select_labelled_pairs(source: Source) -> Select[Any]:
     )
 
 
+def _response(response: Any, prefix: str, *, with_metadata: bool) -> tuple[ColumnElement[Any], ...]:
+    """The columns of one of the two responses, ``response`` being an alias of the table."""
+    metadata: ColumnElement[Any] = response.response_metadata if with_metadata else null()
+    return (
+        response.id.label(f"{prefix}_id"),
+        response.external_id.label(f"{prefix}_external_id"),
+        response.text.label(f"{prefix}_text"),
+        metadata.label(f"{prefix}_metadata"),
+    )
+
+
 def _array(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
-    """A value for each label, in the labels' order; the driver's lists, taken as they are."""
+    """One value a label, ordered by label; the driver's lists are used without conversion."""
     return type_coerce(func.array_agg(aggregate_order_by(column, Label.id)), NullType())
 
 
@@ -265,27 +271,22 @@ def _taken(source: Source) -> ColumnElement[bool]:
 
 
 def _labelled_pair(row: Row[Any]) -> LabelledPair:
-    (
-        prompt_id, prompt_external_id, prompt, group_id, pair_id,
-        first_id, first_external_id, first_text, first_metadata,
-        second_id, second_external_id, second_text, second_metadata,
-        preferred, strengths, both_bad, edits,
-        similarity, arm, strategy, propensity, reference,
-    ) = tuple(row)  # fmt: skip
     return LabelledPair(
-        prompt_id,
-        prompt_external_id,
-        prompt,
-        group_id,
-        pair_id,
-        Candidate(first_id, first_external_id, first_text, first_metadata),
-        Candidate(second_id, second_external_id, second_text, second_metadata),
-        tuple(map(Answer, preferred, strengths)),
-        both_bad,
-        similarity,
-        arm,
-        strategy,
-        propensity,
-        tuple(edits or ()),
-        reference,
+        prompt_id=row.prompt_id,
+        prompt_external_id=row.prompt_external_id,
+        prompt=row.prompt,
+        group_id=row.group_id,
+        pair_id=row.pair_id,
+        first=Candidate(row.first_id, row.first_external_id, row.first_text, row.first_metadata),
+        second=Candidate(
+            row.second_id, row.second_external_id, row.second_text, row.second_metadata
+        ),
+        answers=tuple(map(Answer, row.preferred, row.strengths)),
+        both_bad=row.both_bad,
+        similarity=row.similarity,
+        arm=row.arm,
+        strategy=row.strategy,
+        propensity=row.propensity,
+        edits=tuple(row.edits or ()),
+        reference=row.reference,
     )

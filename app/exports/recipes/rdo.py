@@ -19,14 +19,13 @@ from app.exports.recipe import (
     Row,
     plain_pair,
 )
-from app.exports.weight import unscaled_weight
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
     yield plain_pair(preferred, layout) | {
         "reward_chosen": preferred.reward_chosen,
         "reward_rejected": preferred.reward_rejected,
-        "weight": unscaled_weight(preferred) / preferred.mean_weight,
+        "weight": preferred.unscaled_weight / preferred.mean_weight,
     }
 
 

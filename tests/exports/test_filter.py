@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.exports.split import Split, SplitRule
+from app.exports.filter import Split, SplitRule
 
 groups = st.integers(min_value=1, max_value=2**63 - 1)
 seeds = st.integers(min_value=-(2**63), max_value=2**63 - 1)

@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.exports.jsonl import JsonLines
+from app.exports.encoding import JsonLines
 from app.exports.recipe import Layout
 from tests.exports.files import EVERY_KIND, TURNS, standard_row
 

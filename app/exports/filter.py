@@ -1,4 +1,4 @@
-"""Which side of train and test a group of prompts stands on: for ever the same."""
+"""Which pairs a file takes. A group of prompts is always on the same side of train and test."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,20 +18,29 @@ class Split(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SplitRule:
-    """A draw per group: test if the hash of seed and group, as a share, is below the fraction.
+    """A group is in the test split if the hash of seed and group is below the fraction.
 
-    It depends on nothing else, so no group ever changes sides; and a larger fraction only moves
-    groups from train to test.
+    The rule depends on nothing else, so no group ever changes sides, and a larger fraction only
+    moves groups from train to test.
     """
 
     test_fraction: float
     seed: int
 
     def is_test(self, group_id: int) -> bool:
-        """Whether the group stands in the test split."""
+        """Whether the group is in the test split."""
         digest = hashlib.blake2b(f"{self.seed}:{group_id}".encode(), digest_size=_HASH_BYTES)
         return int.from_bytes(digest.digest()) < self.test_fraction * _HASH_VALUES
 
     def takes(self, split: Split, group_id: int) -> bool:
-        """Whether a file of that split holds the group."""
+        """Whether a file of that split has the group."""
         return split is Split.ALL or self.is_test(group_id) is (split is Split.TEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which pairs a file takes."""
+
+    split: Split
+    split_rule: SplitRule
+    min_agreement: float
