@@ -1,7 +1,7 @@
-"""The embedder: a process that holds torch, and gives pending texts their vectors.
+"""The embedder: a process that holds torch, and turns pending texts into vectors.
 
-A batch of prompts is claimed, embedded and stored in one transaction. An embedder that dies, at
-whatever moment, leaves nothing half done: the database frees its batch at once, for another.
+A batch of prompts is claimed, embedded and stored in one transaction. If an embedder dies, the
+database frees its batch at once for another; nothing is left half done.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from app.storage.sessions import Sessions
 
 MAX_TEXTS_PER_PROMPT = MAX_RESPONSES + 1
 CHARACTERS_PER_TEXT = 2_000
-"""A batch's bound in characters is this times its bound in texts: long texts, fewer of them."""
+"""The limit of a batch in characters, a text of its limit in texts."""
 _SLICE_CHARACTERS = 100_000
 _FIRST_BACKOFF_SECONDS = 0.5
 _MAX_BACKOFF_SECONDS = 30.0
@@ -44,13 +44,13 @@ class EncoderBroken(Exception):
 
 
 async def run(settings: Settings, url: str) -> None:
-    """Embed what is pending, and what comes, until cancelled.
+    """Embed pending texts, now and as they arrive, until cancelled.
 
-    A cancelled embedder rolls its batch back at once. A lost database is waited for.
+    A cancelled embedder rolls its batch back at once. If the database is gone, it waits for it.
 
     Raises:
         ModelUnusable: the embedding model cannot be loaded.
-        EncoderBroken: the model has stopped working; a fresh process may do better.
+        EncoderBroken: the model has stopped working; a new process may succeed.
     """
     engine = create_engine(url, pool_size=1)
     try:
@@ -80,7 +80,7 @@ async def _load(settings: Settings) -> Encoder:
 
 
 def with_cache(encoder: Encoder, settings: Settings) -> Encoder:
-    """The encoder behind a cache: in Redis where there is one, else in this process."""
+    """The encoder behind a cache: in Redis if there is one, otherwise in this process."""
     cache: Cache
     if settings.redis_url is not None:
         if not settings.embedding_cache_seconds:
@@ -100,33 +100,32 @@ async def _work(embedder: "Embedder", announced: Subscription, poll_seconds: flo
             while await embedder.embed_batch():
                 backoff_seconds = _FIRST_BACKOFF_SECONDS
         except (OperationalError, InterfaceError) as error:
-            # The batch was rolled back with its connection: its prompts are pending still.
+            # The batch was rolled back with its connection, so its prompts are still pending.
             log.warning("the database does not answer", error=str(error.orig).strip())
             await asyncio.sleep(backoff_seconds)
             backoff_seconds = min(2 * backoff_seconds, _MAX_BACKOFF_SECONDS)
             continue
         if await announced.get(poll_seconds):
             while await announced.get(0):
-                pass  # one look at the tables answers all that was announced until now
+                pass  # the next batch serves everything that was announced until now
 
 
 @dataclass
 class Embedder:
-    """One model at work on one database.
+    """Embeds pending texts of one database with one model.
 
-    ``set_aside`` are prompts that the model failed on although it works on other texts: they stay
-    pending and are left alone until the process ends, so that they hold nobody up. A later process
-    tries them once more.
+    ``set_aside`` are prompts that the model failed on although it works on other texts. They stay
+    pending, and this process does not try them again, so that they do not block others.
     """
 
     encoder: Encoder
     sessions: Sessions
     batch_texts: int
     set_aside: set[int] = field(default_factory=set)
-    _told: set[int] = field(default_factory=set)
+    _reported: set[int] = field(default_factory=set)
 
     async def embed_batch(self) -> int:
-        """Embed one batch of pending prompts; how many were claimed, 0 when there is nothing.
+        """Embed one batch of pending prompts; return how many were claimed, 0 if none is pending.
 
         Raises:
             EncoderBroken: the model fails on every text; the batch was rolled back.
@@ -148,13 +147,13 @@ class Embedder:
         return len(claimed)
 
     async def _adopt(self) -> None:
-        """Bind new projects to this model; its own transaction, because claims wait for the row."""
+        """Bind new projects to this model, in its own transaction: claims wait for their rows."""
         async with self.sessions.begin() as session:
             await queries.adopt_projects(session, self.encoder.name, self.encoder.dimensions)
             others = await queries.find_other_models(session, self.encoder.name)
         for project in others:
-            if project.id not in self._told:
-                self._told.add(project.id)
+            if project.id not in self._reported:
+                self._reported.add(project.id)
                 log.error(
                     "a project's vectors come from another embedding model; its new texts wait",
                     project=project.name,
@@ -163,7 +162,7 @@ class Embedder:
                 )
 
     async def _claim(self, session: AsyncSession) -> list[PendingPrompt]:
-        """Claim prompts while one more, of whatever size, surely fits; the first always does."""
+        """Claim prompts as long as one more of any size is sure to fit; the first always does."""
         claimed: list[PendingPrompt] = []
         texts = characters = 0
         while not claimed or (
@@ -176,7 +175,7 @@ class Embedder:
                 self.encoder.name,
                 after_id=claimed[-1].id if claimed else 0,
                 limit=limit,
-                set_aside=self.set_aside,
+                except_ids=self.set_aside,
             )
             claimed += page
             texts += sum(len(prompt.texts) for prompt in page)
@@ -188,10 +187,10 @@ class Embedder:
     async def _embed(
         self, prompts: Sequence[PendingPrompt]
     ) -> list[tuple[PendingPrompt, NDArray[np.float32]]]:
-        """The prompts with their vectors ``(texts, dimensions)``; without those that failed."""
+        """The prompts with their vectors, ``(texts, dimensions)``, without those that failed."""
         try:
             vectors = await self._encode([text for prompt in prompts for text in prompt.texts])
-        except Exception as error:  # noqa: BLE001 - whatever a model raises, other prompts go on
+        except Exception as error:  # noqa: BLE001 - whatever a model raises, other prompts must be embedded
             log.warning("a batch cannot be embedded; one prompt at a time", error=repr(error))
             return await self._embed_one_by_one(prompts)
         ends = np.cumsum([len(prompt.texts) for prompt in prompts])
@@ -214,17 +213,17 @@ class Embedder:
         return done
 
     async def _probe(self) -> None:
-        """Tell a text that the model cannot take from a model that is broken."""
+        """Find out whether the model fails on one text or on every text."""
         try:
-            # Never the same text twice: a cache must not answer for the model.
+            # A new text each time, so that no cache answers for the model.
             await self._encode([f"{_PROBE} {secrets.token_hex(8)}"])
         except Exception as error:
             raise EncoderBroken(f"{self.encoder.name} fails on every text") from error
 
     async def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors ``(texts, dimensions)``, made in a thread, a slice at a time.
+        """Unit vectors ``(texts, dimensions)``, computed in a thread, a slice at a time.
 
-        Between slices a cancelled embedder ends: a thread cannot be stopped in the middle.
+        A thread cannot be cancelled, so a cancelled embedder ends between two slices.
         """
         vectors = np.empty((len(texts), self.encoder.dimensions), dtype=np.float32)
         for indices in slices_by_length(texts):
@@ -253,7 +252,7 @@ async def _store(
 
 
 def slices_by_length(texts: Sequence[str]) -> list[list[int]]:
-    """The indices of the texts, shortest first, in slices of a second or two on a CPU."""
+    """The indices of the texts, shortest first, in slices that take a second or two on a CPU."""
     slices: list[list[int]] = []
     characters = 0
     for index in sorted(range(len(texts)), key=lambda i: len(texts[i])):

@@ -26,33 +26,33 @@ Vector = NDArray[float32]
 
 @dataclass(frozen=True, slots=True)
 class PendingPrompt:
-    """A claimed prompt, and those of its texts that have no vector yet."""
+    """A claimed prompt, with those of its texts that have no vector yet."""
 
     id: int
     project_id: int
-    # None where the prompt has its vector, and only responses were added to it.
     text: str | None
-    # By the response's number.
+    """None if the prompt has its vector, and only responses were added to it."""
     responses: dict[int, str] = field(default_factory=dict)
+    """By the response's id."""
 
     @property
     def texts(self) -> list[str]:
-        """What is to be embedded: the responses, then the prompt."""
+        """The texts to embed: the responses, then the prompt."""
         own = [] if self.text is None else [self.text]
         return [*self.responses.values(), *own]
 
 
 @dataclass(frozen=True, slots=True)
 class OtherModel:
-    """A project with pending prompts whose vectors are another model's."""
+    """A project with pending prompts whose vectors come from another model."""
 
     id: int
     name: str
-    embedding_model: str | None
+    embedding_model: str
 
 
 async def adopt_projects(session: AsyncSession, model: str, dimensions: int) -> None:
-    """Projects that wait for their first vector from the service get this model, for good."""
+    """Bind projects that have no model yet, and need one of the service, to this model for good."""
     await session.execute(
         update(Project)
         .where(
@@ -68,27 +68,31 @@ async def adopt_projects(session: AsyncSession, model: str, dimensions: int) -> 
 
 
 async def find_other_models(session: AsyncSession, model: str) -> list[OtherModel]:
-    """The projects whose pending prompts this model must leave alone."""
+    """The projects with pending prompts that are bound to another model.
+
+    A project without a model is not one of them: it may have arrived since ``adopt_projects``, and
+    the next call binds it.
+    """
     rows = await session.execute(
         select(Project.id, Project.name, Project.embedding_model)
         .join(ProjectIntake, ProjectIntake.project_id == Project.id)
         .where(
             ProjectIntake.pending > 0,
             Project.embedding_source == "service",
-            Project.embedding_model.is_distinct_from(model),
+            Project.embedding_model != model,
         )
         .order_by(Project.id)
     )
-    return [OtherModel(*row) for row in rows]
+    return [OtherModel(**row._mapping) for row in rows]
 
 
 async def claim_prompts(
-    session: AsyncSession, model: str, *, after_id: int, limit: int, set_aside: Collection[int]
+    session: AsyncSession, model: str, *, after_id: int, limit: int, except_ids: Collection[int]
 ) -> list[PendingPrompt]:
-    """Lock the first pending prompts after a number that nobody else has locked.
+    """Lock the first pending prompts after ``after_id`` that nobody else has locked.
 
-    Served by the partial index on pending prompts. ``FOR NO KEY UPDATE``: responses can be added
-    to a prompt meanwhile (``mark_ready`` will see them).
+    Served by the partial index on pending prompts. The lock is ``FOR NO KEY UPDATE``, so responses
+    can be added to a prompt meanwhile; ``mark_ready`` finds them.
     """
     ours = select(Project.id).where(
         Project.embedding_source == "service", Project.embedding_model == model
@@ -98,7 +102,7 @@ async def claim_prompts(
         .where(
             Prompt.status == "pending",
             Prompt.id > after_id,
-            Prompt.id != all_(cast(list(set_aside), ARRAY(BigInteger))),
+            Prompt.id != all_(cast(list(except_ids), ARRAY(BigInteger))),
             Prompt.project_id.in_(ours),
         )
         .order_by(Prompt.id)
@@ -109,16 +113,16 @@ async def claim_prompts(
 
 
 async def _with_texts(session: AsyncSession, projects: Mapping[int, int]) -> list[PendingPrompt]:
-    """The prompts (numbers, and their projects') with the texts that have no vector."""
+    """The prompts, given with their projects, and those of their texts that have no vector."""
     contents = await session.execute(
         select(Prompt.id, Prompt.content).where(
             Prompt.id.in_(projects),
             ~exists().where(PromptEmbedding.prompt_id == Prompt.id),
         )
     )
-    own = {prompt_id: render_prompt(content) for prompt_id, content in contents}
+    prompt_texts = {row.id: render_prompt(row.content) for row in contents}
     pending = {
-        prompt_id: PendingPrompt(prompt_id, project_id, own.get(prompt_id))
+        prompt_id: PendingPrompt(prompt_id, project_id, prompt_texts.get(prompt_id))
         for prompt_id, project_id in projects.items()
     }
     responses = await session.execute(
@@ -129,13 +133,13 @@ async def _with_texts(session: AsyncSession, projects: Mapping[int, int]) -> lis
         )
         .order_by(Response.id)
     )
-    for prompt_id, response_id, text in responses:
-        pending[prompt_id].responses[response_id] = text
+    for row in responses:
+        pending[row.prompt_id].responses[row.id] = row.text
     return list(pending.values())
 
 
 async def store_responses(session: AsyncSession, vectors: Mapping[int, Vector]) -> None:
-    """Keep responses' vectors, by the response's number."""
+    """Store the vectors of responses, by id."""
     if vectors:
         await session.execute(
             insert(ResponseEmbedding).on_conflict_do_nothing(),
@@ -146,7 +150,7 @@ async def store_responses(session: AsyncSession, vectors: Mapping[int, Vector]) 
 async def store_prompts(
     session: AsyncSession, vectors: Mapping[int, Vector], projects: Mapping[int, int]
 ) -> None:
-    """Keep prompts' vectors, by the prompt's number; ``projects`` says whose each prompt is."""
+    """Store the vectors of prompts, by id; ``projects`` has the project of each prompt."""
     if vectors:
         await session.execute(
             insert(PromptEmbedding).on_conflict_do_nothing(),
@@ -158,17 +162,17 @@ async def store_prompts(
 
 
 async def mark_ready(session: AsyncSession, prompt_ids: Collection[int]) -> Counter[int]:
-    """Prompts whose texts all have vectors become ready; how many, by project.
+    """Mark the prompts whose texts all have vectors as ready; return how many, by project.
 
     A prompt that got another response since it was claimed stays pending, for the next batch.
     """
-    bare_response = exists().where(
+    response_without_vector = exists().where(
         Response.prompt_id == Prompt.id,
         ~exists().where(ResponseEmbedding.response_id == Response.id),
     )
     ready = await session.scalars(
         update(Prompt)
-        .where(Prompt.id.in_(prompt_ids), Prompt.status == "pending", ~bare_response)
+        .where(Prompt.id.in_(prompt_ids), Prompt.status == "pending", ~response_without_vector)
         .values(status="ready")
         .returning(Prompt.project_id)
     )
@@ -176,10 +180,10 @@ async def mark_ready(session: AsyncSession, prompt_ids: Collection[int]) -> Coun
 
 
 async def count_ready(session: AsyncSession, ready: Mapping[int, int]) -> None:
-    """Take what became ready off what is pending, by project.
+    """Subtract the prompts that became ready from the pending ones, by project.
 
-    Project by project in the order of their numbers, so that two embedders never wait for each
-    other; the last statement of a transaction, because intake waits for these rows.
+    Rows are locked in the order of the projects' ids, so that two embedders never deadlock. Call it
+    last in a transaction, because intake waits for these rows.
     """
     for project_id, count in sorted(ready.items()):
         await session.execute(

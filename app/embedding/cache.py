@@ -1,8 +1,8 @@
-"""Vectors of texts that come again: responses are sampled anew, prompts are sent to new projects.
+"""A cache of vectors for texts that are embedded again, for example in another project.
 
-A vector is found by what its text and model hash to, and can be read by whoever has the text only:
-it is veiled by a stream of bits drawn from the text. So when a prompt is erased, what a cache still
-holds of it is noise.
+The key of a vector is a hash of its text and model. The vector is encrypted with a stream of bits
+derived from the text, so only somebody who has the text can read it: once a prompt is erased, what
+a cache still has of it is noise.
 """
 
 import hashlib
@@ -23,25 +23,25 @@ from app.storage.redis_patience import RETRY_SECONDS, RedisPatience
 
 _STORED: Final = np.dtype("<f2")
 _ENTRY_OVERHEAD_BYTES: Final = 300
-"""What Python keeps beside a vector and its key, roughly."""
+"""What Python needs for an entry beside its vector and key, roughly."""
 _PREFIX: Final = b"annotation-budget:embedding:"
 _ANSWER_SECONDS: Final = 0.5
 
 
 class Cache(Protocol):
-    """Bytes by key. It may forget anything at any time, and answers without raising."""
+    """Bytes by key. It may drop anything at any time, and never raises."""
 
     def find(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """What is kept under each key."""
+        """The entry of each key; None where there is none."""
 
     def keep(self, entries: Mapping[bytes, bytes]) -> None:
-        """Keep these."""
+        """Store these entries."""
 
 
 class CachedEncoder:
-    """An encoder that asks the model only for texts whose vectors are not in the cache.
+    """An encoder that calls the model only for texts whose vectors are not in the cache.
 
-    A vector from the cache has float16's accuracy: stored, it is the same bytes.
+    A cached vector has the accuracy of float16; stored in the database, its bytes are the same.
     """
 
     def __init__(self, encoder: Encoder, cache: Cache) -> None:
@@ -61,23 +61,23 @@ class CachedEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors ``(texts, dimensions)`` in the order of ``texts``."""
         vectors = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        veils = [_Veil(self.name, text, self.dimensions) for text in texts]
+        ciphers = [_Cipher(self.name, text, self.dimensions) for text in texts]
         missing: list[int] = []
-        for place, found in enumerate(self._cache.find([veil.key for veil in veils])):
+        for place, found in enumerate(self._cache.find([cipher.key for cipher in ciphers])):
             if found is not None and len(found) == self.dimensions * _STORED.itemsize:
-                vectors[place] = veils[place].lift(found)
+                vectors[place] = ciphers[place].decrypt(found)
             else:
                 missing.append(place)
         if missing:
             vectors[missing] = self._encoder.encode([texts[place] for place in missing])
             self._cache.keep(
-                {veils[place].key: veils[place].cover(vectors[place]) for place in missing}
+                {ciphers[place].key: ciphers[place].encrypt(vectors[place]) for place in missing}
             )
         return vectors
 
 
-class _Veil:
-    """What a text makes of its vector."""
+class _Cipher:
+    """Encrypts and decrypts the vector of one text."""
 
     def __init__(self, model: str, text: str, dimensions: int) -> None:
         self._secret = f"{model}\0{text}".encode("utf-8", "surrogatepass")
@@ -85,15 +85,15 @@ class _Veil:
 
     @property
     def key(self) -> bytes:
-        """Under what the vector is kept."""
+        """The key of the vector in the cache."""
         return _PREFIX + hashlib.sha256(self._secret).digest()
 
-    def cover(self, vector: NDArray[np.float32]) -> bytes:
-        """The vector ``(dimensions,)`` as it is kept."""
+    def encrypt(self, vector: NDArray[np.float32]) -> bytes:
+        """The vector, ``(dimensions,)``, as it is cached."""
         return (np.frombuffer(to_bytes(vector), np.uint8) ^ self._bits()).tobytes()
 
-    def lift(self, kept: bytes) -> NDArray[np.float32]:
-        """The vector ``(dimensions,)`` again."""
+    def decrypt(self, kept: bytes) -> NDArray[np.float32]:
+        """The vector, ``(dimensions,)``, of a cached entry."""
         plain = np.frombuffer(kept, np.uint8) ^ self._bits()
         return plain.view(_STORED).astype(np.float32)
 
@@ -103,7 +103,7 @@ class _Veil:
 
 
 class MemoryCache:
-    """The entries used last, in this process, bounded in bytes."""
+    """The most recently used entries, in this process, limited in bytes."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
@@ -112,7 +112,7 @@ class MemoryCache:
         self._lock = threading.Lock()
 
     def find(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """What is kept under each key."""
+        """The entry of each key; None where there is none."""
         with self._lock:
             for key in keys:
                 if key in self._entries:
@@ -120,7 +120,7 @@ class MemoryCache:
             return [self._entries.get(key) for key in keys]
 
     def keep(self, entries: Mapping[bytes, bytes]) -> None:
-        """Keep these, and forget what was used longest ago."""
+        """Store these entries, and drop the least recently used."""
         with self._lock:
             for key, entry in entries.items():
                 self._forget(key, self._entries.pop(key, None))
@@ -139,7 +139,7 @@ def _size(key: bytes, entry: bytes) -> int:
 
 
 class RedisCache:
-    """Entries that all embedders share, for some seconds each. Without Redis: nothing is found."""
+    """Entries that all embedders share, for some seconds each. While Redis is down, it is empty."""
 
     def __init__(
         self, redis_url: str, seconds: int, *, retry_seconds: float = RETRY_SECONDS
@@ -154,7 +154,7 @@ class RedisCache:
         )
 
     def find(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """What is kept under each key."""
+        """The entry of each key; None where there is none."""
         if keys and self._patience.may_ask():
             try:
                 found = cast("list[bytes | None]", self._redis.mget(list(keys)))
@@ -166,7 +166,7 @@ class RedisCache:
         return [None] * len(keys)
 
     def keep(self, entries: Mapping[bytes, bytes]) -> None:
-        """Keep these, if Redis is there."""
+        """Store these entries, if Redis is there."""
         if not entries or not self._patience.may_ask():
             return
         try:
@@ -180,5 +180,5 @@ class RedisCache:
             self._patience.answered()
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._redis.close()

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
+import structlog
 from numpy.typing import NDArray
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedder.process import Embedder, EncoderBroken, run, slices_by_length, with_cache
-from app.embedder.queries import claim_prompts
+from app.embedder.queries import adopt_projects, claim_prompts, find_other_models
 from app.embedding.cache import CachedEncoder, MemoryCache
 from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder
@@ -363,6 +364,37 @@ async def test_projects_of_another_model_or_length_or_of_callers_vectors_are_lef
     assert [await pending_count(sessions, project_id) for project_id in others] == [1, 1]
 
 
+async def test_a_project_of_another_model_is_reported_once(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "other")
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Project).where(Project.id == project_id).values(embedding_model="digits")
+        )
+    await add_prompts(sessions, project_id, [("q", ["one", "two"])])
+    embedder = Embedder(LetterEncoder(), sessions, 256)
+
+    with structlog.testing.capture_logs() as logs:
+        await embedder.embed_batch()
+        await embedder.embed_batch()
+
+    errors = [(log["project"], log["its_model"]) for log in logs if log["log_level"] == "error"]
+    assert errors == [("other", "digits")]
+
+
+async def test_a_project_that_is_not_bound_to_a_model_yet_is_not_reported(
+    sessions: Sessions,
+) -> None:
+    """Its first texts may arrive after an embedder bound all projects that it saw."""
+    async with sessions.begin() as session:
+        await adopt_projects(session, "letters", 8)
+        project_id = await add_project(sessions, "new")
+        await add_prompts(sessions, project_id, [("q", ["one", "two"])])
+
+        assert await find_other_models(session, "letters") == []
+
+    assert await Embedder(LetterEncoder(), sessions, 256).embed_batch() == 1
+
+
 async def test_a_text_the_model_fails_on_holds_up_nobody(sessions: Sessions) -> None:
     project_id = await add_project(sessions, "p")
     contents = [(name, [f"{name} one", f"{name} two"]) for name in ("good", "bad", "fine")]
@@ -528,7 +560,7 @@ async def test_a_batch_of_a_killed_or_stopped_embedder_is_free_at_once_and_nothi
         # The dead process' model is known, and another process of the same model goes on.
         name = await session.scalar(select(Project.embedding_model).where(Project.id == project_id))
         assert name
-        claimed = await claim_prompts(session, name, after_id=0, limit=100, set_aside=())
+        claimed = await claim_prompts(session, name, after_id=0, limit=100, except_ids=())
         assert [len(prompt.texts) for prompt in claimed] == [3] * 8
     await Embedder(LetterEncoder(name, 384), sessions, 10_000).embed_batch()
     assert await all_ready(sessions)()
