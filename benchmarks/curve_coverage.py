@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.preference.answers import Answers, Floats
-from app.preference.fit import fit_answers
+from app.preference.answers import Answers, fit_answers
 from app.preference.growth import fit_growth
-from app.preference.learning import learn, majorities
+from app.preference.learning_curve import majorities, measure_learning_curve
+from app.selection.arrays import Float64Array
 
 FACTORS = (1.5, 4.0, 10.0)
 TEST, FRESH = 500, 20_000
@@ -58,17 +58,19 @@ def main() -> None:
 
 def _held(world: World, seed: int) -> list[bool]:
     rng = np.random.default_rng([seed, 7])
-    spread: Floats = np.arange(1.0, world.features + 1) ** -world.decay
+    spread: Float64Array = np.arange(1.0, world.features + 1) ** -world.decay
     spread *= np.sqrt(2 / (spread**2).sum())
     reward = world.strength * rng.standard_normal(world.features)
     longest = int(world.labels * max(FACTORS))
     labels = _labels(longest, spread, reward, rng)
     fresh = majorities(_labels(FRESH, spread, reward, rng))
     test = majorities(_labels(TEST, spread, reward, rng))
-    growth = fit_growth(learn(labels.part(slice(world.labels)), test, np.random.default_rng(0)))
+    growth = fit_growth(
+        measure_learning_curve(labels.select(slice(world.labels)), test, np.random.default_rng(0))
+    )
     found = []
     for factor in FACTORS:
-        more = labels.part(slice(int(world.labels * factor)))
+        more = labels.select(slice(int(world.labels * factor)))
         weights = fit_answers(more).mean
         truth = float((fresh.differences @ weights > 0).mean())
         expected = growth.accuracy(world.labels * factor)
@@ -76,7 +78,9 @@ def _held(world: World, seed: int) -> list[bool]:
     return found
 
 
-def _labels(count: int, spread: Floats, reward: Floats, rng: np.random.Generator) -> Answers:
+def _labels(
+    count: int, spread: Float64Array, reward: Float64Array, rng: np.random.Generator
+) -> Answers:
     differences = rng.standard_normal((count, len(spread))) * spread
     chance = 1 / (1 + np.exp(-differences @ reward))
     targets = (rng.random(count) < chance).astype(np.float64)

@@ -18,6 +18,7 @@ from app.imports.line_splitter import Line, LineSplitter
 from app.imports.lines import GoodLine, read_lines
 from app.prompts.incoming import IncomingPrompt
 from app.prompts.text import render_prompt
+from app.selection.cost import count_words
 from app.selection.pair_grid import column_of, pair_count
 from app.selection.simulation.world import FIRST, SECOND, TIE, LabelledPrompt, World, make_world
 from app.settings import MAX_LINE_BYTES
@@ -51,7 +52,7 @@ class LabelledFile:
                 responses=vectors.responses[number],
                 votes=_votes(line.preferences, len(line.prompt.responses)),
                 gold=_gold(line.prompt),
-                words=np.array([len(each.text.split()) for each in line.prompt.responses]),
+                words=np.array([count_words(each.text) for each in line.prompt.responses]),
             )
             for number, line in enumerate(self.lines)
             if len(line.prompt.responses) > 1

@@ -18,7 +18,7 @@ from app.exports.manifest import MANIFEST, BundledFile, manifest
 from app.exports.queries import pairs as queries
 from app.exports.service import Export, Snapshot, WrittenFile, stream_file
 from app.exports.streaming import Sink
-from app.preference.curve import read_curve
+from app.preference.service import read_curve
 
 _COMPRESSION_LEVEL: Final = 1
 

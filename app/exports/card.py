@@ -7,8 +7,8 @@ from typing import Final
 from app.exports.judge import Counts
 from app.exports.manifest import MANIFEST, BundledFile
 from app.exports.service import Export
-from app.preference.curve import Curve
-from app.preference.measured import LEAST_TEST_LABELS, Point
+from app.preference.measurement import LEAST_TEST_LABELS, Point
+from app.preference.service import Curve
 from app.storage.tables import Project
 
 CARD: Final = "README.md"

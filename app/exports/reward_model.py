@@ -12,7 +12,8 @@ from app.exports.queries import pairs as queries
 from app.exports.queries import rewards as reward_queries
 from app.exports.queries.pairs import Source
 from app.exports.rewards import Comparisons, FoundRewards, Rewards, posterior_mode
-from app.preference.fit import find_features, fit_answers, read_answers
+from app.preference.answers import fit_answers
+from app.preference.features import find_features, read_answers
 from app.selection.arrays import Float64Array
 from app.selection.model.features import interactions
 

@@ -32,8 +32,8 @@ from app.insights.schemas import (
     Stats,
 )
 from app.insights.statistics import krippendorff_alpha, wilson_interval
-from app.preference.curve import curve_of, read_evidence
-from app.preference.measured import Measured, measure
+from app.preference.measurement import CurveMeasurement, measure_curve
+from app.preference.service import curve_of, read_evidence
 from app.projects import service as projects
 from app.projects.ledger_view import counts_view, ledger_view
 from app.storage.sessions import Sessions
@@ -79,7 +79,7 @@ async def project_stats(
 
 
 async def label_efficiency(
-    sessions: Sessions, cache: Cache[Measured], project_name: str
+    sessions: Sessions, cache: Cache[CurveMeasurement], project_name: str
 ) -> LabelEfficiency:
     """The curve of a project, for an admin, with advice for the current budget.
 
@@ -89,10 +89,10 @@ async def label_efficiency(
     async with sessions() as session:
         project = await projects.find_project(session, project_name)
 
-    async def measure_now() -> Measured:
+    async def measure_now() -> CurveMeasurement:
         async with sessions() as session:
             evidence = await read_evidence(session, project)
-        return await asyncio.to_thread(measure, evidence)
+        return await asyncio.to_thread(measure_curve, evidence)
 
     measured = await cache.get(project.id, project.counted_labels, measure_now)
     curve = curve_of(project, measured)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.planner.queries.outlook import Outlook
-from app.preference.fit import fit_project
+from app.preference.service import fit_project
 from app.selection.model.preference import PreferenceModel
 from app.selection.strategies.learning import FIRST_LABELS
 from app.storage.sessions import Sessions

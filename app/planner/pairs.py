@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.planner.queries.outlook import Outlook, PlanSettings
 from app.planner.queries.pairs import NewPair
-from app.preference.words import count_words
+from app.preference.service import count_response_words
 from app.selection.cost import expected_seconds
 from app.selection.draws import overlap_draw
 
@@ -32,7 +32,7 @@ async def price(
     """The pairs with what they are expected to cost, and how many labels they want."""
     responses = {pair.first_response_id for pair in chosen}
     responses |= {pair.second_response_id for pair in chosen}
-    words = await count_words(session, responses)
+    words = await count_response_words(session, responses)
     priced = []
     for pair in chosen:
         draw = overlap_draw(pair.first_response_id, pair.second_response_id, project.seed)

@@ -1,11 +1,11 @@
-"""What a curve says about going on, in plain words. Pure."""
+"""Advise whether more labels are worth it, in plain words, from a measured curve. Pure."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from app.preference.growth import Estimate, Growth
-from app.preference.learning import FIRST_POINT
-from app.preference.measured import LEAST_TEST_LABELS, Measured, Point
+from app.preference.growth import Estimate, GrowthLaws
+from app.preference.learning_curve import FIRST_POINT
+from app.preference.measurement import LEAST_TEST_LABELS, CurveMeasurement, Point
 
 WORTH_GAIN: Final = 0.005
 """A tenth of the budget that brings less accuracy than this is not worth it."""
@@ -15,7 +15,7 @@ _TENTH: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What of a project the advice depends on."""
+    """What the advice depends on beside the curve."""
 
     unit: str
     """``labels``, ``minutes`` or ``money``."""
@@ -26,8 +26,8 @@ class Budget:
     counted_labels: int
 
 
-def advise(measured: Measured, budget: Budget) -> str:
-    """Whether it is worth going on, and why; or what is missing to say so."""
+def advise(measured: CurveMeasurement, budget: Budget) -> str:
+    """Whether it is worth going on, and why; or what is missing for an answer."""
     if measured.test_labels < LEAST_TEST_LABELS:
         return _too_few_test_labels(measured.test_labels, budget)
     if not measured.points:
@@ -60,7 +60,7 @@ def _too_few_test_labels(test_labels: int, budget: Budget) -> str:
     return advice
 
 
-def _forecast(measured: Measured, growth: Growth, last: Point, budget: Budget) -> str:
+def _forecast(measured: CurveMeasurement, growth: GrowthLaws, last: Point, budget: Budget) -> str:
     labels, name = _next_tenth(budget, measured.mean_cost)
     now = budget.counted_labels if measured.is_cut_off else measured.training_labels
     more = labels * (1 - budget.exploration)

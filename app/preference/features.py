@@ -1,71 +1,45 @@
-"""From labels with vectors to the preference model."""
+"""Turn a project's prompts and labels into features for the preference model."""
 
 import asyncio
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.preference.answers import Answers
+from app.preference.answers import Answers, join_answers
 from app.preference.queries import (
-    ARMS,
     BATCH_LABELS,
     LabelledVectors,
     sample_prompts,
     stream_labels,
 )
-from app.selection.arrays import FloatArray
+from app.selection.arrays import Float64Array
 from app.selection.candidates import PromptBlock, blocks_of
 from app.selection.model.features import FeatureMap, fit_feature_map
-from app.selection.model.posterior import Posterior, fit_posterior
-from app.selection.model.preference import PRIOR_PRECISION, PreferenceModel
-from app.vectors.stored import prompt_vectors
+from app.storage.arm import Arm
 
-MOST_LABELS: Final = 20_000
-"""A fair sample of so many labels is read where there are more: the head has 128 weights."""
+MAX_LABELS: Final = 20_000
+"""The most labels that are read, enough for a model of 128 weights."""
 SAMPLED_PROMPTS: Final = 1_000
-"""The directions of the features are found in so many of the project's prompts."""
-
-
-async def fit_project(
-    session: AsyncSession,
-    project_id: int,
-    dimensions: int,
-    *,
-    arms: Collection[str] = ARMS,
-    surplus: bool = False,
-) -> PreferenceModel | None:
-    """The model that the project's labels of these arms teach; None while there are none.
-
-    The same labels, prompts and vectors give the same model. Of the vectors only
-    the labelled prompts' are kept.
-    """
-    feature_map = await find_features(session, project_id, dimensions, side=True)
-    if feature_map is None:
-        return None
-    answers = await read_answers(
-        session, project_id, dimensions, feature_map, arms=arms, surplus=surplus
-    )
-    if answers is None:
-        return None
-    posterior = await asyncio.to_thread(fit_answers, answers)
-    labelled = await prompt_vectors(session, answers.prompts, dimensions)
-    return PreferenceModel(feature_map, posterior, len(answers), labelled.vectors)
+"""The size of the sample of prompts in which the directions of the features are found."""
 
 
 async def find_features(
-    session: AsyncSession, project_id: int, dimensions: int, *, side: bool = False
+    session: AsyncSession, project_id: int, dimensions: int, *, with_side_features: bool = False
 ) -> FeatureMap | None:
     """The features of a project, found in a sample of its prompts; None while none has vectors.
 
-    ``side``: how typical and how long a response is joins them.
+    ``with_side_features``: with the two features beside the vectors, typicality and length.
     """
-    prompts = await sample_prompts(session, project_id, dimensions, most=SAMPLED_PROMPTS, side=side)
+    prompts = await sample_prompts(
+        session, project_id, dimensions, limit=SAMPLED_PROMPTS, with_words=with_side_features
+    )
     if not prompts:
         return None
-    return await asyncio.to_thread(lambda: fit_feature_map(blocks_of(prompts), side=side))
+    return await asyncio.to_thread(
+        fit_feature_map, blocks_of(prompts), with_side_features=with_side_features
+    )
 
 
 async def read_answers(
@@ -74,15 +48,15 @@ async def read_answers(
     dimensions: int,
     feature_map: FeatureMap,
     *,
-    arms: Collection[str] = ARMS,
+    arms: Collection[str] = tuple(Arm),
     surplus: bool = False,
     handed_out: bool = False,
     earliest: bool = False,
-    most: int = MOST_LABELS,
+    limit: int = MAX_LABELS,
 ) -> Answers | None:
-    """The project's labels over given features, as ``stream_labels`` chooses them; None: none.
+    """The project's labels as differences of features; None if there are none.
 
-    Their vectors are read a part at a time, and none is kept.
+    Labels are chosen as ``stream_labels`` does. Vectors are read in batches, and not kept.
     """
     labels = stream_labels(
         session,
@@ -92,54 +66,47 @@ async def read_answers(
         surplus=surplus,
         handed_out=handed_out,
         earliest=earliest,
-        side=feature_map.side_scale is not None,
-        most=most,
+        with_side_features=feature_map.side_scale is not None,
+        limit=limit,
     )
-    differences = np.empty((most, feature_map.size))
-    columns: list[tuple[NDArray[Any], ...]] = []
-    known = 0
-    async for part in labels:
-        features = await asyncio.to_thread(label_features, feature_map, part)
-        differences[known : known + len(part)] = features[:, 0] - features[:, 1]
-        columns.append((part.targets, part.weights, part.groups, part.pair_ids, part.prompt_ids))
-        known += len(part)
-    if not known:
-        return None
-    return Answers(differences[:known], *map(np.concatenate, zip(*columns, strict=True)))
+    batches: list[Answers] = []
+    async for batch in labels:
+        features = await asyncio.to_thread(label_features, feature_map, batch)
+        batches.append(
+            Answers(
+                differences=features[:, 0] - features[:, 1],
+                targets=batch.targets,
+                weights=batch.weights,
+                groups=batch.groups,
+                pairs=batch.pair_ids,
+                prompts=batch.prompt_ids,
+            )
+        )
+    answers = join_answers(batches)
+    return answers if len(answers) else None
 
 
-def fit_answers(answers: Answers, start: FloatArray | None = None) -> Posterior:
-    """The posterior under the project's prior; see ``fit_posterior``."""
-    return fit_posterior(
-        answers.differences,
-        answers.targets,
-        prior_precision=PRIOR_PRECISION,
-        weights=answers.weights,
-        start=start,
-    )
-
-
-def label_features(feature_map: FeatureMap, labels: LabelledVectors) -> FloatArray:
+def label_features(feature_map: FeatureMap, labels: LabelledVectors) -> Float64Array:
     """φ of the two responses of each label: ``(labels, 2, features)``."""
-    found: NDArray[np.float64] = np.empty((len(labels), 2, feature_map.size))
+    features: Float64Array = np.empty((len(labels), 2, feature_map.size))
     for start in range(0, len(labels), BATCH_LABELS):
-        part = slice(start, start + BATCH_LABELS)
-        found[part] = feature_map.features(_block(labels, part))
-    return found
+        rows = slice(start, start + BATCH_LABELS)
+        features[rows] = feature_map.features(_block(labels, rows))
+    return features
 
 
-def _block(labels: LabelledVectors, part: slice) -> PromptBlock:
-    prompt_ids = labels.prompt_ids[part]
+def _block(labels: LabelledVectors, rows: slice) -> PromptBlock:
+    prompt_ids = labels.prompt_ids[rows]
     count = len(prompt_ids)
     return PromptBlock(
         prompt_ids=prompt_ids,
-        response_ids=labels.response_ids[part],
-        embeddings=labels.responses[part],
+        response_ids=labels.response_ids[rows],
+        embeddings=labels.responses[rows],
         taken=np.ones((count, 1), dtype=np.bool_),
         rounds=np.zeros(count, dtype=np.int64),
         near_duplicate=np.zeros(count, dtype=np.bool_),
         order_keys=np.zeros(count),
-        prompt_embeddings=labels.prompts[part],
-        words=None if labels.words is None else labels.words[part],
-        typicality=None if labels.typicality is None else labels.typicality[part],
+        prompt_embeddings=labels.prompts[rows],
+        words=None if labels.words is None else labels.words[rows],
+        typicality=None if labels.typicality is None else labels.typicality[rows],
     )

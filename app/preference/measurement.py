@@ -1,4 +1,4 @@
-"""A curve as it is measured: its points, and the law by which it grows. Pure."""
+"""Measure the label-efficiency curve: its points, and the laws for its forecast. Pure."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,8 +6,13 @@ from typing import Final
 import numpy as np
 
 from app.preference.answers import Answers
-from app.preference.growth import LEAST_POINTS, Growth, fit_growth
-from app.preference.learning import Learning, learn, majorities, without_groups
+from app.preference.growth import LEAST_POINTS, GrowthLaws, fit_growth
+from app.preference.learning_curve import (
+    LearningCurve,
+    majorities,
+    measure_learning_curve,
+    without_groups,
+)
 
 LEAST_TEST_LABELS: Final = 200
 _LEVEL: Final = (2.5, 97.5)
@@ -19,18 +24,18 @@ class Evidence:
     """The labels that a curve is measured on."""
 
     training: Answers | None
-    """In the order in which they came; None where there are too few test labels to look."""
+    """In the order in which they came; None if there are none, or too few test labels."""
     test: Answers | None
-    """The exploration labels; None where there are none."""
+    """The exploration labels; None if there are none."""
     is_cut_off: bool = False
-    """There are more labels to train on than were read."""
+    """Whether there are more training labels than were read."""
     mean_cost: float | None = None
-    """What a label cost, in the budget's unit; None: none has cost anything."""
+    """What a label cost on average, in the budget's unit; None: nothing was spent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """How well the model that the first ``labels`` labels teach does on the exploration labels."""
+    """The accuracy of a model that is trained on the first ``labels`` labels."""
 
     labels: int
     accuracy: float
@@ -41,12 +46,12 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """A curve without advice, which depends on the project's budget as it is now."""
+class CurveMeasurement:
+    """A measured curve, without advice: that depends on the current budget."""
 
     points: tuple[Point, ...]
-    growth: Growth | None
-    """None where there are too few points for a law."""
+    growth: GrowthLaws | None
+    """None if there are too few points."""
     test_labels: int
     """Exploration labels with a preference: a tie has no right answer."""
     training_labels: int
@@ -54,19 +59,19 @@ class Measured:
     mean_cost: float | None
 
 
-def measure(evidence: Evidence) -> Measured:
-    """Train and test; the same evidence gives the same."""
+def measure_curve(evidence: Evidence) -> CurveMeasurement:
+    """Train and test; the same evidence gives the same result."""
     training, test = evidence.training, evidence.test
     test_labels = 0 if test is None else int((test.targets != 0.5).sum())
-    learning = None
+    curve = None
     if training is not None and test is not None and test_labels >= LEAST_TEST_LABELS:
         training = without_groups(training, test.groups)
         decided = majorities(test)
         if len(decided):
-            learning = learn(training, decided, np.random.default_rng(_SEED))
-    return Measured(
-        points=() if learning is None else _points(learning),
-        growth=_growth(learning),
+            curve = measure_learning_curve(training, decided, np.random.default_rng(_SEED))
+    return CurveMeasurement(
+        points=() if curve is None else _points(curve),
+        growth=_growth(curve),
         test_labels=test_labels,
         training_labels=0 if training is None else len(training),
         is_cut_off=evidence.is_cut_off,
@@ -74,17 +79,15 @@ def measure(evidence: Evidence) -> Measured:
     )
 
 
-def _points(learning: Learning) -> tuple[Point, ...]:
-    lows, highs = np.percentile(learning.tested, _LEVEL, axis=0)
+def _points(curve: LearningCurve) -> tuple[Point, ...]:
+    lows, highs = np.percentile(curve.tested, _LEVEL, axis=0)
     return tuple(
         Point(int(labels), float(mean), min(float(low), float(mean)), max(float(high), float(mean)))
-        for labels, mean, low, high in zip(
-            learning.labels, learning.accuracy, lows, highs, strict=True
-        )
+        for labels, mean, low, high in zip(curve.labels, curve.accuracy, lows, highs, strict=True)
     )
 
 
-def _growth(learning: Learning | None) -> Growth | None:
-    if learning is None or len(learning.labels) < LEAST_POINTS:
+def _growth(curve: LearningCurve | None) -> GrowthLaws | None:
+    if curve is None or len(curve.labels) < LEAST_POINTS:
         return None
-    return fit_growth(learning)
+    return fit_growth(curve)

@@ -1,40 +1,78 @@
-"""The label-efficiency curve of a live project: what its labels have taught so far.
+"""What other rooms ask of the preference model: fit it, measure its curve, count words.
 
-The model of ``fit.py`` is trained on the strategy's labels and those made elsewhere, in the order
-in which they came, and tested on the exploration labels. Those are on pairs that nothing chose, and
-no label on a prompt of the same group is trained on.
+The curve shows what the labels of a live project have taught so far. The model is trained on the
+strategy's labels and those made elsewhere, in the order in which they came, and tested on the
+exploration labels: their pairs were drawn at random, and no label on a prompt of the same group is
+trained on.
 """
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import UnknownProject
+from app.preference import queries
 from app.preference.advice import Budget, advise
-from app.preference.fit import MOST_LABELS, find_features, read_answers
-from app.preference.measured import LEAST_TEST_LABELS, Evidence, Measured, Point, measure
-from app.preference.queries import mean_cost
+from app.preference.answers import fit_answers
+from app.preference.features import MAX_LABELS, find_features, read_answers
+from app.preference.measurement import (
+    LEAST_TEST_LABELS,
+    CurveMeasurement,
+    Evidence,
+    Point,
+    measure_curve,
+)
+from app.selection.model.preference import PreferenceModel
+from app.storage.arm import Arm
 from app.storage.tables import Project
+from app.vectors.stored import prompt_vectors
 
-MOST_TEST_LABELS: Final = 10_000
+MAX_TEST_LABELS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A project's curve; without points where there are too few exploration labels."""
+    """A project's curve; without points while there are too few exploration labels."""
 
     points: tuple[Point, ...]
-    """By rising ``labels``."""
+    """By ascending ``labels``."""
     advice: str
     """Whether it is worth going on, in plain words."""
     test_labels: int
-    """The exploration labels that it is tested on."""
+    """The number of exploration labels that it is tested on."""
+
+
+async def fit_project(
+    session: AsyncSession, project_id: int, dimensions: int, *, arms: Collection[str] = tuple(Arm)
+) -> PreferenceModel | None:
+    """The model that the project's labels of these arms teach; None while there are none.
+
+    The same labels, prompts and vectors give the same model. Of the vectors, only those of the
+    labelled prompts are kept.
+    """
+    feature_map = await find_features(session, project_id, dimensions, with_side_features=True)
+    if feature_map is None:
+        return None
+    answers = await read_answers(session, project_id, dimensions, feature_map, arms=arms)
+    if answers is None:
+        return None
+    posterior = await asyncio.to_thread(fit_answers, answers)
+    labelled = await prompt_vectors(session, answers.prompts, dimensions)
+    return PreferenceModel(feature_map, posterior, len(answers), labelled.vectors)
+
+
+async def count_response_words(
+    session: AsyncSession, response_ids: Collection[int]
+) -> dict[int, int]:
+    """How many words each response has. Served by the primary key."""
+    return await queries.count_response_words(session, response_ids)
 
 
 async def read_curve(session: AsyncSession, project_id: int) -> Curve:
-    """The curve of a project as its labels are now; seconds of computing where there are many.
+    """The curve of a project as its labels are now; computing it takes seconds with many labels.
 
     Raises:
         UnknownProject: it has been deleted.
@@ -43,11 +81,11 @@ async def read_curve(session: AsyncSession, project_id: int) -> Curve:
     if project is None:
         raise UnknownProject("the project has been deleted")
     evidence = await read_evidence(session, project)
-    return curve_of(project, await asyncio.to_thread(measure, evidence))
+    return curve_of(project, await asyncio.to_thread(measure_curve, evidence))
 
 
-def curve_of(project: Project, measured: Measured) -> Curve:
-    """What was measured, with advice for the project's budget as it is now."""
+def curve_of(project: Project, measurement: CurveMeasurement) -> Curve:
+    """A measured curve, with advice for the project's current budget."""
     budget = Budget(
         unit=project.unit,
         limit=None if project.budget_limit is None else float(project.budget_limit),
@@ -55,19 +93,19 @@ def curve_of(project: Project, measured: Measured) -> Curve:
         exploration=project.exploration,
         counted_labels=project.counted_labels,
     )
-    return Curve(measured.points, advise(measured, budget), measured.test_labels)
+    return Curve(measurement.points, advise(measurement, budget), measurement.test_labels)
 
 
 async def read_evidence(session: AsyncSession, project: Project) -> Evidence:
     """The labels that a curve is measured on.
 
-    At most ``MOST_TEST_LABELS`` exploration labels, a fair sample, and the earliest ``MOST_LABELS``
-    others: by then a head of 128 weights has learnt what it can.
+    At most ``MAX_TEST_LABELS`` exploration labels, a fair sample, and the earliest ``MAX_LABELS``
+    others, from which a model of 128 weights learns all that it can.
     """
     dimensions = project.embedding_dimensions
     if dimensions is None:
         return Evidence(training=None, test=None)
-    feature_map = await find_features(session, project.id, dimensions, side=True)
+    feature_map = await find_features(session, project.id, dimensions, with_side_features=True)
     if feature_map is None:
         return Evidence(training=None, test=None)
 
@@ -76,9 +114,9 @@ async def read_evidence(session: AsyncSession, project: Project) -> Evidence:
         project.id,
         dimensions,
         feature_map,
-        arms=("exploration",),
+        arms=(Arm.EXPLORATION,),
         handed_out=True,
-        most=MOST_TEST_LABELS,
+        limit=MAX_TEST_LABELS,
     )
     if test is None or len(test) < LEAST_TEST_LABELS:
         return Evidence(training=None, test=test)
@@ -87,13 +125,13 @@ async def read_evidence(session: AsyncSession, project: Project) -> Evidence:
         project.id,
         dimensions,
         feature_map,
-        arms=("strategy", "imported"),
+        arms=(Arm.STRATEGY, Arm.IMPORTED),
         earliest=True,
-        most=MOST_LABELS,
+        limit=MAX_LABELS,
     )
     return Evidence(
         training,
         test,
-        is_cut_off=training is not None and len(training) >= MOST_LABELS,
-        mean_cost=await mean_cost(session, project.id),
+        is_cut_off=training is not None and len(training) >= MAX_LABELS,
+        mean_cost=await queries.mean_cost(session, project.id),
     )

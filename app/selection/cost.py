@@ -1,26 +1,24 @@
-"""What a pair is expected to cost an annotator, and what it is worth beside that.
+"""The expected cost of a pair, and the order by value per cost.
 
-Where the budget is in minutes or money, pairs come by value per expected second. A rule gives keys,
-low ones first; what a key is worth is told by one of ``by_cosine``, ``by_score`` and ``by_place``,
-each a ratio scale: a pair that takes twice as long must be worth twice as much to come first. Where
-all pairs cost the same, the order is that of the keys.
+If the budget is in minutes or money, pairs are ordered by value per expected second. A strategy
+gives keys, lowest first; ``by_cosine``, ``by_score`` or ``by_place`` turns a key into a value on a
+ratio scale: a pair that takes twice as long must be worth twice as much to come first. If all pairs
+cost the same, the order is that of the keys.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.selection.arrays import FloatArray, IntArray
+from app.selection.arrays import Float64Array, FloatArray, IntArray
 from app.selection.pair_grid import pair_columns
 
 _SECONDS_PER_MINUTE = 60.0
 _LEAST_SECONDS = 1e-3
 
-Values = NDArray[np.float64]
-PairValue = Callable[[FloatArray], Values]
-"""From a strategy's keys, ``(prompts, pairs)``, to what the pairs are worth, none below 0."""
+PairValue = Callable[[FloatArray], Float64Array]
+"""From a strategy's keys, ``(prompts, pairs)``, to the values of the pairs, 0 or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +29,21 @@ class Pricing:
     words_per_minute: float
 
 
+def count_words(text: str) -> int:
+    """How many words a text has. A word is a run of characters without white space."""
+    return len(text.split())
+
+
 def expected_seconds(words: int, *, seconds_base: float, words_per_minute: float) -> float:
     """Seconds to judge a pair: a base, and the time to read the words of its two responses.
 
-    ``seconds_base + words · 60 / words_per_minute``. A word is a run of characters without white
-    space. The prompt is not counted: it is read once, and then serves all of its pairs.
+    ``seconds_base + words · 60 / words_per_minute``. The prompt is not counted: it is read once for
+    all of its pairs.
     """
     return seconds_base + words * _SECONDS_PER_MINUTE / words_per_minute
 
 
-def pair_seconds(words: IntArray, pricing: Pricing) -> Values:
+def pair_seconds(words: IntArray, pricing: Pricing) -> Float64Array:
     """``expected_seconds`` of every pair, ``(prompts, pairs)``, columns as in ``pair_grid``.
 
     Args:
@@ -52,25 +55,25 @@ def pair_seconds(words: IntArray, pricing: Pricing) -> Values:
     return pricing.seconds_base + read * _SECONDS_PER_MINUTE / pricing.words_per_minute
 
 
-def by_cosine(keys: FloatArray) -> Values:
+def by_cosine(keys: FloatArray) -> Float64Array:
     """For keys that are cosines, or their negatives: 1 − key."""
     return np.maximum(1.0 - np.asarray(keys, dtype=np.float64), 0.0)
 
 
-def by_score(keys: FloatArray) -> Values:
+def by_score(keys: FloatArray) -> Float64Array:
     """For keys that are the negatives of scores from 0 up: the score."""
     return np.maximum(-np.asarray(keys, dtype=np.float64), 0.0)
 
 
-def by_place(keys: FloatArray) -> Values:
-    """For keys that say no more than an order: 1/i for the i-th pair of the prompt."""
+def by_place(keys: FloatArray) -> Float64Array:
+    """For keys that only give an order: 1/i for the i-th pair of the prompt."""
     order = np.argsort(keys, axis=1, kind="stable")
     values = np.empty(order.shape)
     np.put_along_axis(values, order, 1.0 / np.arange(1, order.shape[1] + 1)[None, :], axis=1)
     return values
 
 
-def keys_per_second(values: Values, seconds: FloatArray) -> Values:
+def keys_per_second(values: Float64Array, seconds: FloatArray) -> Float64Array:
     """Keys that put high values per second first: ``(1 − v) / (1 + v)``, in (−1, 1] as cosines are.
 
     Args:

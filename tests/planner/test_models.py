@@ -9,7 +9,7 @@ import pytest
 
 from app.planner.model import ARMS, ModelKeeper, Taught
 from app.planner.queries.pairs import PlannablePrompt, read_candidates
-from app.preference.fit import fit_project
+from app.preference.service import fit_project
 from app.selection.candidates import PromptBlock, blocks_of
 from app.selection.model.posterior import binary_entropy, preference_probability
 from app.selection.model.preference import PreferenceModel

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.preference.answers import Answers, Floats
-from app.preference.learning import majorities
+from app.preference.answers import Answers
+from app.preference.learning_curve import majorities
+from app.selection.arrays import Float64Array
 
 FEATURES = 24
 
@@ -22,7 +23,7 @@ class PlantedReward:
 
     def labels(self, count: int) -> Answers:
         """Labels of as many prompts."""
-        differences: Floats = self._rng.standard_normal((count, FEATURES)) * self._spread
+        differences: Float64Array = self._rng.standard_normal((count, FEATURES)) * self._spread
         chance = 1 / (1 + np.exp(-differences @ self._weights))
         targets = (self._rng.random(count) < chance).astype(np.float64)
         places = np.arange(count)

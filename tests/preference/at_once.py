@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.preference.fit import label_features
+from app.preference.features import label_features
 from app.preference.queries import LabelledVectors, stream_labels
 from app.selection.candidates import PromptCandidate, blocks_of
 from app.selection.model.features import fit_feature_map
@@ -38,7 +38,7 @@ def fit_model(labels: LabelledVectors, prompts: Sequence[PromptCandidate]) -> Pr
     """The model that labels teach, its features (the side ones, if labels have them) found in
     some prompts.
     """
-    feature_map = fit_feature_map(blocks_of(prompts), side=labels.words is not None)
+    feature_map = fit_feature_map(blocks_of(prompts), with_side_features=labels.words is not None)
     features = label_features(feature_map, labels)
     posterior = fit_posterior(
         features[:, 0] - features[:, 1],

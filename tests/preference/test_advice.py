@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.preference.advice import Budget, advise
-from app.preference.measured import Evidence, Measured, measure
+from app.preference.measurement import CurveMeasurement, Evidence, measure_curve
 from tests.preference.answers import PlantedReward
 
 BUDGET = Budget(unit="labels", limit=5000, spent=400, exploration=0.1, counted_labels=600)
@@ -14,9 +14,9 @@ BUDGET = Budget(unit="labels", limit=5000, spent=400, exploration=0.1, counted_l
 
 def planted(
     labels: int, tests: int, strength: float = 6, mean_cost: float | None = None
-) -> Measured:
+) -> CurveMeasurement:
     reward = PlantedReward(strength)
-    return measure(Evidence(reward.labels(labels), reward.test(tests), mean_cost=mean_cost))
+    return measure_curve(Evidence(reward.labels(labels), reward.test(tests), mean_cost=mean_cost))
 
 
 def test_it_says_how_many_exploration_labels_are_missing() -> None:
@@ -36,7 +36,7 @@ def test_ties_are_no_test() -> None:
     test = reward.test(220)
     test.targets[:30] = 0.5
 
-    measured = measure(Evidence(reward.labels(400), test))
+    measured = measure_curve(Evidence(reward.labels(400), test))
 
     assert measured.test_labels == 190
     assert "10 more exploration labels" in advise(measured, BUDGET)
@@ -97,7 +97,7 @@ def test_all_labels_of_tested_groups_leave_nothing_to_train_on() -> None:
     training, test = reward.labels(400), reward.test(300)
     same = replace(training, groups=np.full(400, test.groups[0]))
 
-    measured = measure(Evidence(same, test))
+    measured = measure_curve(Evidence(same, test))
 
     assert measured.points == ()
     assert measured.training_labels == 0

@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from app.errors import UnknownProject
-from app.preference import curve
-from app.preference.curve import Curve, read_curve
+from app.preference import service
+from app.preference.service import Curve, read_curve
 from app.storage.tables import Label, Prompt, PromptEmbedding
 from tests.preference.planted import PlantedProject
 
@@ -99,8 +99,8 @@ async def test_near_duplicates_are_no_independent_test(planted: PlantedProject) 
 async def test_what_is_read_is_bounded(
     planted: PlantedProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curve, "MOST_LABELS", 120)
-    monkeypatch.setattr(curve, "MOST_TEST_LABELS", 220)
+    monkeypatch.setattr(service, "MAX_LABELS", 120)
+    monkeypatch.setattr(service, "MAX_TEST_LABELS", 220)
     await planted.label(300)
     await planted.label(300, arm="exploration")
 

@@ -8,21 +8,19 @@ import pytest
 from sqlalchemy import delete
 
 from app.preference import queries
-from app.preference.fit import fit_project, label_features
+from app.preference.features import find_features, label_features, read_answers
 from app.preference.queries import sample_prompts
+from app.preference.service import fit_project
 from app.selection.model.preference import PreferenceModel
+from app.storage.arm import Arm
 from app.storage.tables import PromptEmbedding
 from tests.preference.at_once import fit_model, join_labels, read_labels
 from tests.preference.planted import DIMENSIONS, PlantedProject
 
 
-async def fit(
-    planted: PlantedProject, *, arms: Collection[str] = queries.ARMS, surplus: bool = False
-) -> PreferenceModel:
+async def fit(planted: PlantedProject, *, arms: Collection[str] = tuple(Arm)) -> PreferenceModel:
     async with planted.sessions() as session:
-        model = await fit_project(
-            session, planted.project_id, DIMENSIONS, arms=arms, surplus=surplus
-        )
+        model = await fit_project(session, planted.project_id, DIMENSIONS, arms=arms)
     assert model is not None
     return model
 
@@ -56,9 +54,11 @@ async def test_reading_a_part_at_a_time_gives_the_model_of_all_at_once(
 ) -> None:
     await planted.label(50)
     async with planted.sessions() as session:
-        labels = await read_labels(session, planted.project_id, DIMENSIONS, most=1000, side=True)
+        labels = await read_labels(
+            session, planted.project_id, DIMENSIONS, limit=1000, with_side_features=True
+        )
         prompts = await sample_prompts(
-            session, planted.project_id, DIMENSIONS, most=1000, side=True
+            session, planted.project_id, DIMENSIONS, limit=1000, with_words=True
         )
     expected = fit_model(labels, prompts)
     monkeypatch.setattr(queries, "BATCH_LABELS", 7)
@@ -74,7 +74,9 @@ async def test_the_model_learns_what_annotators_like(planted: PlantedProject) ->
     planted.worth = 20
     await planted.label(600)
     async with planted.sessions() as session:
-        labels = await read_labels(session, planted.project_id, DIMENSIONS, most=1000, side=True)
+        labels = await read_labels(
+            session, planted.project_id, DIMENSIONS, limit=1000, with_side_features=True
+        )
 
     model = await fit(planted)
 
@@ -93,8 +95,8 @@ async def test_ties_pull_neither_way(planted: PlantedProject) -> None:
 async def test_a_strong_label_pulls_as_so_many_weak_ones(planted: PlantedProject) -> None:
     await planted.label(12)
     async with planted.sessions() as session:
-        labels = await read_labels(session, planted.project_id, DIMENSIONS, most=100)
-        prompts = await sample_prompts(session, planted.project_id, DIMENSIONS, most=100)
+        labels = await read_labels(session, planted.project_id, DIMENSIONS, limit=100)
+        prompts = await sample_prompts(session, planted.project_id, DIMENSIONS, limit=100)
 
     strong = fit_model(replace(labels, weights=np.full(12, 3.0)), prompts)
 
@@ -110,4 +112,11 @@ async def test_arms_and_surplus_are_what_is_asked_for(planted: PlantedProject) -
 
     assert (await fit(planted)).labels == 18
     assert (await fit(planted, arms=("strategy", "imported"))).labels == 11
-    assert (await fit(planted, surplus=True)).labels == 26
+    async with planted.sessions() as session:
+        feature_map = await find_features(session, planted.project_id, DIMENSIONS)
+        assert feature_map is not None
+        with_surplus = await read_answers(
+            session, planted.project_id, DIMENSIONS, feature_map, surplus=True
+        )
+    assert with_surplus is not None
+    assert len(with_surplus) == 26

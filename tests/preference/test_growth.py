@@ -5,23 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.preference.answers import Answers, Floats
-from app.preference.fit import fit_answers
+from app.preference.answers import Answers, fit_answers
 from app.preference.growth import fit_growth
-from app.preference.learning import Learning, learn, majorities
+from app.preference.learning_curve import LearningCurve, majorities, measure_learning_curve
+from app.selection.arrays import Float64Array
 from tests.preference.answers import PlantedReward
 
 
-def curve(accuracy: Floats, sd: float, seed: int = 0) -> Learning:
+def curve(accuracy: Float64Array, sd: float, seed: int = 0) -> LearningCurve:
     """A curve over 50, 100, 200 … labels, whose points have independent noise."""
     rng = np.random.default_rng(seed)
     noise = sd * rng.standard_normal((400, len(accuracy)))
-    return Learning(
+    return LearningCurve(
         50 * 2 ** np.arange(len(accuracy)), accuracy, accuracy + noise, np.zeros_like(noise)
     )
 
 
-def law(a: float, b: float, c: float, points: int) -> Floats:
+def law(a: float, b: float, c: float, points: int) -> Float64Array:
     """The law's accuracies at 50, 100, 200 … labels."""
     labels = 50.0 * 2 ** np.arange(points)
     return np.asarray(a - b * labels**-c, dtype=np.float64)
@@ -88,13 +88,13 @@ def test_what_is_expected_covers_what_a_far_longer_run_measures() -> None:
 def _longer_run_is_covered(seed: int) -> bool:
     reward = PlantedReward(4, seed)
     labels, many = reward.labels(1600), majorities(reward.test(8000))
-    learning = learn(
-        labels.part(slice(400)), majorities(reward.test(500)), np.random.default_rng(0)
+    learning = measure_learning_curve(
+        labels.select(slice(400)), majorities(reward.test(500)), np.random.default_rng(0)
     )
     expected = fit_growth(learning).accuracy(1600)
     model = fit_answers(labels)
     return bool(expected.low <= _accuracy(model.mean, many) <= expected.high)
 
 
-def _accuracy(weights: Floats, test: Answers) -> float:
+def _accuracy(weights: Float64Array, test: Answers) -> float:
     return float((test.differences @ weights > 0).mean())

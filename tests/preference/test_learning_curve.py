@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.preference.answers import Answers
-from app.preference.fit import fit_answers
-from app.preference.learning import (
-    learn,
+from app.preference.answers import Answers, fit_answers
+from app.preference.learning_curve import (
     majorities,
+    measure_learning_curve,
     sizes_of,
     without_groups,
 )
@@ -72,11 +71,11 @@ def test_the_accuracy_is_that_of_models_fitted_to_the_first_labels_alone() -> No
     reward = PlantedReward(6)
     training, test = reward.labels(300), reward.test(400)
 
-    learning = learn(training, majorities(test), np.random.default_rng(0))
+    learning = measure_learning_curve(training, majorities(test), np.random.default_rng(0))
 
     assert learning.labels.tolist() == [50, 100, 200, 300]
     for size, accuracy in zip(learning.labels, learning.accuracy, strict=True):
-        first = training.part(slice(int(size)))
+        first = training.select(slice(int(size)))
         model = fit_answers(first)
         gaps = test.differences @ model.mean
         assert accuracy == pytest.approx(((gaps > 0) == (test.targets == 1)).mean())
@@ -86,8 +85,8 @@ def test_the_same_labels_and_seed_give_the_same() -> None:
     reward = PlantedReward(6)
     training, test = reward.labels(120), majorities(reward.test(250))
 
-    one = learn(training, test, np.random.default_rng(3))
-    other = learn(training, test, np.random.default_rng(3))
+    one = measure_learning_curve(training, test, np.random.default_rng(3))
+    other = measure_learning_curve(training, test, np.random.default_rng(3))
 
     np.testing.assert_array_equal(one.accuracy, other.accuracy)
     np.testing.assert_array_equal(one.tested, other.tested)
@@ -98,7 +97,10 @@ def test_the_spread_over_training_labels_is_that_of_fresh_ones() -> None:
     """One Newton step from the fit says how far other labels would have led."""
     reward = PlantedReward(5)
     test = majorities(reward.test(4000))
-    runs = [learn(reward.labels(200), test, np.random.default_rng(0)) for _ in range(30)]
+    runs = [
+        measure_learning_curve(reward.labels(200), test, np.random.default_rng(0))
+        for _ in range(30)
+    ]
 
     fresh = np.std([run.accuracy for run in runs], axis=0)
     told = np.mean([run.trained.std(axis=0) for run in runs], axis=0)
@@ -110,10 +112,10 @@ def test_the_spread_over_training_labels_is_that_of_fresh_ones() -> None:
 def test_prompts_of_one_group_are_drawn_together() -> None:
     reward = PlantedReward(5)
     training, test = reward.labels(100), majorities(reward.test(300))
-    tenfold = test.part(np.tile(np.arange(len(test)), 10))
+    tenfold = test.select(np.tile(np.arange(len(test)), 10))
 
-    one = learn(training, test, np.random.default_rng(0))
-    ten = learn(training, tenfold, np.random.default_rng(0))
+    one = measure_learning_curve(training, test, np.random.default_rng(0))
+    ten = measure_learning_curve(training, tenfold, np.random.default_rng(0))
 
     # Ten copies of each prompt's answer are not ten times as sure.
     np.testing.assert_allclose(ten.tested, one.tested)
@@ -123,7 +125,9 @@ def test_prompts_of_one_group_are_drawn_together() -> None:
 @given(st.integers(50, 160), st.integers(1, 60), st.integers(0, 2**32))
 def test_accuracies_are_shares_whatever_the_labels(count: int, tests: int, seed: int) -> None:
     reward = PlantedReward(4, seed)
-    learning = learn(reward.labels(count), majorities(reward.test(tests)), np.random.default_rng(0))
+    learning = measure_learning_curve(
+        reward.labels(count), majorities(reward.test(tests)), np.random.default_rng(0)
+    )
 
     for shares in (learning.accuracy, learning.tested):
         assert (shares >= 0).all()

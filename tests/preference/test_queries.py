@@ -20,10 +20,10 @@ from tests.preference.planted import DIMENSIONS, PlantedProject
 ALL = 10_000
 
 
-async def read(planted: PlantedProject, most: int = ALL, **which: Any) -> LabelledVectors:
+async def read(planted: PlantedProject, limit: int = ALL, **which: Any) -> LabelledVectors:
     async with planted.sessions() as session:
         return await read_labels(
-            session, planted.project_id, planted.dimensions, most=most, **which
+            session, planted.project_id, planted.dimensions, limit=limit, **which
         )
 
 
@@ -101,7 +101,7 @@ async def test_labels_made_elsewhere_can_be_left_out(planted: PlantedProject) ->
         parts = [
             len(part)
             async for part in stream_labels(
-                session, planted.project_id, DIMENSIONS, handed_out=True, most=ALL
+                session, planted.project_id, DIMENSIONS, handed_out=True, limit=ALL
             )
         ]
 
@@ -129,7 +129,7 @@ async def test_labels_without_all_vectors_wait(planted: PlantedProject) -> None:
 
 async def test_a_project_without_labels_has_none(planted: PlantedProject) -> None:
     async with planted.sessions() as session:
-        labels = stream_labels(session, planted.project_id, DIMENSIONS, most=ALL)
+        labels = stream_labels(session, planted.project_id, DIMENSIONS, limit=ALL)
         assert [part async for part in labels] == []
 
 
@@ -150,9 +150,9 @@ async def test_projects_of_different_dimensions_do_not_mix(planted: PlantedProje
     assert (await read(planted)).prompts.shape == (3, DIMENSIONS)
     assert (await read(other)).prompts.shape == (4, 5)
     async with planted.sessions() as session:
-        assert len(await sample_prompts(session, other.project_id, 5, most=ALL)) == 4
+        assert len(await sample_prompts(session, other.project_id, 5, limit=ALL)) == 4
         with pytest.raises(InvalidVector):
-            await read_labels(session, other.project_id, DIMENSIONS, most=ALL)
+            await read_labels(session, other.project_id, DIMENSIONS, limit=ALL)
 
 
 async def test_batches_are_as_good_as_one(
@@ -180,10 +180,12 @@ async def test_a_label_knows_how_typical_and_how_long_its_responses_are(
             update(Response).where(Response.position == 1).values(text=" two  words, no: four ")
         )
 
-    labels = await read(planted, side=True)
+    labels = await read(planted, with_side_features=True)
 
     async with planted.sessions() as session:
-        prompts = await sample_prompts(session, planted.project_id, DIMENSIONS, most=ALL, side=True)
+        prompts = await sample_prompts(
+            session, planted.project_id, DIMENSIONS, limit=ALL, with_words=True
+        )
     assert labels.typicality is not None
     assert labels.words is not None
     assert labels.words.tolist() == [[2, 4]] * 4
@@ -204,7 +206,7 @@ async def test_the_earliest_labels_are_the_first(planted: PlantedProject) -> Non
         parts = [
             part
             async for part in stream_labels(
-                session, planted.project_id, DIMENSIONS, earliest=True, most=10
+                session, planted.project_id, DIMENSIONS, earliest=True, limit=10
             )
         ]
         first = await session.scalars(
@@ -217,7 +219,7 @@ async def test_the_earliest_labels_are_the_first(planted: PlantedProject) -> Non
 async def test_a_sample_is_bounded_fixed_and_fair(planted: PlantedProject) -> None:
     await planted.label(3000)
 
-    one, again = await read(planted, most=1000), await read(planted, most=1000)
+    one, again = await read(planted, limit=1000), await read(planted, limit=1000)
 
     assert len(one) == 1000
     np.testing.assert_array_equal(one.pair_ids, again.pair_ids)
@@ -231,10 +233,10 @@ async def test_a_sample_is_bounded_fixed_and_fair(planted: PlantedProject) -> No
 
 async def test_more_labels_change_a_sample_little(planted: PlantedProject) -> None:
     await planted.label(400)
-    before = await read(planted, most=300)
+    before = await read(planted, limit=300)
     await planted.label(20)
 
-    after = await read(planted, most=300)
+    after = await read(planted, limit=300)
 
     assert len(np.intersect1d(before.pair_ids, after.pair_ids)) >= 280
 
@@ -245,8 +247,8 @@ async def test_sampled_prompts_are_fixed_and_have_all_of_their_responses(
     await planted.label(50)
 
     async with planted.sessions() as session:
-        some = await sample_prompts(session, planted.project_id, DIMENSIONS, most=20)
-        again = await sample_prompts(session, planted.project_id, DIMENSIONS, most=20)
+        some = await sample_prompts(session, planted.project_id, DIMENSIONS, limit=20)
+        again = await sample_prompts(session, planted.project_id, DIMENSIONS, limit=20)
 
     assert [one.prompt_id for one in some] == [one.prompt_id for one in again]
     assert len(some) == len({one.prompt_id for one in some}) == 20
@@ -264,17 +266,17 @@ async def test_prompts_with_fewer_than_two_vectors_are_no_sample(planted: Plante
         )
 
     async with planted.sessions() as session:
-        assert len(await sample_prompts(session, planted.project_id, DIMENSIONS, most=ALL)) == 4
+        assert len(await sample_prompts(session, planted.project_id, DIMENSIONS, limit=ALL)) == 4
 
 
 async def test_sampled_prompts_bring_no_more_numbers_than_they_may(
     planted: PlantedProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await planted.label(50)
-    monkeypatch.setattr(queries, "_MOST_NUMBERS", 2 * DIMENSIONS * 15)
+    monkeypatch.setattr(queries, "_MAX_SAMPLE_NUMBERS", 2 * DIMENSIONS * 15)
 
     async with planted.sessions() as session:
-        assert len(await sample_prompts(session, planted.project_id, DIMENSIONS, most=ALL)) == 15
+        assert len(await sample_prompts(session, planted.project_id, DIMENSIONS, limit=ALL)) == 15
 
 
 async def test_the_mean_cost_is_what_was_spent_on_what_was_asked_for(
@@ -299,7 +301,7 @@ async def test_the_reads_are_served_by_indexes(planted: PlantedProject) -> None:
         "statuses": ["counted"],
         "arms": ["strategy"],
         "handed_out": False,
-        "most": 50,
+        "limit": 50,
     }
     async with planted.sessions() as session:
         await session.execute(text("ANALYZE"))
@@ -311,7 +313,7 @@ async def test_the_reads_are_served_by_indexes(planted: PlantedProject) -> None:
             session, vectors._OF_RESPONSES, {"ids": [1, 2, 3]}
         )
         assert "ix_prompt_embeddings_catch_up" in await indexes(
-            session, queries._SAMPLED_PROMPTS, {"project_id": planted.project_id, "most": 10}
+            session, queries._SAMPLED_PROMPTS, {"project_id": planted.project_id, "limit": 10}
         )
 
 

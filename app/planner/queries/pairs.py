@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import from_bytes
 from app.planner.queries.outlook import UNTOUCHED
-from app.preference.words import count_words
+from app.preference.service import count_response_words
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptCandidate
 from app.storage.sql import lock_prompts
@@ -214,7 +214,7 @@ async def read_candidates(
     of_prompts: Mapping[int, FloatArray] = {}
     if with_prompts:
         of_prompts = (await prompt_vectors(session, np.array(ids), dimensions)).by_id()
-    words = await count_words(session, embedded) if with_words else {}
+    words = await count_response_words(session, embedded) if with_words else {}
     return [
         PromptCandidate(
             prompt_id=prompt.id,

@@ -1,23 +1,20 @@
-"""What the preference model knows of a prompt and a response: φ(x, y), in few dimensions."""
+"""The features of a prompt and a response, φ(x, y), in few dimensions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.selection.arrays import FloatArray
+from app.selection.arrays import Float64Array, FloatArray
 from app.selection.candidates import PromptBlock
 from app.selection.pair_grid import gram_matrices, mean_similarities
 
 MOST_FEATURES = 128
 SIDE_SIZE = 0.4
-"""Beside vectors that are scaled to 1: a prior that gives the two more say than a direction."""
+"""The size of a side feature, where the vectors' is 1: it gets more weight than a direction."""
 _TINY = 1e-10
 _LONG = 1_024
-"""A matrix of so many rows is quick to take apart; one of 8,193 (4096 dimensions) takes minutes."""
-
-Floats = NDArray[np.float64]
+"""Eigenvectors of larger covariances are slow: minutes at 8,193 (4096 dimensions)."""
 
 
 def interactions(prompts: FloatArray, responses: FloatArray) -> FloatArray:
@@ -37,11 +34,11 @@ def interactions(prompts: FloatArray, responses: FloatArray) -> FloatArray:
     return joined
 
 
-def side_features(block: PromptBlock) -> Floats:
-    """What tells responses apart beside their vectors: ``(prompts, k, 2)``.
+def side_features(block: PromptBlock) -> Float64Array:
+    """Two features of a response beside its vector: ``(prompts, k, 2)``.
 
-    - how typical the response is: its mean similarity to the prompt's others;
-    - how long: ``log(1 + words)``, 0 where words are not known.
+    - how typical it is: its mean similarity to the prompt's other responses;
+    - how long it is: ``log(1 + words)``, 0 where words are not known.
     """
     typicality = block.typicality
     if typicality is None:
@@ -52,18 +49,18 @@ def side_features(block: PromptBlock) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class FeatureMap:
-    """The principal directions of φ within prompts: what tells the responses of a prompt apart."""
+    """The principal directions of φ within prompts: how the responses of a prompt differ."""
 
     basis: FloatArray
     """Orthogonal columns, scaled together: ``(2·dimensions + 1, directions)``."""
     side_scale: FloatArray | None = None
-    """Factors of the side features, ``(2,)``; None: the features are those of the vectors alone."""
+    """Factors of the side features, ``(2,)``; None: without side features."""
 
     @property
     def size(self) -> int:
         """How many features a response has."""
-        side = 0 if self.side_scale is None else len(self.side_scale)
-        return int(self.basis.shape[1]) + side
+        side_features = 0 if self.side_scale is None else len(self.side_scale)
+        return int(self.basis.shape[1]) + side_features
 
     def features(self, block: PromptBlock) -> FloatArray:
         """φ of every response in the directions of the basis, then the side features, if any.
@@ -77,7 +74,7 @@ class FeatureMap:
         return np.concatenate([found, side], axis=-1, dtype=np.float64)
 
     def rewards(self, block: PromptBlock, weights: FloatArray) -> FloatArray:
-        """``features(block) @ weights``, ``(prompts, k)``, without making the features."""
+        """``features(block) @ weights``, ``(prompts, k)``, without computing the features."""
         dimensions = block.embeddings.shape[-1]
         directions = self.basis.shape[1]
         own, product, cosine = np.split(
@@ -93,7 +90,7 @@ class FeatureMap:
 
 
 def prompt_vectors(block: PromptBlock) -> FloatArray:
-    """The prompts' unit vectors ``(prompts, dimensions)``; their responses' mean where none."""
+    """The prompts' unit vectors, ``(prompts, dimensions)``; without any, their responses' means."""
     if block.prompt_embeddings is not None:
         return block.prompt_embeddings
     mean = block.embeddings.mean(axis=1, dtype=np.float64)
@@ -105,19 +102,22 @@ def prompt_vectors(block: PromptBlock) -> FloatArray:
 
 
 def fit_feature_map(
-    blocks: Sequence[PromptBlock], most_features: int = MOST_FEATURES, *, side: bool = False
+    blocks: Sequence[PromptBlock],
+    max_directions: int = MOST_FEATURES,
+    *,
+    with_side_features: bool = False,
 ) -> FeatureMap:
-    """The principal directions of φ around each prompt's mean, every prompt counting the same.
+    """The principal directions of φ around each prompt's mean; every prompt counts the same.
 
-    No label is looked at. The features are scaled so that a response lies at a mean square distance
-    of 1 from its prompt's mean: a prior over their weights then means the same on all data.
-    Deterministic: the sign of a direction makes its largest component positive.
+    No label is used. The features are scaled so that the mean square distance of a response from
+    its prompt's mean is 1: a prior over their weights then means the same on all data. The result
+    is deterministic: the sign of a direction makes its largest component positive.
 
     Args:
         blocks: prompts with their responses.
-        most_features: how many directions at most.
-        side: whether the side features join them, each with a standard deviation of ``SIDE_SIZE``
-            around its prompt's mean.
+        max_directions: how many directions are kept at most.
+        with_side_features: whether to add the side features, each with a standard deviation of
+            ``SIDE_SIZE`` around its prompt's mean.
     """
     if not blocks:
         raise ValueError("no prompts to find features in")
@@ -125,21 +125,23 @@ def fit_feature_map(
     responses = sum(block.response_ids.size for block in blocks)
     find = _few_directions if size > _LONG and responses < size else _directions
     spread, directions, total = find(blocks)
-    kept = min(most_features, int((spread > _TINY).sum()) or 1)
+    kept = min(max_directions, int((spread > _TINY).sum()) or 1)
     basis = directions[:, ::-1][:, :kept]
     largest = np.take_along_axis(basis, np.abs(basis).argmax(axis=0)[None, :], axis=0)
     scale = np.sqrt(max(total, _TINY))
-    return FeatureMap(basis * np.sign(largest) / scale, _side_scale(blocks) if side else None)
+    return FeatureMap(
+        basis * np.sign(largest) / scale, _side_scale(blocks) if with_side_features else None
+    )
 
 
-def _side_scale(blocks: Sequence[PromptBlock]) -> Floats:
+def _side_scale(blocks: Sequence[PromptBlock]) -> Float64Array:
     """``(2,)``; 0 for what does not vary."""
     spread = np.concatenate([side_features(block).var(axis=1) for block in blocks]).mean(axis=0)
     return np.where(spread > _TINY, SIDE_SIZE / np.sqrt(np.maximum(spread, _TINY)), 0.0)
 
 
-def _directions(blocks: Sequence[PromptBlock]) -> tuple[Floats, Floats, float]:
-    """The covariance of φ within prompts: eigenvalues, rising, eigenvectors, and trace."""
+def _directions(blocks: Sequence[PromptBlock]) -> tuple[Float64Array, Float64Array, float]:
+    """The covariance of φ within prompts: its eigenvalues, ascending, eigenvectors and trace."""
     size = 2 * blocks[0].embeddings.shape[-1] + 1
     covariance = np.zeros((size, size))
     for block in blocks:
@@ -150,10 +152,10 @@ def _directions(blocks: Sequence[PromptBlock]) -> tuple[Floats, Floats, float]:
     return spread, directions, float(np.trace(covariance))
 
 
-def _few_directions(blocks: Sequence[PromptBlock]) -> tuple[Floats, Floats, float]:
-    """The same for long φ, from the products of few responses: a matrix of their number, squared.
+def _few_directions(blocks: Sequence[PromptBlock]) -> tuple[Float64Array, Float64Array, float]:
+    """The same where φ is longer than there are responses, from the products of the responses.
 
-    Directions in which nothing varies are left out, all but one.
+    Directions in which nothing varies are left out, except one.
     """
     prompts = sum(len(block.prompt_ids) for block in blocks)
     rows = np.concatenate(
@@ -166,8 +168,8 @@ def _few_directions(blocks: Sequence[PromptBlock]) -> tuple[Floats, Floats, floa
     return spread, rows.T @ mixtures / np.sqrt(np.maximum(spread, _TINY)), total
 
 
-def _around_mean(block: PromptBlock) -> Floats:
-    """φ less its mean over the prompt: ``(prompts · k, 2·dimensions + 1)``."""
+def _around_mean(block: PromptBlock) -> Float64Array:
+    """φ minus its mean over the prompt: ``(prompts · k, 2·dimensions + 1)``."""
     phi = interactions(prompt_vectors(block), block.embeddings)
     around = phi - phi.mean(axis=1, keepdims=True)
     return np.asarray(around.reshape(-1, phi.shape[-1]), dtype=np.float64)

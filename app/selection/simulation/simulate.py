@@ -132,7 +132,7 @@ def budgets_of(world: World, seed: int, splits: int) -> tuple[int, ...]:
 
 def feature_map_of(world: World) -> FeatureMap:
     """Features from all prompts of the file, held-out ones too: no label is looked at."""
-    return fit_feature_map(_all_blocks(world), side=True)
+    return fit_feature_map(_all_blocks(world), with_side_features=True)
 
 
 def plain_feature_map_of(world: World) -> FeatureMap:

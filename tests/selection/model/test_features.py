@@ -142,7 +142,7 @@ def test_side_features_join_the_directions_at_a_size_that_is_the_same_on_all_dat
     prompts = _with_words(random_prompts(np.random.default_rng(7), 40, sizes=(3, 6)), 7)
     blocks = blocks_of(prompts)
 
-    plain, joined = fit_feature_map(blocks, 5), fit_feature_map(blocks, 5, side=True)
+    plain, joined = fit_feature_map(blocks, 5), fit_feature_map(blocks, 5, with_side_features=True)
 
     spread = []
     for block in blocks:
@@ -155,7 +155,7 @@ def test_side_features_join_the_directions_at_a_size_that_is_the_same_on_all_dat
 def test_what_does_not_vary_has_no_say() -> None:
     blocks = blocks_of(random_prompts(np.random.default_rng(8), 10, sizes=(2,)))
 
-    features = fit_feature_map(blocks, 5, side=True).features(blocks[0])
+    features = fit_feature_map(blocks, 5, with_side_features=True).features(blocks[0])
 
     np.testing.assert_array_equal(features[..., 5:], 0.0)
 
@@ -164,7 +164,7 @@ def test_what_does_not_vary_has_no_say() -> None:
 def test_rewards_are_the_weighted_features(side: bool) -> None:
     rng = np.random.default_rng(9)
     blocks = blocks_of(_with_words(random_prompts(rng, 20, sizes=(4, 7)), 9))
-    feature_map = fit_feature_map(blocks, 6, side=side)
+    feature_map = fit_feature_map(blocks, 6, with_side_features=side)
     weights = rng.standard_normal(8 if side else 6)
 
     for block in blocks:
