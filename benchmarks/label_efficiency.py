@@ -40,9 +40,9 @@ FILES = {
 }
 SETS: dict[str, Callable[[World], World]] = {
     "qlora in sets of 8": lambda world: in_sets(world, 8),
-    "qlora in sets of 8, without outliers": lambda world: in_sets(world, 8, freaks=False),
+    "qlora in sets of 8, without outliers": lambda world: in_sets(world, 8, outliers=False),
     "sets of 8, planted preference": lambda world: planted(
-        in_sets(world, 8, freaks=False), length=0.5, typicality=0.3
+        in_sets(world, 8, outliers=False), length=0.5, typicality=0.3
     ),
     "qlora in sets of 16": lambda world: in_sets(world, 16),
     "qlora in sets of 4": lambda world: in_sets(world, 4),
@@ -74,7 +74,7 @@ def main() -> None:
                 splits=asked.seeds,
                 seed=0,
                 processes=asked.processes,
-                told=lambda: None,
+                on_progress=lambda: None,
             )
             found = as_json(Path(name), report, asked.seeds, 0)
             kept.write_bytes(orjson.dumps(found))

@@ -20,19 +20,19 @@ from app.selection.simulation.world import LabelledPrompt, World, candidates
 
 STRENGTH = 1.5
 """The gap of one standard deviation of the scores, in units of the logistic function."""
-_FREAK = 2.5
+_OUTLIER_DEVIATIONS = 2.5
 _NORMAL_MAD = 1.4826
 
 Floats = NDArray[np.float64]
 
 
-def in_sets(world: World, k: int, *, freaks: bool = True, seed: int = 0) -> World:
+def in_sets(world: World, k: int, *, outliers: bool = True, seed: int = 0) -> World:
     """The world with sets of ``k`` responses, and answers by their scores.
 
     Args:
         world: its responses have gold scores; those without one are left out.
         k: responses of a prompt.
-        freaks: False: without responses whose mean similarity to the prompt's others is more than
+        outliers: False: without responses whose mean similarity to the prompt's others is more than
             2.5 (normalised) median absolute deviations below the prompt's median.
         seed: of the sets and of the answers.
     """
@@ -41,7 +41,7 @@ def in_sets(world: World, k: int, *, freaks: bool = True, seed: int = 0) -> Worl
     unit = float(np.nanstd(gold)) / STRENGTH
     prompts = []
     for prompt in world.prompts:
-        for kept in _sets(prompt, k, freaks, rng):
+        for kept in _sets(prompt, k, outliers, rng):
             worth = np.asarray(prompt.gold, dtype=np.float64)[kept]
             words = None if prompt.words is None else np.asarray(prompt.words)[kept]
             votes = _votes(worth / unit, rng)
@@ -80,14 +80,14 @@ def planted(world: World, *, length: float, typicality: float, seed: int = 0) ->
 
 
 def _sets(
-    prompt: LabelledPrompt, k: int, freaks: bool, rng: np.random.Generator
+    prompt: LabelledPrompt, k: int, outliers: bool, rng: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
     usable = ~np.isnan(_centred(prompt))
-    if not freaks:
+    if not outliers:
         [similar] = mean_similarities(gram_matrices(prompt.responses[None].astype(np.float64)))
         middle = np.median(similar)
         deviation = _NORMAL_MAD * np.median(np.abs(similar - middle))
-        usable &= similar > middle - _FREAK * deviation
+        usable &= similar > middle - _OUTLIER_DEVIATIONS * deviation
     shuffled = rng.permutation(np.flatnonzero(usable))
     for start in range(0, len(shuffled) - k + 1, k):
         yield np.sort(shuffled[start : start + k])

@@ -66,7 +66,7 @@ def simulate(
                 splits=seeds,
                 seed=seed,
                 processes=processes or os.cpu_count() or 1,
-                told=lambda: told(1),
+                on_progress=lambda: told(1),
             )
     except ValueError as error:
         raise CommandFailed(f"Nothing to simulate: {error}.") from error

@@ -17,9 +17,9 @@ _TOKENS_PER_BATCH = 16_384
 class CausalLMEncoder:
     """The attention-masked mean of the last hidden states of a frozen language model.
 
-    ``model`` is the transformer without its head, as ``AutoModel`` loads it. The text is encoded
-    alone, without the prompt before it and without a chat template, as the tokenizer gives it. It
-    is cut at the model's context, or at ``MAX_CONTEXT_TOKENS`` where that is longer.
+    ``model`` is the transformer without its head, as ``AutoModel`` loads it. A text is encoded
+    alone, without its prompt and without a chat template. It is cut at the model's context length,
+    or at ``MAX_CONTEXT_TOKENS`` if that is shorter.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class CausalLMEncoder:
         self._pad_token_id = next(token for token in padding if token is not None)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors ``(texts, dimensions)``, in batches of texts of about one length."""
+        """Unit vectors ``(texts, dimensions)``, computed in batches of texts of similar length."""
         vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         tokens = self._tokenise(texts)
         for batch in _batches([len(row) for row in tokens]):
@@ -56,7 +56,7 @@ class CausalLMEncoder:
     def _means(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """The masked mean of the last hidden states, ``(rows, dimensions)``.
 
-        Padding stands on the right, where a causal model cannot see it from the text.
+        Padding is on the right, where a causal model cannot see it from the text.
         """
         tokens = pad_sequence(
             [torch.tensor(row) for row in rows], batch_first=True, padding_value=self._pad_token_id
@@ -72,7 +72,7 @@ class CausalLMEncoder:
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices of the rows that are not empty, longest first, in batches bounded when padded."""
+    """Indices of the rows that are not empty, longest first, in batches of limited padded size."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         if not lengths[index]:

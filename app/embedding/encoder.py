@@ -1,4 +1,4 @@
-"""What turns texts into unit vectors, whatever the model."""
+"""The interface of embedding models: texts in, unit vectors out."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from app.embedding.unit import normalise
 
 
 class Encoder(Protocol):
-    """A frozen embedding model. One caller at a time: tokenizers keep state while they work."""
+    """A frozen embedding model. Not thread-safe: tokenizers keep state while they work."""
 
     @property
     def name(self) -> str:
@@ -23,16 +23,15 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors ``(texts, dimensions)`` in the order of ``texts``.
 
-        A text has the same vector whatever stands beside it, to the accuracy of float arithmetic.
+        The vector of a text does not depend on the other texts, except for rounding errors.
         """
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Unit vectors of a model's output ``(texts, dimensions)``; a zero row gets the first axis.
 
-    A model gives zero, or cannot run at all, where a text has no token that it knows (only control
-    characters, say). All such texts share that one direction, so they are the same to each other
-    and look like nothing else.
+    A model gives zero, or cannot run at all, if a text has no token that it knows (for example,
+    only control characters). All such texts get the same direction, so they are equal.
 
     Raises:
         InvalidVector: a row is not finite: the model failed.

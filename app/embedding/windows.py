@@ -1,8 +1,8 @@
 """Cut texts that are longer than a model's window into windows.
 
-A model of 256 tokens sees the beginning of a long response alone: two dialogues that begin alike
-would have one vector. So a long text is read in consecutive windows, and its vector is the mean of
-theirs, each weighted by its tokens.
+A model of 256 tokens reads only the beginning of a long response, so two dialogues that begin alike
+would have the same vector. Therefore a long text is read in consecutive windows, and its vector is
+the mean of theirs, weighted by tokens.
 """
 
 from collections.abc import Sequence
@@ -26,10 +26,10 @@ class Window:
 
 
 def cut(text: str, offsets: Offsets, window_tokens: int) -> list[Window]:
-    """The windows of a text, in order; the text itself where it fits into one.
+    """The windows of a text, in order; the text itself if it fits into one.
 
-    At most ``MAX_WINDOWS``: of a text with more, so many are taken, spread evenly from the first
-    to the last.
+    If there are more than ``MAX_WINDOWS``, that many are taken, spread evenly from the first to the
+    last.
     """
     if len(offsets) <= window_tokens:
         return [Window(text, len(offsets))]

@@ -77,7 +77,7 @@ def choose_pairs(candidates: Sequence[PromptCandidate], choice: Choice) -> list[
         if choice.pairs_per_prompt is not None:
             room = choice.pairs_per_prompt - block.rounds
             columns[np.arange(limit)[None, :] >= room[:, None]] = -1
-        positions = plan_positions(strategy, block, order, columns, last=choice.last)
+        positions = plan_positions(strategy, block, order, columns, after_all_others=choice.last)
         columns[positions >= choice.before] = -1
         if choice.most is not None:
             _keep_lowest(columns, positions, choice.most)

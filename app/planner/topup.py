@@ -74,7 +74,7 @@ def _stands_before(project: Outlook, strategy: Strategy, prompt: PlannablePrompt
         pairs_planned=prompt.pairs_planned,
         near_duplicate=prompt.near_duplicate and strategy.near_duplicates_last,
         order_key=prompt.order_key,
-        last=prompt.exploration,
+        after_all_others=prompt.exploration,
     )
     return project.horizon is None or position < project.horizon
 

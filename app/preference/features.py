@@ -82,8 +82,7 @@ async def read_answers(
                 prompts=batch.prompt_ids,
             )
         )
-    answers = join_answers(batches)
-    return answers if len(answers) else None
+    return join_answers(batches) if any(map(len, batches)) else None
 
 
 def label_features(feature_map: FeatureMap, labels: LabelledVectors) -> Float64Array:

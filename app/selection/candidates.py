@@ -1,4 +1,4 @@
-"""What a strategy chooses from: prompts with their responses' embeddings, in blocks of one size."""
+"""What a strategy chooses from: prompts with the embeddings of their responses, in blocks."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,56 +19,56 @@ class PromptCandidate:
     embeddings: FloatArray
     """Unit vectors, ``(responses, dimensions)``, in the order of ``response_ids``."""
     taken: Sequence[tuple[int, int]] = ()
-    """Pairs of response ids that are in the plan, or were."""
+    """Pairs of response ids that are or were in the plan."""
     round: int = 0
     near_duplicate: bool = False
     order_key: float = 0.0
-    """A draw from [0, 1): the prompt's place in a uniform random order."""
+    """A draw from [0, 1), which gives the uniform random order of prompts."""
     prompt_embedding: FloatArray | None = None
-    """The prompt's own unit vector, ``(dimensions,)``; all prompts have one, or none counts."""
+    """The prompt's unit vector, ``(dimensions,)``; used only if all prompts have one."""
     words: Sequence[int] | IntArray | None = None
-    """How many words each response has, in the order of ``response_ids``; all prompts know, or none
-    counts."""
+    """How many words each response has, in the order of ``response_ids``; used only if all prompts
+    have them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptBlock:
-    """Prompts with equally many responses, in the order of their ids, so that one product does.
+    """Prompts with the same number of responses, as arrays.
 
-    Built by ``blocks_of``, which puts prompts and responses in the order of their ids: whatever a
-    strategy computes from a block, it cannot depend on the order of its input.
+    Built by ``blocks_of``, which sorts prompts and responses by id, so that no strategy depends on
+    the order of its input.
     """
 
     prompt_ids: IntArray
-    """``(prompts,)``, rising."""
+    """``(prompts,)``, ascending."""
     response_ids: IntArray
-    """``(prompts, k)``, rising in each row."""
+    """``(prompts, k)``, ascending in each row."""
     embeddings: FloatArray
     """Unit vectors, ``(prompts, k, dimensions)``."""
     taken: BoolArray
-    """Pairs that are in the plan, or were: ``(prompts, pairs)``, columns as in ``pair_grid``."""
+    """Pairs that are or were in the plan: ``(prompts, pairs)``, columns as in ``pair_grid``."""
     rounds: IntArray
-    """How many pairs of each prompt came before: ``(prompts,)``."""
+    """How many pairs of each prompt were planned before: ``(prompts,)``."""
     near_duplicate: BoolArray
-    """``(prompts,)``: the prompt is nearly the same as an earlier one."""
+    """Whether the prompt is a near-duplicate of an earlier one: ``(prompts,)``."""
     order_keys: FloatArray
-    """``(prompts,)``: draws from [0, 1), a uniform random order of the prompts."""
+    """Draws from [0, 1), which give the uniform random order of prompts: ``(prompts,)``."""
     expected_seconds: FloatArray | None = None
-    """What each pair is expected to cost: ``(prompts, pairs)``; None: all the same."""
+    """The expected cost of each pair: ``(prompts, pairs)``; None: all the same."""
     prompt_embeddings: FloatArray | None = None
     """Unit vectors of the prompts, ``(prompts, dimensions)``; None: not known."""
     words: IntArray | None = None
     """How many words each response has: ``(prompts, k)``; None: not known."""
     typicality: FloatArray | None = None
-    """Each response's mean similarity to the others of its prompt, ``(prompts, k)``, where not all
-    of them are in the block; None: they are, and the embeddings tell."""
+    """Each response's mean similarity to the others of its prompt, ``(prompts, k)``; None: all of
+    them are in the block, so it is computed from the embeddings."""
 
     @property
     def responses(self) -> int:
         """The number of responses, k."""
         return int(self.response_ids.shape[1])
 
-    def only(self, rows: IntArray) -> "PromptBlock":
+    def select(self, rows: IntArray) -> "PromptBlock":
         """The prompts in these rows."""
         seconds, prompts = self.expected_seconds, self.prompt_embeddings
         return PromptBlock(
@@ -136,8 +136,10 @@ def _taken(prompts: list[PromptCandidate], response_ids: IntArray) -> BoolArray:
     taken = np.zeros((len(prompts), pair_count(size)), dtype=np.bool_)
     for row, prompt in enumerate(prompts):
         if prompt.taken:
-            place = {number: column for column, number in enumerate(response_ids[row].tolist())}
+            column_of_response = {
+                response_id: column for column, response_id in enumerate(response_ids[row].tolist())
+            }
             for pair in prompt.taken:
-                low, high = sorted(place[number] for number in pair)
+                low, high = sorted(column_of_response[response_id] for response_id in pair)
                 taken[row, column_of(low, high, size)] = True
     return taken

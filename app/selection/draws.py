@@ -1,7 +1,7 @@
-"""Draws that are fixed by what they are for: a hash of the project's seed and the ids.
+"""Reproducible random draws: hashes of the project's seed, the ids and the purpose.
 
-The same prompt gets the same draw whenever, wherever and in whatever order it is asked for; draws
-for different purposes are independent of each other.
+A prompt gets the same draw at any time, in any process and in any order; draws for different
+purposes are independent.
 """
 
 import struct
@@ -40,12 +40,12 @@ def exploration_pair(prompt_id: int, project_seed: int, response_ids: Sequence[i
 
 
 def order_key(prompt_id: int, project_seed: int) -> float:
-    """The prompt's place in a uniform random order of the project's prompts: from [0, 1)."""
+    """A draw from [0, 1), which gives the uniform random order of the project's prompts."""
     return _uniform(_ORDER, project_seed, prompt_id)
 
 
 def overlap_draw(first_response_id: int, second_response_id: int, project_seed: int) -> float:
-    """From [0, 1): a pair below the project's overlap share gets the overlap's number of labels."""
+    """A draw from [0, 1): if it is below the project's overlap share, the pair gets more labels."""
     return _uniform(_OVERLAP, project_seed, first_response_id, second_response_id)
 
 

@@ -1,4 +1,4 @@
-"""Uniform numbers from ids: the same in whatever company and order the ids come."""
+"""Uniform numbers from ids, independent of the order of the ids and of other ids."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def uniform(response_ids: IntArray, salt: NDArray[np.uint64]) -> NDArray[np.floa
 
 
 def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014): every bit in touches all."""
+    """SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014): each bit affects all others."""
     found = numbers + _GOLDEN
     for shift, factor in _MIX:
         found = (found ^ (found >> shift)) * factor

@@ -1,4 +1,4 @@
-"""From a strategy's keys to pairs and their places in the plan."""
+"""From a strategy's keys to pairs and their positions in the plan."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ def rank_pairs(order: PairOrder) -> IntArray:
 
 
 def next_pairs(order: PairOrder, taken: BoolArray, limit: int) -> IntArray:
-    """Each prompt's best pairs that are not taken: columns, ``(prompts, limit)``, -1 where none."""
+    """Each prompt's best pairs that are not taken: columns, ``(prompts, limit)``; -1: none left."""
     keys = np.where(taken, np.inf, order.pair_keys)
     if limit == 1:
         best = keys.argmin(axis=1)[:, None]
@@ -37,11 +37,11 @@ def next_pairs(order: PairOrder, taken: BoolArray, limit: int) -> IntArray:
 def orders_per_cost(
     strategy: Strategy, blocks: Sequence[PromptBlock], orders: Sequence[PairOrder]
 ) -> list[PairOrder]:
-    """The orders by value per expected second, where the blocks say what pairs cost.
+    """The orders by value per expected second; blocks without expected costs keep their order.
 
-    Within a prompt (over the collection, for a collection-wide strategy) by the strategy's
-    ``value`` of its keys. Across prompts, those that the strategy ranks: the i-th is worth 1/i, and
-    costs what its best pair does; a uniform order stays.
+    Within a prompt (or the collection, for a collection-wide strategy) by the strategy's ``value``
+    of its keys. If the strategy ranks prompts, the i-th prompt is worth 1/i and costs as much as
+    its best pair; a uniform order of prompts is kept.
     """
     if strategy.value is None:
         return list(orders)
@@ -54,9 +54,9 @@ def orders_per_cost(
     seconds = np.concatenate(
         [_seconds_of_best(block, order) for block, order in zip(blocks, priced, strict=True)]
     )
-    worth = 1.0 / (1.0 + _prompt_places(blocks, priced).astype(np.float64))
+    worth = 1.0 / (1.0 + _prompt_ranks(blocks, priced).astype(np.float64))
     ranked = _with_prompt_keys(priced, keys_per_second(worth, seconds))
-    return _with_prompt_keys(priced, _prompt_places(blocks, ranked) / len(worth))
+    return _with_prompt_keys(priced, _prompt_ranks(blocks, ranked) / len(worth))
 
 
 def _pairs_per_cost(value: PairValue, block: PromptBlock, order: PairOrder) -> PairOrder:
@@ -67,7 +67,7 @@ def _pairs_per_cost(value: PairValue, block: PromptBlock, order: PairOrder) -> P
 
 
 def _seconds_of_best(block: PromptBlock, order: PairOrder) -> FloatArray:
-    """What the best open pair of each prompt costs: ``(prompts,)``."""
+    """The cost of each prompt's best open pair: ``(prompts,)``."""
     assert block.expected_seconds is not None
     best = np.maximum(next_pairs(order, block.taken, 1), 0)
     seconds = np.asarray(block.expected_seconds, dtype=np.float64)
@@ -77,29 +77,29 @@ def _seconds_of_best(block: PromptBlock, order: PairOrder) -> FloatArray:
 def shortlist_places(
     strategy: Strategy, blocks: Sequence[PromptBlock], orders: Sequence[PairOrder]
 ) -> list[PairOrder]:
-    """The orders of a strategy that ranks prompts, fitted into the uniform order of all prompts.
+    """Fit the orders of a strategy that ranks prompts into the uniform order of all prompts.
 
-    The prompts of a shortlist share out among themselves the places that they have in the uniform
-    order, the best prompt the first place: so shortlists follow each other, and a prompt that was
-    in none stands where it always does. Those of one round, near-duplicate or not, share.
+    The prompts of a shortlist exchange their keys of the uniform order: the best prompt gets the
+    lowest. So shortlists follow each other, and prompts outside them keep their places. Keys are
+    exchanged within a round, near-duplicates and others apart.
     """
     if not strategy.ranks_prompts or not blocks:
         return list(orders)
     tiers = np.concatenate([2 * block.rounds + block.near_duplicate for block in blocks])
     uniform = np.concatenate([block.order_keys for block in blocks])
-    places = _prompt_places(blocks, orders)
-    keys = np.empty(len(places))
-    keys[np.lexsort((places, tiers))] = uniform[np.lexsort((uniform, tiers))]
+    ranks = _prompt_ranks(blocks, orders)
+    keys = np.empty(len(ranks))
+    keys[np.lexsort((ranks, tiers))] = uniform[np.lexsort((uniform, tiers))]
     return _with_prompt_keys(orders, keys)
 
 
-def _prompt_places(blocks: Sequence[PromptBlock], orders: Sequence[PairOrder]) -> IntArray:
-    """Each prompt's place in the order of the keys, ties by id, of all blocks laid end to end."""
+def _prompt_ranks(blocks: Sequence[PromptBlock], orders: Sequence[PairOrder]) -> IntArray:
+    """Each prompt's rank by key, ties by id, over all blocks concatenated."""
     ids = np.concatenate([block.prompt_ids for block in blocks])
     keys = np.concatenate([order.prompt_keys for order in orders])
-    places = np.empty(len(ids), dtype=np.int64)
-    places[np.lexsort((ids, keys))] = np.arange(len(ids))
-    return places
+    ranks = np.empty(len(ids), dtype=np.int64)
+    ranks[np.lexsort((ids, keys))] = np.arange(len(ids))
+    return ranks
 
 
 def _with_prompt_keys(orders: Sequence[PairOrder], keys: NDArray[np.float64]) -> list[PairOrder]:
@@ -111,25 +111,31 @@ def _with_prompt_keys(orders: Sequence[PairOrder], keys: NDArray[np.float64]) ->
 
 
 def plan_positions(
-    strategy: Strategy, block: PromptBlock, order: PairOrder, chosen: IntArray, *, last: bool
+    strategy: Strategy,
+    block: PromptBlock,
+    order: PairOrder,
+    chosen: IntArray,
+    *,
+    after_all_others: bool,
 ) -> FloatArray:
-    """Where chosen pairs stand in the plan: low positions are handed out first.
+    """The positions of chosen pairs in the plan: low positions are handed out first.
 
-    Round after round of prompts, near-duplicates last within a round (where the strategy says so),
-    then by the prompts' keys; a collection-wide strategy by the pairs' own keys, cosines. A
-    position never changes, whatever arrives later.
+    Prompts go round by round; within a round by their keys, near-duplicates last if the strategy
+    says so. A collection-wide strategy orders pairs by their own keys, cosines. A position does not
+    change when something arrives later.
 
     Args:
         strategy: the strategy that gave ``order``.
         block: the prompts.
         order: the strategy's order of them.
         chosen: columns of pairs, ``(prompts, n)``, in the order of their rounds.
-        last: after everything that is not last (the later pairs of exploration prompts).
+        after_all_others: whether they come after all other pairs (as the later pairs of exploration
+            prompts do).
 
     Returns:
-        ``(prompts, n)``; of no meaning where ``chosen`` is -1.
+        ``(prompts, n)``; meaningless where ``chosen`` is -1.
     """
-    base = _LAST_TIER if last else 0.0
+    base = _LAST_TIER if after_all_others else 0.0
     if strategy.collection_wide:
         keys = np.take_along_axis(order.pair_keys, np.maximum(chosen, 0), axis=1)
         return base + (1.0 + keys.astype(np.float64)) / 2
@@ -139,7 +145,9 @@ def plan_positions(
 
 
 def earliest_position(
-    *, pairs_planned: int, near_duplicate: bool, order_key: float, last: bool
+    *, pairs_planned: int, near_duplicate: bool, order_key: float, after_all_others: bool
 ) -> float:
-    """Where the next pair of a prompt would stand, with a strategy that goes round by round."""
-    return (_LAST_TIER if last else 0.0) + 2.0 * pairs_planned + near_duplicate + order_key
+    """The position of a prompt's next pair, with a strategy that goes round by round."""
+    return (
+        (_LAST_TIER if after_all_others else 0.0) + 2.0 * pairs_planned + near_duplicate + order_key
+    )

@@ -1,4 +1,4 @@
-"""From an order of all prompts to the keys of each block's prompts."""
+"""Turn an order of all prompts into the prompt keys of each block."""
 
 from collections.abc import Sequence
 
@@ -14,15 +14,15 @@ def as_prompt_keys(blocks: Sequence[PromptBlock], sequence: IntArray) -> list[Fl
 
     Args:
         blocks: the prompts, as the strategy got them.
-        sequence: the prompts' places in the blocks laid end to end, first to come first.
+        sequence: indices of the prompts in all blocks concatenated, the first to come first.
     """
     keys = np.empty(len(sequence))
     keys[sequence] = np.arange(len(sequence)) / max(len(sequence), 1)
-    return split_by_block(blocks, keys)
+    return _split_by_block(blocks, keys)
 
 
-def split_by_block(blocks: Sequence[PromptBlock], values: NDArray[np.float64]) -> list[FloatArray]:
-    """One value a prompt, of all blocks laid end to end, as one array a block."""
+def _split_by_block(blocks: Sequence[PromptBlock], values: NDArray[np.float64]) -> list[FloatArray]:
+    """Split values, one a prompt of all blocks concatenated, into one array a block."""
     sizes = np.cumsum([len(block.prompt_ids) for block in blocks])[:-1]
     return [np.asarray(part, dtype=np.float64) for part in np.split(values, sizes)]
 
@@ -32,7 +32,7 @@ def best_first(blocks: Sequence[PromptBlock], scores: FloatArray) -> list[FloatA
 
     Args:
         blocks: the prompts.
-        scores: one a prompt, of all blocks laid end to end.
+        scores: one a prompt, of all blocks concatenated.
     """
     ids = np.concatenate([block.prompt_ids for block in blocks])
     return as_prompt_keys(blocks, np.lexsort((ids, -scores)))

@@ -1,8 +1,8 @@
 """The contract of a strategy.
 
-A strategy is a pure function of the candidates, the model (or none) and a random generator; it
-gives an order. It does not depend on the order of its input (``blocks_of`` sees to it), and equal
-keys are ordered by id (``ordering`` sees to it).
+A strategy is a pure function from the candidates, the model (or none) and a random generator to an
+order. It does not depend on the order of its input, because ``blocks_of`` sorts it; equal keys are
+ordered by id in ``ordering``.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ class PairOrder:
     """The order a strategy gives to the pairs of one block; low keys come first, ties by id."""
 
     pair_keys: FloatArray
-    """Within each prompt, or over the whole collection: ``(prompts, pairs)``."""
+    """The order within each prompt, or of the whole collection: ``(prompts, pairs)``."""
     prompt_keys: FloatArray
-    """Across prompts, in [0, 1), within a round: ``(prompts,)``. Unused where the strategy orders
-    the pairs of the whole collection."""
+    """The order of prompts within a round, in [0, 1): ``(prompts,)``. Not used by a collection-wide
+    strategy."""
 
 
 OrderPairs = Callable[
@@ -42,13 +42,13 @@ class Strategy:
     description: str
     order: OrderPairs
     collection_wide: bool = False
-    """All pairs of the collection stand in one order, instead of round after round of prompts."""
+    """All pairs of the collection have one order, instead of round after round of prompts."""
     near_duplicates_last: bool = True
-    """Within a round, prompts that nearly repeat an earlier one come after all others."""
+    """Within a round, near-duplicates of earlier prompts come after all others."""
     learns: bool = False
-    """The order depends on a model: it is to be made anew as labels come in."""
+    """The order depends on a model, and is computed again as labels come in."""
     ranks_prompts: bool = False
-    """Across prompts it ranks those that it is given (a shortlist), instead of a uniform order."""
+    """It ranks the prompts that it is given (a shortlist), instead of a uniform order."""
     value: PairValue | None = by_place
     """What the keys say that pairs are worth, against what they cost; None: nothing (a draw)."""
     rank: int = 100
@@ -56,5 +56,5 @@ class Strategy:
 
     @property
     def reads_prompts(self) -> bool:
-        """Whether it looks at the prompts' own embeddings."""
+        """Whether it uses the embeddings of the prompts."""
         return self.learns or self.ranks_prompts

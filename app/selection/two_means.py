@@ -46,7 +46,7 @@ def _distances(gram: FloatArray, members: BoolArray) -> FloatArray:
 
 @lru_cache(maxsize=EXACT_POINTS)
 def _partitions(points: int) -> BoolArray:
-    """Every way to part the points in two, ``(partitions, points)``; the first is never True."""
+    """Every partition of the points in two, ``(partitions, points)``; the first is never True."""
     numbers = np.arange(1, 2 ** (points - 1))
     bits = (numbers[:, None] >> np.arange(points - 1)[::-1]) & 1
     return np.concatenate([np.zeros((len(numbers), 1)), bits], axis=1).astype(np.bool_)
@@ -61,7 +61,7 @@ def _exact(gram: FloatArray) -> BoolArray:
 
 
 def _gain(gram: FloatArray, second: BoolArray) -> FloatArray:
-    """What clusters take off the sum of squares, Σ ``|Σ y|² / size``: ``(prompts, partitions)``.
+    """The reduction of the sum of squares, Σ ``|Σ y|² / size``: ``(prompts, partitions)``.
 
     The first cluster's ``|Σ y|²`` follows from the second's and from the products with all points.
     """
@@ -76,7 +76,7 @@ def _gain(gram: FloatArray, second: BoolArray) -> FloatArray:
 
 
 def _lloyd(gram: FloatArray) -> BoolArray:
-    """Lloyd's iterations, begun from the two points that are furthest apart."""
+    """Lloyd's iterations, starting from the two points that are furthest apart."""
     second: BoolArray = _nearer_to_the_far_end(gram)
     for _ in range(_MOST_ITERATIONS):
         to_first, to_second = centre_distances(gram, second)

@@ -31,7 +31,9 @@ def test_the_plan_goes_round_by_round_then_near_duplicates_last_then_by_the_prom
             ]
         )
         [order] = strategy.order([block], None, np.random.default_rng(0))
-        position = plan_positions(strategy, block, order, np.zeros((1, 1), np.int64), last=last)
+        position = plan_positions(
+            strategy, block, order, np.zeros((1, 1), np.int64), after_all_others=last
+        )
         wanted.append(float(position[0, 0]))
 
     assert wanted == sorted(set(wanted))
@@ -48,7 +50,7 @@ def test_random_does_not_set_near_duplicates_aside() -> None:
     [order] = strategy.order([block], None, np.random.default_rng(0))
 
     first, second = plan_positions(
-        strategy, block, order, np.zeros((2, 1), np.int64), last=False
+        strategy, block, order, np.zeros((2, 1), np.int64), after_all_others=False
     ).ravel()
 
     assert first < second
@@ -61,7 +63,9 @@ def test_a_collection_wide_strategy_stands_by_the_pairs_own_keys() -> None:
     )
     [order] = strategy.order([block], None, np.random.default_rng(0))
 
-    positions = plan_positions(strategy, block, order, np.array([[0, 1, 2]]), last=False)
+    positions = plan_positions(
+        strategy, block, order, np.array([[0, 1, 2]]), after_all_others=False
+    )
 
     np.testing.assert_allclose(positions, [[0.5, 0.8, 0.9]])
 

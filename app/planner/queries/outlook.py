@@ -171,7 +171,7 @@ def _outlook(row: Row[Any]) -> Outlook:
             pairs_planned=row.next_pairs_planned,
             near_duplicate=row.next_near_duplicate,
             order_key=row.next_order_key,
-            last=row.next_exploration,
+            after_all_others=row.next_exploration,
         ),
         horizon=row.horizon,
     )

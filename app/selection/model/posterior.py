@@ -10,16 +10,12 @@ Newton's steps; the posterior is the normal distribution around it whose precisi
 there.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.selection.arrays import FloatArray
-
-Floats = NDArray[np.float64]
+from app.selection.arrays import Float64Array, FloatArray
 
 _MOST_STEPS = 100
 _MOST_HALVINGS = 40
@@ -32,47 +28,45 @@ _TINY = 1e-15
 class Posterior:
     """A normal distribution over the weights of the features."""
 
-    mean: Floats
+    mean: Float64Array
     """``(features,)``: where the log posterior is highest."""
-    precision: Floats
+    precision: Float64Array
     """``(features, features)``: λI + Σ w p(1 − p) z zᵀ."""
-    log_evidence: float
-    """Laplace's approximation of the log marginal likelihood of the labels."""
 
     @cached_property
-    def _factor(self) -> Floats:
+    def _factor(self) -> Float64Array:
         """Lower Cholesky factor of the precision."""
         return np.asarray(np.linalg.cholesky(self.precision), dtype=np.float64)
 
     @cached_property
-    def covariance(self) -> Floats:
+    def covariance(self) -> Float64Array:
         """``(features, features)``."""
         return np.asarray(np.linalg.inv(self.precision), dtype=np.float64)
 
-    def variances(self, vectors: FloatArray) -> Floats:
+    def variances(self, vectors: FloatArray) -> Float64Array:
         """The variance of ``θᵀv`` for each row: ``(n,)`` from ``(n, features)``."""
         rows = np.asarray(vectors, dtype=np.float64)
         return np.asarray(((rows @ self.covariance) * rows).sum(axis=1))
 
-    def draws(self, rng: np.random.Generator, count: int) -> Floats:
+    def draws(self, rng: np.random.Generator, count: int) -> Float64Array:
         """Weights drawn from the posterior: ``(count, features)``."""
         noise = rng.standard_normal((len(self.mean), count))
         shifts = np.linalg.solve(self._factor.T, noise)
         return np.asarray(self.mean + shifts.T)
 
 
-def sigmoid(gaps: FloatArray) -> Floats:
+def sigmoid(gaps: FloatArray) -> Float64Array:
     """σ, for gaps of any size."""
     return np.asarray(0.5 + 0.5 * np.tanh(np.asarray(gaps, dtype=np.float64) / 2))
 
 
-def binary_entropy(p: FloatArray) -> Floats:
+def binary_entropy(p: FloatArray) -> Float64Array:
     """The entropy of a preference, in nats."""
     inside = np.clip(np.asarray(p, dtype=np.float64), _TINY, 1 - _TINY)
     return np.asarray(-inside * np.log(inside) - (1 - inside) * np.log1p(-inside))
 
 
-def preference_probability(gap_mean: FloatArray, gap_variance: FloatArray) -> Floats:
+def preference_probability(gap_mean: FloatArray, gap_variance: FloatArray) -> Float64Array:
     """The expected ``σ(gap)`` of normal gaps, by MacKay's approximation: σ(m / √(1 + π v / 8))."""
     return sigmoid(gap_mean / np.sqrt(1.0 + _PROBIT * gap_variance))
 
@@ -109,35 +103,16 @@ def fit_posterior(
         if not moved:
             break
     _, precision = _derivatives(theta, z, t, w, prior_precision)
-    return Posterior(theta, precision, _log_evidence(value, precision, prior_precision))
-
-
-def fit_by_evidence(
-    differences: FloatArray,
-    targets: FloatArray,
-    *,
-    prior_precisions: Sequence[float],
-    weights: FloatArray | None = None,
-    start: FloatArray | None = None,
-) -> Posterior:
-    """The posterior under that prior precision, of those given, whose evidence is highest.
-
-    The first of equals. See ``fit_posterior`` for the other arguments.
-    """
-    fits = []
-    for prior_precision in prior_precisions:
-        fit = fit_posterior(
-            differences, targets, prior_precision=prior_precision, weights=weights, start=start
-        )
-        fits.append(fit)
-        start = fit.mean
-    return max(fits, key=lambda fit: fit.log_evidence)
+    return Posterior(theta, precision)
 
 
 def _climb(
-    theta: Floats, step: Floats, value: float, problem: tuple[Floats, Floats, Floats, float]
-) -> tuple[Floats, float, bool]:
-    """Newton's step, halved until it does not lead down; far out a full step may overshoot."""
+    theta: Float64Array,
+    step: Float64Array,
+    value: float,
+    problem: tuple[Float64Array, Float64Array, Float64Array, float],
+) -> tuple[Float64Array, float, bool]:
+    """A Newton step, halved until the log posterior does not fall: a full step may overshoot."""
     size = 1.0
     for _ in range(_MOST_HALVINGS):
         following = theta + size * step
@@ -148,22 +123,19 @@ def _climb(
     return theta, value, False
 
 
-def _log_posterior(theta: Floats, z: Floats, t: Floats, w: Floats, prior_precision: float) -> float:
+def _log_posterior(
+    theta: Float64Array, z: Float64Array, t: Float64Array, w: Float64Array, prior_precision: float
+) -> float:
     gap = z @ theta
     likelihood = -(w * (t * np.logaddexp(0, -gap) + (1 - t) * np.logaddexp(0, gap))).sum()
     return float(likelihood - prior_precision / 2 * (theta @ theta))
 
 
 def _derivatives(
-    theta: Floats, z: Floats, t: Floats, w: Floats, prior_precision: float
-) -> tuple[Floats, Floats]:
+    theta: Float64Array, z: Float64Array, t: Float64Array, w: Float64Array, prior_precision: float
+) -> tuple[Float64Array, Float64Array]:
     p = sigmoid(z @ theta)
     gradient = z.T @ (w * (t - p)) - prior_precision * theta
     precision = (z * (w * p * (1 - p))[:, None]).T @ z
     precision[np.diag_indices_from(precision)] += prior_precision
     return gradient, precision
-
-
-def _log_evidence(value: float, precision: Floats, prior_precision: float) -> float:
-    log_determinant = 2 * np.log(np.diag(np.linalg.cholesky(precision))).sum()
-    return float(value + len(precision) / 2 * np.log(prior_precision) - log_determinant / 2)

@@ -1,1 +1,1 @@
-"""What a strategy would have saved on data that is already labelled."""
+"""Simulate strategies on data that is already labelled, to see how many labels each would save."""

@@ -1,18 +1,17 @@
 """From traces to curves: means with bootstrap intervals, and labels saved at equal accuracy.
 
 The bootstrap is over prompts and splits together: a replicate weighs every prompt of the file by a
-draw with replacement, and every split by another, the same for all strategies. So the interval of a
-difference between strategies does not hold what both have in common.
+draw with replacement, and every split by another, the same for all strategies. So what strategies
+have in common does not widen the interval of their difference.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.isotonic import isotonic_regression
 
-from app.selection.arrays import FloatArray
+from app.selection.arrays import Float64Array, FloatArray
 from app.selection.simulation.run import Trace
 
 REPLICATES = 1000
@@ -21,8 +20,6 @@ LEAST_COMPARED = 50
 _LEVEL = (2.5, 97.5)
 _LEAST_ACCURACY = 0.51
 _GRID = 60
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +113,20 @@ def make_report(
 class _Weights:
     """Bootstrap weights; the first replicate is the data themselves."""
 
-    splits: Floats
+    splits: Float64Array
     """``(1 + replicates, splits)``."""
-    prompts: Floats
+    prompts: Float64Array
     """``(1 + replicates, prompts)``."""
 
     @classmethod
     def draw(cls, splits: int, prompts: int, rng: np.random.Generator) -> "_Weights":
-        def drawn(count: int) -> Floats:
+        def drawn(count: int) -> Float64Array:
             rows = rng.multinomial(count, np.full(count, 1 / count), size=REPLICATES)
             return np.concatenate([np.ones((1, count)), rows])
 
         return cls(drawn(splits), drawn(prompts))
 
-    def accuracies(self, traces: Sequence[Trace]) -> Floats:
+    def accuracies(self, traces: Sequence[Trace]) -> Float64Array:
         """Pairs ordered rightly over all pairs: ``(1 + replicates, budgets)``."""
         right = [self._per_split(trace, trace.correct) for trace in traces]
         total = [
@@ -138,7 +135,7 @@ class _Weights:
         ]
         return self._over_splits(right) / self._over_splits(total)
 
-    def golds(self, traces: Sequence[Trace]) -> Floats | None:
+    def golds(self, traces: Sequence[Trace]) -> Float64Array | None:
         """Mean gold of the picked responses: ``(1 + replicates, budgets)``; None: there is none."""
         known = [~np.isnan(trace.gold) for trace in traces]
         if not any(each.any() for each in known):
@@ -154,35 +151,39 @@ class _Weights:
         total, count = self._over_splits(sums), self._over_splits(counts)
         return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
-    def _per_split(self, trace: Trace, values: FloatArray) -> Floats:
+    def _per_split(self, trace: Trace, values: FloatArray) -> Float64Array:
         """Weighted sums over the held-out prompts: ``(1 + replicates, budgets)``."""
         rows = np.asarray(values, dtype=np.float64)
         return np.asarray(self.prompts[:, trace.held_out] @ rows.T)
 
-    def _over_splits(self, parts: Sequence[Floats]) -> Floats:
+    def _over_splits(self, parts: Sequence[Float64Array]) -> Float64Array:
         return np.asarray(np.einsum("rs,srb->rb", self.splits, np.stack(parts)))
 
 
-def _estimates(values: Floats) -> tuple[Estimate, ...]:
+def _estimates(values: Float64Array) -> tuple[Estimate, ...]:
     return tuple(_estimate(column) for column in values.T)
 
 
-def _estimate(column: Floats) -> Estimate:
+def _estimate(column: Float64Array) -> Estimate:
     low, high = np.nanpercentile(column[1:], _LEVEL)
     return Estimate(float(column[0]), float(low), float(high))
 
 
-def _learns(accuracies: Floats) -> bool:
+def _learns(accuracies: Float64Array) -> bool:
     return _estimate(accuracies[:, -1]).low > _LEAST_ACCURACY
 
 
-def _saved(values: Floats, base: Floats, budgets: Sequence[int]) -> tuple[Estimate, bool]:
+def _saved(
+    values: Float64Array, base: Float64Array, budgets: Sequence[int]
+) -> tuple[Estimate, bool]:
     sizes = np.asarray(budgets, dtype=np.float64)
     rows = [labels_saved(sizes, row, other) for row, other in zip(values, base, strict=True)]
     return _estimate(np.array([saved for saved, _ in rows])), rows[0][1]
 
 
-def labels_saved(budgets: Floats, strategy: Floats, baseline: Floats) -> tuple[float, bool]:
+def labels_saved(
+    budgets: Float64Array, strategy: Float64Array, baseline: Float64Array
+) -> tuple[float, bool]:
     """The mean of ``1 − n_strategy / n_baseline`` at equal accuracy, and whether it was cut off.
 
     Both curves are made rising (isotonic regression) and joined by straight lines over the
@@ -190,22 +191,23 @@ def labels_saved(budgets: Floats, strategy: Floats, baseline: Floats) -> tuple[f
     the largest budget. An accuracy that the strategy has from its first budget on counts as reached
     there; one that it never reaches as reached at the largest budget, where it is cut off.
     """
-    at = np.log(budgets)
+    log_budgets = np.log(budgets)
     mine = np.asarray(isotonic_regression(strategy), dtype=np.float64)
     theirs = np.asarray(isotonic_regression(baseline), dtype=np.float64)
-    wanted = np.linspace(np.log(LEAST_COMPARED), at[-1], _GRID)
-    accuracy = np.interp(wanted, at, theirs)
-    reached = np.array([_first_reach(at, mine, level) for level in accuracy])
+    wanted = np.linspace(np.log(LEAST_COMPARED), log_budgets[-1], _GRID)
+    accuracy = np.interp(wanted, log_budgets, theirs)
+    reached = np.array([_first_reach(log_budgets, mine, level) for level in accuracy])
     is_cut_off = bool((accuracy > mine[-1]).any() or (accuracy < mine[0]).any())
     return float((1 - np.exp(reached - wanted)).mean()), is_cut_off
 
 
-def _first_reach(at: Floats, curve: Floats, level: float) -> float:
+def _first_reach(log_budgets: Float64Array, curve: Float64Array, level: float) -> float:
     """Where a rising curve first reaches a level; its last place where it never does."""
     after = int(np.searchsorted(curve, level, side="left"))
     if after == 0:
-        return float(at[0])
+        return float(log_budgets[0])
     if after == len(curve):
-        return float(at[-1])
+        return float(log_budgets[-1])
     low, high = curve[after - 1], curve[after]
-    return float(at[after - 1] + (at[after] - at[after - 1]) * (level - low) / (high - low))
+    before, at = log_budgets[after - 1], log_budgets[after]
+    return float(before + (at - before) * (level - low) / (high - low))

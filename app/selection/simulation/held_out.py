@@ -20,7 +20,7 @@ class HeldOut:
     """Differences of features, oriented so that the majority prefers a positive gap."""
 
     places: IntArray
-    """Places of the held-out prompts in the world, ``(prompts,)``."""
+    """Indices of the held-out prompts in the world, ``(prompts,)``."""
     differences: NDArray[np.float64]
     """``(pairs, features)``, over all held-out prompts."""
     owners: IntArray
@@ -31,10 +31,10 @@ class HeldOut:
     """Of the responses of each held-out prompt, scaled to 0 (worst) … 1 (best); NaN: not known."""
 
     def scores(self, posterior: Posterior) -> tuple[FloatArray, FloatArray]:
-        """Pairs ordered as the majority does, and the gold of the response that would be picked
-        among those whose gold is known.
+        """How many pairs the model orders as the majority, and the gold of the response it picks.
 
-        Both per held-out prompt, ``(prompts,)``; a gap of zero counts as half a pair; no gold: NaN.
+        Both a held-out prompt, ``(prompts,)``. A gap of zero counts as half a pair. Gold is NaN if
+        it is not known; only responses whose gold is known are picked.
         """
         gaps = self.differences @ posterior.mean
         right = np.where(gaps > 0, 1.0, np.where(gaps == 0, _HALF, 0.0))
@@ -53,7 +53,7 @@ class HeldOut:
 
 
 def hold_out(world: World, places: IntArray, feature_map: FeatureMap) -> HeldOut:
-    """The prompts at ``places``; pairs without a majority are left out."""
+    """The prompts at the indices ``places``; pairs without a majority are left out."""
     features = _features(world, places, feature_map)
     differences, owners = [], []
     for number, place in enumerate(places):

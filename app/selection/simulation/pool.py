@@ -1,4 +1,4 @@
-"""The pool of a split: prompts whose pairs can be asked, each once, and the labels got so far."""
+"""The pool of a split: prompts whose pairs can be asked, each once, and the labels so far."""
 
 from dataclasses import replace
 
@@ -19,12 +19,12 @@ _TARGET_OF_A_TIE = 0.5
 
 
 class Pool:
-    """Asks pairs and keeps the answers. An answer is one single vote, the same for every arm."""
+    """Asks for pairs and keeps the answers. An answer is one vote, the same for every strategy."""
 
     def __init__(
         self, world: World, pool: IntArray, feature_map: FeatureMap, rng: np.random.Generator
     ) -> None:
-        """Draw the order of the prompts and what each pair's annotator would say."""
+        """Draw the order of the prompts and the answer to each pair."""
         order_keys = rng.random(len(world.prompts))
         answers = [_draw_answers(prompt.votes, rng) for prompt in world.prompts]
         self._feature_map = feature_map
@@ -35,7 +35,6 @@ class Pool:
             self._answers.append(rows)
             self.blocks.append(replace(block, taken=np.isnan(rows)))
         self._features = [feature_map.features(block) for block in self.blocks]
-        self._asked: list[tuple[IntArray, IntArray, IntArray]] = []
         self._differences: list[FloatArray] = []
         self._targets: list[FloatArray] = []
         self._model: PreferenceModel | None = None
@@ -51,9 +50,9 @@ class Pool:
         positions, owners, rows, columns = [], [], [], []
         for number, (block, order) in enumerate(zip(self.blocks, orders, strict=True)):
             chosen = next_pairs(order, block.taken, block.taken.shape[1])
-            places = plan_positions(strategy, block, order, chosen, last=False)
+            position = plan_positions(strategy, block, order, chosen, after_all_others=False)
             row, at = np.nonzero(chosen >= 0)
-            positions.append(places[row, at])
+            positions.append(position[row, at])
             owners.append(np.full(len(row), number))
             rows.append(row)
             columns.append(chosen[row, at])
@@ -82,22 +81,22 @@ class Pool:
             self.blocks[number] = replace(block, taken=taken, rounds=rounds)
         self._differences.append(differences)
         self._targets.append(targets)
-        self._asked.append((owners, rows, columns))
         self.labels += len(rows)
 
-    def model(self, labels: int | None = None) -> PreferenceModel | None:
-        """The model that the first ``labels`` answers (None: all) teach; None before the first."""
+    def model(self) -> PreferenceModel | None:
+        """The model fitted to all answers; None before the first."""
         if self.labels == 0:
             return None
         start = None if self._model is None else self._model.posterior.mean
         posterior = fit_posterior(
-            _joined(self._differences)[:labels],
-            _joined(self._targets)[:labels],
+            _joined(self._differences),
+            _joined(self._targets),
             prior_precision=PRIOR_PRECISION,
             start=start,
         )
-        count = self.labels if labels is None else min(labels, self.labels)
-        self._model = PreferenceModel(self._feature_map, posterior, count, self._labelled_prompts())
+        self._model = PreferenceModel(
+            self._feature_map, posterior, self.labels, self._labelled_prompts()
+        )
         return self._model
 
     def _labelled_prompts(self) -> FloatArray:
@@ -117,7 +116,7 @@ def _joined(parts: list[FloatArray]) -> NDArray[np.float64]:
 
 
 def _draw_answers(votes: IntArray, rng: np.random.Generator) -> FloatArray:
-    """One vote on every pair as a target, ``(pairs,)``; NaN where there is none."""
+    """One vote on every pair as a target, ``(pairs,)``; NaN: no votes."""
     draws = rng.random(len(votes))
     totals = votes.sum(axis=1)
     shares = np.cumsum(votes, axis=1) / np.maximum(totals, 1)[:, None]

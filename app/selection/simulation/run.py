@@ -1,4 +1,4 @@
-"""One arm on one split: a strategy spends, and the same model is fitted at each budget."""
+"""One strategy on one split: it spends a budget, and a model is fitted and tested at each step."""
 
 import copy
 import math
@@ -24,7 +24,7 @@ _SPLIT, _ANSWERS, _DRAWS = range(3)
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which prompts are asked, and which the model is tested on: places in the world."""
+    """Which prompts are labelled, and which the model is tested on: indices into the world."""
 
     pool: IntArray
     held_out: IntArray
@@ -35,9 +35,9 @@ class Trace:
     """How well the model did on the held-out prompts at each budget."""
 
     held_out: IntArray
-    """Places in the world, ``(prompts,)``."""
+    """Indices into the world, ``(prompts,)``."""
     pairs: FloatArray
-    """Pairs of each: ``(prompts,)``."""
+    """The number of pairs of each: ``(prompts,)``."""
     correct: FloatArray
     """Of those, how many the model orders as the majority: ``(budgets, prompts)``."""
     gold: FloatArray
@@ -45,7 +45,7 @@ class Trace:
 
 
 def split_world(world: World, seed: int, number: int) -> Split:
-    """Split number ``number`` by prompt: the same for all strategies of a seed."""
+    """Split number ``number``, by prompt: the same for all strategies of a seed."""
     order = np.random.default_rng([seed, number, _SPLIT]).permutation(len(world.prompts))
     held_out = max(1, round(HELD_OUT_SHARE * len(order)))
     return Split(np.sort(order[held_out:]), np.sort(order[:held_out]))
@@ -62,9 +62,9 @@ def run_arm(
 ) -> Trace:
     """Let the strategy spend the largest budget, and test the model at each.
 
-    A strategy that learns plans anew when labels have grown by a tenth, as the planner does.
-    Prompts, their order and what annotators answer depend on the seed and the split alone, so that
-    strategies are compared on the same world.
+    A strategy that learns plans again when labels have grown by a tenth, as the planner does.
+    Prompts, their order and the annotators' answers depend on the seed and the split alone, so that
+    all strategies are compared on the same world.
     """
     split = split_world(world, seed, number)
     pool = Pool(world, split.pool, feature_map, np.random.default_rng([seed, number, _ANSWERS]))
@@ -89,7 +89,7 @@ def _spend(pool: Pool, strategy: Strategy, budget: int, rng: np.random.Generator
         if strategy.learns:
             step = min(step, max(_LEAST_STEP, math.ceil(pool.labels / _GROWTH)))
         model = pool.model() if strategy.learns else None
-        # What has nothing to learn from gets the same generator each time: one plan, gone through.
+        # Without learning, the same generator each time gives one plan, which is worked through.
         is_learning = strategy.learns and pool.labels >= FIRST_LABELS
         source = rng if is_learning else copy.deepcopy(rng)
         pool.ask(strategy, strategy.order(pool.blocks, model, source), step)

@@ -1,4 +1,4 @@
-"""Every strategy on every split, in parallel processes."""
+"""Run every strategy on every split, in parallel processes."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ class _Task:
     strategy: str
     number: int
     plain: bool = False
-    """With the model of the vectors alone."""
+    """With a model without side features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class _Setting:
 
 
 _settings: list[_Setting] = []
-"""In a worker process: the one it was started with. Sending it with each task would cost more than
-the task."""
+"""In a worker process: the setting it was started with. Sending it with each task would take longer
+than the task."""
 
 
 def simulate(
@@ -52,19 +52,19 @@ def simulate(
     splits: int,
     seed: int,
     processes: int,
-    told: Callable[[], None],
+    on_progress: Callable[[], None],
 ) -> Report:
     """Let each strategy spend on each split, and compare it with ``random``, which always runs.
 
-    ``random`` runs once more, with the model of the vectors alone, to tell what the model gives.
+    ``random`` runs once more with a model without side features, to show what those bring.
 
     Args:
         world: the labelled file.
         strategies: names in ``STRATEGIES``.
         splits: how many splits by prompt.
-        seed: the same gives the same report, however many processes there are.
+        seed: the same seed gives the same report with any number of processes.
         processes: how many run at a time.
-        told: called after each strategy on each split.
+        on_progress: called after each strategy on each split.
 
     Raises:
         ValueError: the file has too few prompts to split, or too few pairs to spend on.
@@ -81,7 +81,7 @@ def simulate(
     for task, trace in _run_all(setting, tasks, processes):
         traces[task] = trace
         if not task.plain:
-            told()
+            on_progress()
     by_name = {name: [traces[_Task(name, number)] for number in range(splits)] for name in names}
     plain_traces = [traces[task] for task in plain]
     return make_report(by_name, plain_traces, budgets, len(world.prompts), seed, BASELINE)
@@ -98,7 +98,7 @@ def _run_all(
         return
     with ProcessPoolExecutor(
         max_workers=min(processes, len(tasks)),
-        # A fork of a process that holds torch's threads may hang.
+        # A fork of a process with threads of torch may hang.
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin,
         initargs=(setting,),
@@ -131,12 +131,12 @@ def budgets_of(world: World, seed: int, splits: int) -> tuple[int, ...]:
 
 
 def feature_map_of(world: World) -> FeatureMap:
-    """Features from all prompts of the file, held-out ones too: no label is looked at."""
+    """Features from all prompts of the file, held-out ones too, since no label is used."""
     return fit_feature_map(_all_blocks(world), with_side_features=True)
 
 
 def plain_feature_map_of(world: World) -> FeatureMap:
-    """The same, of the vectors alone."""
+    """The same without side features."""
     return fit_feature_map(_all_blocks(world))
 
 
@@ -146,7 +146,7 @@ def _all_blocks(world: World) -> list[PromptBlock]:
 
 
 def _begin(setting: _Setting) -> None:
-    # As many processes as there are processors: more threads would only be in each other's way.
+    # There is a process for each processor, so more threads would only slow each other down.
     threadpool_limits(1)
     _settings.append(setting)
 

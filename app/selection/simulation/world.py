@@ -1,4 +1,4 @@
-"""A file that is already labelled, as arrays: what a simulated project can ask and be told."""
+"""A labelled file as arrays: the pairs that a simulated project can ask for, and the answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptCandidate
 
 FIRST, TIE, SECOND = range(3)
-"""What a vote says; the columns of ``votes``."""
+"""The kinds of votes: the columns of ``votes``."""
 NEAR_DUPLICATE_SIMILARITY = 0.95
 
 
@@ -43,11 +43,11 @@ class World:
 
     prompts: Sequence[LabelledPrompt]
     near_duplicate: NDArray[np.bool_]
-    """``(prompts,)``: the prompt is nearly the same as an earlier one."""
+    """Whether the prompt is a near-duplicate of an earlier one: ``(prompts,)``."""
 
     @property
     def response_offsets(self) -> IntArray:
-        """Where each prompt's responses begin, when all are numbered on: ``(prompts,)``."""
+        """The index of each prompt's first response, counted over all prompts: ``(prompts,)``."""
         sizes = [len(prompt.responses) for prompt in self.prompts]
         return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
 
@@ -67,12 +67,12 @@ def make_world(prompts: Sequence[LabelledPrompt]) -> World:
 
 
 def candidates(world: World, order_keys: FloatArray, pool: IntArray) -> list[PromptCandidate]:
-    """The prompts of the pool; a prompt's id is its place in the world.
+    """The prompts of the pool; a prompt's id is its index in the world.
 
     Args:
         world: the world.
         order_keys: a draw from [0, 1) for every prompt of the world: ``(prompts,)``.
-        pool: places of prompts in the world.
+        pool: indices of prompts in the world.
     """
     offsets = world.response_offsets
     return [

@@ -1,21 +1,21 @@
-"""``auto``: the most different pairs of random groups; the labels say how large the groups may be.
+"""``auto``: the most different pairs of random groups, with group sizes that follow the labels.
 
-The widest pair of a prompt teaches most, unless its answer is known before it is asked: where a
-few responses are freaks, the widest pairs all hold one, people always like the other better, and
-nobody learns anything about ordinary pairs. So:
+The most different pair of a prompt teaches most, unless its answer is predictable. If a few
+responses are outliers, the most different pairs all contain one, annotators always prefer the other
+response, and the labels say nothing about ordinary pairs. Therefore:
 
-- until ``FIRST_LABELS`` labels are in, groups of ``FIRST_SIZE``; where a prompt has
-  ``MANY_RESPONSES`` or more, pairs of ``random``: with so many the widest of a group is a freak's
-  more often than not, and the first labels must show what is liked about ordinary responses too;
-- from then on, the most different pairs of random groups, the plainest freaks put back: of the
-  largest of ``SIZES`` whose pairs the model finds, on average, at least ``LEAST_OPEN`` times as
-  uncertain (by ``4p(1 − p)``) as a pair drawn at random.
+- before ``FIRST_LABELS`` labels: groups of ``FIRST_SIZE``. Prompts with ``MANY_RESPONSES`` or more
+  get pairs of ``random``, because the most different pair of a group usually contains an outlier
+  there, and the first labels must cover ordinary responses too;
+- after that: groups of the largest of ``SIZES`` whose most different pairs the model finds, on
+  average, at least ``LEAST_OPEN`` times as uncertain (by ``4p(1 − p)``) as a random pair. Clear
+  outliers are ranked last.
 
-Where all wide pairs are foregone conclusions it ends at groups of two again. One size is found for
-all prompts that it is given, from the first ``SAMPLED`` of each number of responses.
+If all different pairs are predictable, this ends at groups of two. One size is chosen for all
+prompts, from the first ``SAMPLED`` of each number of responses.
 
-A model that does not know how typical a response is cannot tell what is foregone: with such a one,
-pairs stay random.
+A model without the side feature of typicality cannot tell what is predictable: with such a model,
+pairs are random.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.selection.arrays import Float64Array
 from app.selection.candidates import PromptBlock
 from app.selection.model.posterior import sigmoid
 from app.selection.model.preference import PreferenceModel
@@ -38,9 +39,7 @@ MANY_RESPONSES = 12
 SAMPLED = 512
 LEAST_OPEN = 0.95
 SIZES = (8, 6, 4, 3)
-"""Up to 11 responses are one group of 8. Larger groups gave nothing on any data."""
-
-Floats = NDArray[np.float64]
+"""Up to 11 responses are one group of 8. Larger groups brought nothing on any data."""
 
 
 def order(
@@ -48,7 +47,7 @@ def order(
     model: PreferenceModel | None,
     rng: np.random.Generator,
 ) -> list[PairOrder]:
-    """Widest pairs of random groups, group by group."""
+    """The most different pairs of random groups, group by group."""
     if model is None or model.labels < FIRST_LABELS:
         return _without_labels(blocks, rng)
     size = group_size(blocks, model)
@@ -65,9 +64,9 @@ def _without_labels(blocks: list[PromptBlock], rng: np.random.Generator) -> list
 
 
 def group_size(blocks: Sequence[PromptBlock], model: PreferenceModel) -> int:
-    """How many responses a group may have, by what the labels have taught."""
-    knows_the_typical = model.feature_map.side_scale is not None
-    if not blocks or not knows_the_typical:
+    """How many responses a group may have, according to the model."""
+    has_typicality = model.feature_map.side_scale is not None
+    if not blocks or not has_typicality:
         return RANDOM_SIZE
     sampled = [_first_prompts(block) for block in blocks]
     openness = [_openness(block, model) for block in sampled]
@@ -84,15 +83,15 @@ def group_size(blocks: Sequence[PromptBlock], model: PreferenceModel) -> int:
 
 
 def _first_prompts(block: PromptBlock) -> PromptBlock:
-    """Those that come first in the uniform random order."""
+    """The prompts that come first in the uniform random order."""
     if len(block.prompt_ids) <= SAMPLED:
         return block
     rows = np.sort(np.argsort(block.order_keys, kind="stable")[:SAMPLED])
-    return block.only(rows)
+    return block.select(rows)
 
 
-def _openness(block: PromptBlock, model: PreferenceModel) -> Floats:
-    """4p(1 − p) of every pair, 1 for a toss-up and 0 for a certainty: ``(prompts, pairs)``."""
+def _openness(block: PromptBlock, model: PreferenceModel) -> Float64Array:
+    """4p(1 − p) of every pair, 1 if p is ½ and 0 if p is 0 or 1: ``(prompts, pairs)``."""
     first, second = pair_columns(block.responses)
     rewards = model.mean_rewards(block)
     p = sigmoid(rewards[:, first] - rewards[:, second])
@@ -100,16 +99,16 @@ def _openness(block: PromptBlock, model: PreferenceModel) -> Floats:
 
 
 def _of_choices(
-    block: PromptBlock, openness: Floats, narrow: NDArray[np.float32], size: int
-) -> Floats:
-    """The mean over the pairs that groups of that size give first: ``(prompts,)``."""
+    block: PromptBlock, openness: Float64Array, narrow: NDArray[np.float32], size: int
+) -> Float64Array:
+    """The mean over the first pairs of groups of that size: ``(prompts,)``."""
     columns = first_choices(block, narrow, size)
     chosen = np.take_along_axis(openness, np.maximum(columns, 0), axis=1)
     is_pair = columns >= 0
     return np.asarray((chosen * is_pair).sum(axis=1) / is_pair.sum(axis=1))
 
 
-def _mean(parts: Sequence[Floats]) -> float:
+def _mean(parts: Sequence[Float64Array]) -> float:
     return float(np.concatenate(parts).mean())
 
 

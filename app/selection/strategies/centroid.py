@@ -18,7 +18,7 @@ from app.selection.two_means import centre_distances, two_means
 
 _PROMPTS_AT_A_TIME = 256
 _DECIMALS = 6
-"""Distances that differ by less are ties, settled by id and not by the noise of the sums."""
+"""Distances that differ by less are ties, broken by id and not by rounding errors."""
 
 
 def order(

@@ -14,7 +14,7 @@ from app.selection.cost import by_cosine
 from app.selection.model.features import prompt_vectors
 from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import pair_similarities
-from app.selection.strategies.prompt_places import as_prompt_keys
+from app.selection.prompt_keys import as_prompt_keys
 from app.selection.strategy import PairOrder, Strategy
 
 _PIECE = 512
@@ -26,7 +26,7 @@ def order(
     _model: PreferenceModel | None,
     _rng: np.random.Generator,
 ) -> list[PairOrder]:
-    """Prompts by what they add to the coverage; lowest cosine within each."""
+    """Prompts by how much they add to the coverage; lowest cosine within each."""
     if not blocks:
         return []
     vectors = np.concatenate([prompt_vectors(block) for block in blocks]).astype(np.float64)
@@ -42,9 +42,9 @@ def order(
 
 
 def facility_order(vectors: FloatArray) -> IntArray:
-    """The greedy order of facility location over unit vectors: places, ``(prompts,)``.
+    """The greedy order of facility location over unit vectors: indices, ``(prompts,)``.
 
-    The first of equal gains; gains that differ by less than 1e-6 are equal.
+    Of equal gains the first is taken; gains that differ by less than 1e-6 are equal.
     """
     similar = np.maximum(vectors @ vectors.T, 0.0)
     covered = np.zeros(len(vectors))

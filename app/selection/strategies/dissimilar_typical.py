@@ -1,7 +1,7 @@
 """``dissimilar-typical``: the two most different of a prompt's typical responses.
 
-A guard against freaks: REAL's rule (arXiv 2409.17169) takes the outliers where a prompt has dozens
-of responses. With ``m_i`` the mean similarity of response ``i`` to the prompt's others, the
+A guard against outliers, which REAL's rule (arXiv 2409.17169) chooses if a prompt has dozens of
+responses. With ``m_i`` the mean similarity of response ``i`` to the prompt's others, the
 responses whose ``m_i`` is at or above the prompt's ``1 - share`` quantile are typical; ``argmin
 cos(i, j)`` over the pairs of typical ones comes first, then pairs with one that is not, then with
 two.
@@ -21,11 +21,11 @@ from app.selection.strategy import OrderPairs, PairOrder, Strategy
 TYPICAL_SHARE = 0.5
 _TIE = 1e-6
 _WIDER = np.float32(2.5)
-"""Cosines differ by less."""
+"""More than two cosines can differ."""
 
 
 def typical(share: float) -> OrderPairs:
-    """The rule that takes this share of a prompt's responses for typical."""
+    """The rule that regards this share of a prompt's responses as typical."""
     return partial(_order, share=share)
 
 
@@ -40,15 +40,15 @@ def _order(
 
 
 def typical_keys(block: PromptBlock, share: float) -> FloatArray:
-    """Cosines, moved up for each response that is not typical: ``(prompts, pairs)``."""
+    """Cosines, increased for each response that is not typical: ``(prompts, pairs)``."""
     gram = gram_matrices(block.embeddings)
     first, second = pair_columns(block.responses)
-    shift = _WIDER * freak_counts(gram, share).astype(np.float32)
+    shift = _WIDER * outlier_counts(gram, share).astype(np.float32)
     keys: FloatArray = np.add(gram[:, first, second], shift, dtype=gram.dtype)
     return keys
 
 
-def freak_counts(gram: FloatArray, share: float) -> NDArray[np.int8]:
+def outlier_counts(gram: FloatArray, share: float) -> NDArray[np.int8]:
     """How many of each pair's responses are not typical: ``(prompts, pairs)``.
 
     Args:
@@ -61,9 +61,9 @@ def freak_counts(gram: FloatArray, share: float) -> NDArray[np.int8]:
     ordered = np.sort(similarity, axis=1)
     low = ordered[:, int(place)]
     least = low + rest * (ordered[:, min(int(place) + 1, responses - 1)] - low)
-    freaks = (similarity < least[:, None] - _TIE).astype(np.int8)
+    outliers = (similarity < least[:, None] - _TIE).astype(np.int8)
     first, second = pair_columns(responses)
-    return np.asarray(freaks[:, first] + freaks[:, second], dtype=np.int8)
+    return np.asarray(outliers[:, first] + outliers[:, second], dtype=np.int8)
 
 
 order = typical(TYPICAL_SHARE)

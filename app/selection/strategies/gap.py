@@ -11,8 +11,8 @@ from app.selection.candidates import PromptBlock
 from app.selection.cost import by_score
 from app.selection.model.posterior import binary_entropy, preference_probability
 from app.selection.model.preference import PreferenceModel
+from app.selection.prompt_keys import best_first
 from app.selection.strategies.learning import after_first_labels
-from app.selection.strategies.prompt_places import best_first
 from app.selection.strategy import PairOrder, Strategy
 
 

@@ -1,7 +1,7 @@
-"""What the strategies that need a model share: their first labels, and greedy batches.
+"""Shared by the strategies that need a model.
 
-Until ``FIRST_LABELS`` labels are in, such a strategy behaves as ``dissimilar``: a model that knows
-nothing has no opinion worth following.
+Until there are ``FIRST_LABELS`` labels, such a strategy behaves like ``dissimilar``: a model of
+fewer labels is not worth following.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ import numpy as np
 from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptBlock
 from app.selection.model.preference import PreferenceModel
+from app.selection.prompt_keys import best_first
 from app.selection.strategies import dissimilar
-from app.selection.strategies.prompt_places import best_first
 from app.selection.strategy import OrderPairs, PairOrder
 
 FIRST_LABELS = 50
@@ -25,7 +25,7 @@ OrderWithModel = Callable[
 
 
 def after_first_labels(order: OrderWithModel) -> OrderPairs:
-    """The order of a strategy that needs a model; ``dissimilar`` until there is one worth it."""
+    """The order of a strategy that needs a model; ``dissimilar`` until there are enough labels."""
 
     @wraps(order)
     def learning(
@@ -40,10 +40,10 @@ def after_first_labels(order: OrderWithModel) -> OrderPairs:
 
 @dataclass(frozen=True, slots=True)
 class OpenBest:
-    """The best open pair of every prompt, of all blocks laid end to end."""
+    """The best open pair of every prompt, over all blocks concatenated."""
 
     scores: FloatArray
-    """``(prompts,)``; -inf where a prompt has no open pair."""
+    """``(prompts,)``; -inf if a prompt has no open pair."""
     columns: IntArray
     """``(prompts,)``, as in ``pair_grid``."""
 

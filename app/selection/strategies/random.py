@@ -1,7 +1,7 @@
 """``random``: the baseline, uniform within a prompt and across prompts.
 
 REAL (arXiv 2409.17169), "random". A pair's key is a hash of its responses' ids, salted by one draw
-from the generator: uniform, and the same in whatever company the prompt comes.
+from the generator: uniform, and independent of the other prompts.
 """
 
 import numpy as np

@@ -1,14 +1,15 @@
 """The most different pair of each of a prompt's random groups, one group after the other.
 
-In a group of four, the pair of lowest cosine is wider than a pair drawn at random, but a response
-that stands apart from all others is in few of the groups: groups of two are ``random``, and a group
-of all is ``dissimilar``. When each group has given a pair, new groups are drawn: a sweep.
+In a group of four, the pair of lowest cosine is more different than a random pair, but an outlier
+is in few of the groups. Groups of two are ``random``, and a group of all responses is
+``dissimilar``. When each group has given a pair, new groups are drawn; this is called a sweep.
 
-A response that has been in a pair is put back by ``REUSE`` standard deviations of the prompt's
-cosines each time, so that the pairs of a prompt do not all hold the same one. Freaks are put back
-within their group: with five responses or more, those whose mean similarity to the others lies more
-than ``FREAK`` normalised median absolute deviations below the prompt's median (the outliers of
-Iglewicz and Hoaglin 1993, "How to detect and handle outliers").
+Each time a response is in a pair, its other pairs are ranked lower, by ``REUSE`` standard
+deviations of the prompt's cosines, so that the pairs of a prompt do not all contain the same
+response. Outliers are ranked last within their group. They are the responses, of five or more,
+whose mean similarity to the others lies more than ``OUTLIER_DEVIATIONS`` normalised median absolute
+deviations below the prompt's median (Iglewicz and Hoaglin 1993, "How to detect and handle
+outliers").
 """
 
 from functools import lru_cache
@@ -24,11 +25,11 @@ from app.selection.pair_grid import gram_matrices, mean_similarities, pair_colum
 REUSE = 1.0
 AHEAD = 6
 MOST_ORDERED = 64
-"""The pairs of a prompt are chosen one by one, ``AHEAD`` of those that are taken, at most so many;
-all others come in random order."""
-FREAK = 3.5
+"""The pairs of a prompt are chosen one by one: ``AHEAD`` more than are taken, at most this many.
+All others come in random order."""
+OUTLIER_DEVIATIONS = 3.5
 LEAST_RESPONSES = 5
-_PUT_BACK = np.float32(1000.0)
+_OUTLIER_PENALTY = np.float32(1000.0)
 _NORMAL_MAD = 1.4826
 _LEAST_SPREAD = 1e-3
 _SALT_RANGE = 2.0**53
@@ -38,11 +39,11 @@ Floats = NDArray[np.float32]
 
 
 def group_keys(block: PromptBlock, size: int) -> NDArray[np.float64]:
-    """Each pair's place in its prompt's order, ``(prompts, pairs)``; whole numbers and fractions.
+    """Each pair's key, ``(prompts, pairs)``: its rank, or a random number above all ranks.
 
     Args:
         block: the prompts; their groups are drawn by their order keys and the responses' ids.
-        size: how many responses a group has, about.
+        size: about how many responses a group has.
     """
     keys = uniform(block.response_ids, _salt(block)) + MOST_ORDERED
     pairs = keys.shape[1]
@@ -50,8 +51,8 @@ def group_keys(block: PromptBlock, size: int) -> NDArray[np.float64]:
     steps = min(pairs, MOST_ORDERED, int(block.taken.sum(axis=1).max(initial=0)) + AHEAD)
     narrow = narrowness(block)
     for start in range(0, len(keys), rows):
-        part = slice(start, start + rows)
-        _order(keys[part], narrow[part], _draws(block, part), size, steps)
+        chunk = slice(start, start + rows)
+        _order(keys[chunk], narrow[chunk], _draws(block, chunk), size, steps)
     return keys
 
 
@@ -67,7 +68,7 @@ def first_choices(block: PromptBlock, narrow: Floats, size: int) -> IntArray:
 
 
 def narrowness(block: PromptBlock) -> Floats:
-    """Cosines in standard deviations around the prompt's mean, and freaks' far above.
+    """Cosines in standard deviations from the prompt's mean, those of outliers far above.
 
     ``(prompts, pairs)``.
     """
@@ -77,23 +78,25 @@ def narrowness(block: PromptBlock) -> Floats:
     spread = np.maximum(cosines.std(axis=1, keepdims=True), _LEAST_SPREAD)
     around = (cosines - cosines.mean(axis=1, keepdims=True)) / spread
     if block.responses >= LEAST_RESPONSES:
-        freaks = _freaks(gram).astype(np.float32)
-        around += _PUT_BACK * (freaks[:, first] + freaks[:, second])
+        outliers = _outliers(gram).astype(np.float32)
+        around += _OUTLIER_PENALTY * (outliers[:, first] + outliers[:, second])
     return np.asarray(around, dtype=np.float32)
 
 
-def _freaks(gram: FloatArray) -> BoolArray:
-    """Which responses stand apart from all others: ``(prompts, k)``."""
+def _outliers(gram: FloatArray) -> BoolArray:
+    """Which responses are outliers: ``(prompts, k)``."""
     similarity = mean_similarities(gram)
     below = np.median(similarity, axis=1, keepdims=True) - similarity
     deviation = _NORMAL_MAD * np.median(np.abs(below), axis=1, keepdims=True)
-    return np.asarray(below > FREAK * np.maximum(deviation, _LEAST_SPREAD), dtype=np.bool_)
+    return np.asarray(
+        below > OUTLIER_DEVIATIONS * np.maximum(deviation, _LEAST_SPREAD), dtype=np.bool_
+    )
 
 
 def _order(
     keys: NDArray[np.float64], narrow: Floats, draws: NDArray[np.uint64], size: int, steps: int
 ) -> None:
-    """Put the places of the first pairs into ``keys``."""
+    """Write the ranks of the first pairs into ``keys``."""
     rows = np.arange(len(keys))
     shared = _shared(draws.shape[1])
     left = narrow.copy()
@@ -110,7 +113,7 @@ def _order(
 
 
 def _widest(left: Floats, draws: NDArray[np.uint64], size: int, sweep: int) -> IntArray:
-    """The pair of lowest value in each group: columns, ``(prompts, groups)``; -1: none is left."""
+    """The pair of lowest value in each group: columns, ``(prompts, groups)``; -1: none left."""
     responses = draws.shape[1]
     groups = max(1, round(responses / size))
     if groups == 1:
@@ -128,9 +131,9 @@ def _widest(left: Floats, draws: NDArray[np.uint64], size: int, sweep: int) -> I
     return np.concatenate(found, axis=1)
 
 
-def _draws(block: PromptBlock, part: slice) -> NDArray[np.uint64]:
+def _draws(block: PromptBlock, rows: slice) -> NDArray[np.uint64]:
     """A number for every response: ``(prompts, k)``."""
-    return mixed(_salt(block)[part] + block.response_ids[part].astype(np.uint64))
+    return mixed(_salt(block)[rows] + block.response_ids[rows].astype(np.uint64))
 
 
 def _salt(block: PromptBlock) -> NDArray[np.uint64]:
@@ -141,7 +144,7 @@ def _salt(block: PromptBlock) -> NDArray[np.uint64]:
 
 @lru_cache(maxsize=128)
 def _positions(responses: int, groups: int) -> list[tuple[IntArray, IntArray]]:
-    """The pairs of places in a shuffle that each group holds; groups of one are left out."""
+    """The pairs of indices into a shuffle that each group has; groups of one are left out."""
     group = np.arange(responses) * groups // responses
     members = [np.flatnonzero(group == number) for number in range(groups)]
     pairs = [(one, pair_columns(len(one))) for one in members if len(one) > 1]
@@ -150,7 +153,7 @@ def _positions(responses: int, groups: int) -> list[tuple[IntArray, IntArray]]:
 
 @lru_cache(maxsize=16)
 def _column_table(responses: int) -> IntArray:
-    """The column of each two responses, in either order: ``(k, k)``."""
+    """The column of every two responses, in either order: ``(k, k)``."""
     table = np.zeros((responses, responses), dtype=np.int64)
     first, second = pair_columns(responses)
     table[first, second] = table[second, first] = np.arange(len(first))
@@ -159,7 +162,7 @@ def _column_table(responses: int) -> IntArray:
 
 @lru_cache(maxsize=16)
 def _shared(responses: int) -> Floats:
-    """What choosing one pair puts another back, for the responses both have: ``(pairs, pairs)``."""
+    """The penalty of a pair once another is chosen, by shared responses: ``(pairs, pairs)``."""
     member = np.zeros((responses * (responses - 1) // 2, responses), dtype=np.float32)
     first, second = pair_columns(responses)
     rows = np.arange(len(member))

@@ -2,10 +2,10 @@
 
 Double Thompson sampling (SEA, Liu et al., arXiv 2411.01493): ``y1 = argmax r_θ1``, ``y2 = argmax
 r_θ2`` with ``θ1, θ2`` from the posterior; where the two agree the second takes its next best. The
-other pairs follow by the sum of the two places, in whichever way round is the lower. Prompts as
+other pairs follow by the sum of the two ranks, in the order in which it is lower. Prompts as
 ``dissimilar``.
 
-Every prompt has draws of its own, by its id: the company it comes in changes nothing.
+Every prompt has its own draws, by its id, so the other prompts do not matter.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ def _keys(block: PromptBlock, model: PreferenceModel, salt: int) -> FloatArray:
         ]
     )
     rewards = np.einsum("nkf,ndf->ndk", features, weights)
-    one, other = _places(rewards[:, 0]), _places(rewards[:, 1])
+    one, other = _ranks(rewards[:, 0]), _ranks(rewards[:, 1])
     first, second = pair_columns(block.responses)
     keys: FloatArray = np.minimum(
         one[:, first] + other[:, second], one[:, second] + other[:, first]
@@ -42,8 +42,8 @@ def _keys(block: PromptBlock, model: PreferenceModel, salt: int) -> FloatArray:
     return keys
 
 
-def _places(rewards: FloatArray) -> IntArray:
-    """Each response's place, the best 0: ``(prompts, k)``."""
+def _ranks(rewards: FloatArray) -> IntArray:
+    """Each response's rank, the best 0: ``(prompts, k)``."""
     return np.argsort(np.argsort(-rewards, axis=1, kind="stable"), axis=1, kind="stable")
 
 

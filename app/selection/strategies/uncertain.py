@@ -1,4 +1,4 @@
-"""``uncertain``: the pairs whose labels would tell most about the model's weights.
+"""``uncertain``: the pairs whose labels give the most information on the model's weights.
 
 The score of a pair is ``p(1 − p)·zᵀH⁻¹z`` with ``H = λI + Σ p(1 − p) z zᵀ`` over the labelled
 pairs: to first order twice the expected gain in information of logistic regression (MacKay 1992,
@@ -17,8 +17,8 @@ from app.selection.candidates import PromptBlock
 from app.selection.cost import by_score
 from app.selection.model.posterior import preference_probability
 from app.selection.model.preference import PreferenceModel
+from app.selection.prompt_keys import as_prompt_keys
 from app.selection.strategies.learning import after_first_labels, best_open
-from app.selection.strategies.prompt_places import as_prompt_keys
 from app.selection.strategy import PairOrder, Strategy
 
 BATCH = 64
@@ -55,7 +55,7 @@ def _order(
 def greedy(
     covariance: FloatArray, vectors: FloatArray, weights: FloatArray, count: int
 ) -> IntArray:
-    """Places of up to ``count`` rows, each the best once those before it are known.
+    """Indices of up to ``count`` rows, each the best given those before it.
 
     Args:
         covariance: H⁻¹, ``(features, features)``.
@@ -89,7 +89,7 @@ def rank_one_update(
 
 
 def _rows(blocks: list[PromptBlock]) -> list[tuple[int, int]]:
-    """The block and the row of every prompt, of all blocks laid end to end."""
+    """The block and the row of every prompt, over all blocks concatenated."""
     return [
         (number, row) for number, block in enumerate(blocks) for row in range(len(block.prompt_ids))
     ]

@@ -4,9 +4,6 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from app.selection.model.posterior import (
-    Posterior,
-    binary_entropy,
-    fit_by_evidence,
     fit_posterior,
     preference_probability,
     sigmoid,
@@ -125,25 +122,3 @@ def test_the_expected_preference_agrees_with_sampling() -> None:
     sampled = sigmoid(mean + np.sqrt(variance) * rng.standard_normal((200_000, 3))).mean(axis=0)
 
     np.testing.assert_allclose(preference_probability(mean, variance), sampled, atol=0.02)
-
-
-def test_evidence_prefers_the_prior_that_made_the_weights() -> None:
-    rng = np.random.default_rng(10)
-    for scale, expected in ((0.1, 100.0), (3.0, 0.1)):
-        z = rng.standard_normal((800, 20))
-        t = (rng.random(800) < sigmoid(z @ (scale * rng.standard_normal(20)))).astype(np.float64)
-
-        found = fit_by_evidence(z, t, prior_precisions=(0.1, 100.0))
-
-        assert found.log_evidence == _evidence(z, t, expected).log_evidence
-
-
-def _evidence(z: Floats, t: Floats, prior_precision: float) -> Posterior:
-    return fit_by_evidence(z, t, prior_precisions=(prior_precision,))
-
-
-def test_gaps_of_any_size_have_a_preference_and_an_entropy() -> None:
-    gaps = np.array([-1e6, -30.0, 0.0, 30.0, 1e6])
-
-    np.testing.assert_allclose(sigmoid(gaps), [0, 0, 0.5, 1, 1], atol=1e-12)
-    np.testing.assert_allclose(binary_entropy(sigmoid(gaps)), [0, 0, np.log(2), 0, 0], atol=1e-10)

@@ -1,4 +1,4 @@
-"""Planted worlds: a known direction of preference, known noise, freaks and near-duplicates."""
+"""Planted worlds: a known direction of preference, known noise, outliers and near-duplicates."""
 
 import itertools
 
@@ -14,14 +14,14 @@ def planted_world(
     *,
     prompts: int = 80,
     responses: int = 6,
-    freaks: int = 0,
+    outliers: int = 0,
     strength: float = 8.0,
     votes: int = 5,
     seed: int = 0,
 ) -> World:
     """Responses around their prompt's topic; the first axis is what annotators like.
 
-    Freaks stand apart along an axis that says nothing of the others' worth, and people's votes on
+    Outliers stand apart along an axis that says nothing of the others' worth, and people's votes on
     them are a coin's.
     """
     rng = np.random.default_rng(seed)
@@ -29,12 +29,12 @@ def planted_world(
     for _ in range(prompts):
         vectors = 0.25 * rng.standard_normal((responses, DIMENSIONS))
         vectors[:, 3] += 1.0
-        if freaks:
-            vectors[:freaks] = 0.25 * rng.standard_normal((freaks, DIMENSIONS))
-            vectors[:freaks, 1] += rng.choice([-2.0, 2.0], size=freaks)
+        if outliers:
+            vectors[:outliers] = 0.25 * rng.standard_normal((outliers, DIMENSIONS))
+            vectors[:outliers, 1] += rng.choice([-2.0, 2.0], size=outliers)
         embeddings = unit(vectors)
         worth = strength * embeddings[:, 0].astype(np.float64)
-        worth[:freaks] = np.nan
+        worth[:outliers] = np.nan
         gaps = np.array(
             [worth[i] - worth[j] for i, j in itertools.combinations(range(responses), 2)]
         )

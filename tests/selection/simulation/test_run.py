@@ -30,8 +30,8 @@ def test_where_all_responses_are_honest_the_most_different_teach_most() -> None:
     assert accuracy["similar"] < accuracy["random"] - 0.01
 
 
-def test_where_some_are_freaks_the_most_different_teach_nothing() -> None:
-    world = planted_world(responses=16, freaks=2)
+def test_where_some_are_outliers_the_most_different_teach_nothing() -> None:
+    world = planted_world(responses=16, outliers=2)
 
     accuracy = {
         name: _accuracy(world, name, 50) for name in ("random", "dissimilar", "dissimilar-typical")
@@ -41,9 +41,9 @@ def test_where_some_are_freaks_the_most_different_teach_nothing() -> None:
     assert accuracy["dissimilar-typical"] > accuracy["random"]
 
 
-@pytest.mark.parametrize("freaks", [0, 2])
-def test_auto_finds_what_teaches_with_freaks_and_without(freaks: int) -> None:
-    world = planted_world(responses=12, freaks=freaks)
+@pytest.mark.parametrize("outliers", [0, 2])
+def test_auto_finds_what_teaches_with_outliers_and_without(outliers: int) -> None:
+    world = planted_world(responses=12, outliers=outliers)
 
     accuracy = {name: _accuracy(world, name, 120, splits=20) for name in ("random", "auto")}
 
@@ -120,7 +120,7 @@ def test_the_same_seed_gives_the_same_report_however_many_processes_there_are() 
             splits=2,
             seed=7,
             processes=processes,
-            told=lambda: told.append(None),
+            on_progress=lambda: told.append(None),
         )
         for processes in (1, 2)
     )
@@ -132,7 +132,9 @@ def test_the_same_seed_gives_the_same_report_however_many_processes_there_are() 
 
 def test_too_little_to_simulate_is_told() -> None:
     with pytest.raises(ValueError, match="fewer than 4 prompts"):
-        simulate(planted_world(prompts=3), [], splits=2, seed=0, processes=1, told=lambda: None)
+        simulate(
+            planted_world(prompts=3), [], splits=2, seed=0, processes=1, on_progress=lambda: None
+        )
     with pytest.raises(ValueError, match="only 10 pairs"):
         budgets_of(planted_world(prompts=15, responses=2), 0, 2)
     with pytest.raises(ValueError, match="no prompt has a pair"):

@@ -21,14 +21,14 @@ from tests.selection.candidate_samples import unit
 DIMENSIONS = 16
 
 
-def _blocks(*, freaks: int, responses: int = 16, count: int = 60) -> list[PromptBlock]:
-    """Prompts whose last responses are freaks: alone, each in a direction of its own."""
-    rng = np.random.default_rng(freaks)
+def _blocks(*, outliers: int, responses: int = 16, count: int = 60) -> list[PromptBlock]:
+    """Prompts whose last responses are outliers: alone, each in a direction of its own."""
+    rng = np.random.default_rng(outliers)
     prompts = []
     for number in range(count):
         vectors = 0.25 * rng.standard_normal((responses, DIMENSIONS)) + np.eye(DIMENSIONS)[3]
-        if freaks:
-            vectors[-freaks:] = rng.standard_normal((freaks, DIMENSIONS))
+        if outliers:
+            vectors[-outliers:] = rng.standard_normal((outliers, DIMENSIONS))
         ids = range(100 * number, 100 * number + responses)
         key = float(rng.random())
         prompts.append(PromptCandidate(number, ids, unit(vectors), order_key=key))
@@ -39,15 +39,15 @@ def _model(
     blocks: list[PromptBlock], typicality: float, labels: int, *, side: bool = True
 ) -> PreferenceModel:
     """Of the features only one has a say: how typical a response is."""
-    feature_map = fit_feature_map(blocks, 4, side=side)
+    feature_map = fit_feature_map(blocks, 4, with_side_features=side)
     mean = np.array([0.0] * 4 + [typicality, 0.0] * side)
-    posterior = Posterior(mean, np.eye(len(mean)), 0.0)
+    posterior = Posterior(mean, np.eye(len(mean)))
     return PreferenceModel(feature_map, posterior, labels, np.zeros((0, DIMENSIONS)))
 
 
 def test_until_fifty_labels_are_in_few_responses_are_grouped_and_many_drawn_at_random() -> None:
-    few = _blocks(freaks=2, responses=MANY_RESPONSES - 1)
-    many = _blocks(freaks=2, responses=MANY_RESPONSES)
+    few = _blocks(outliers=2, responses=MANY_RESPONSES - 1)
+    many = _blocks(outliers=2, responses=MANY_RESPONSES)
     [at_random] = STRATEGIES["random"].order(many, None, np.random.default_rng(0))
 
     for labels in (None, 49):
@@ -60,7 +60,7 @@ def test_until_fifty_labels_are_in_few_responses_are_grouped_and_many_drawn_at_r
 
 
 def test_without_labels_four_responses_give_the_widest_pair_first() -> None:
-    blocks = _blocks(freaks=0, responses=4)
+    blocks = _blocks(outliers=0, responses=4)
     [widest] = STRATEGIES["dissimilar"].order(blocks, None, np.random.default_rng(0))
     [found] = order(blocks, None, np.random.default_rng(0))
 
@@ -68,14 +68,14 @@ def test_without_labels_four_responses_give_the_widest_pair_first() -> None:
 
 
 def test_a_model_of_the_vectors_alone_leaves_pairs_random() -> None:
-    blocks = _blocks(freaks=2)
+    blocks = _blocks(outliers=2)
 
     assert group_size(blocks, _model(blocks, 0.0, labels=500, side=False)) == RANDOM_SIZE
 
 
 def test_where_nothing_is_foregone_groups_are_large() -> None:
-    for freaks in (0, 2):
-        blocks = _blocks(freaks=freaks)
+    for outliers in (0, 2):
+        blocks = _blocks(outliers=outliers)
 
         assert group_size(blocks, _model(blocks, 0.0, labels=50)) == SIZES[0]
 
@@ -98,7 +98,7 @@ def test_the_more_foregone_wide_pairs_are_the_smaller_the_groups_and_it_ends_at_
 
 
 def test_one_size_is_found_for_prompts_of_all_sizes() -> None:
-    blocks = [*_blocks(freaks=0, responses=3), *_blocks(freaks=0, responses=16)]
+    blocks = [*_blocks(outliers=0, responses=3), *_blocks(outliers=0, responses=16)]
     shifted = replace(blocks[1], prompt_ids=blocks[1].prompt_ids + 1000)
     both = [blocks[0], shifted]
 
@@ -109,6 +109,6 @@ def test_one_size_is_found_for_prompts_of_all_sizes() -> None:
 
 
 def test_nothing_to_order_is_no_reason_to_fail() -> None:
-    blocks = _blocks(freaks=0)
+    blocks = _blocks(outliers=0)
 
     assert group_size([], _model(blocks, 0.0, labels=400)) == RANDOM_SIZE

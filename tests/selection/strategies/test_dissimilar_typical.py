@@ -33,7 +33,7 @@ def test_the_first_pair_is_the_most_different_of_the_typical_half() -> None:
     assert found == {prompt.prompt_id: _expected(prompt, 0.5) for prompt in prompts}
 
 
-def test_a_freak_is_left_for_last() -> None:
+def test_an_outlier_is_left_for_last() -> None:
     rng = np.random.default_rng(3)
     vectors = rng.standard_normal((14, 16)) * 0.3 + np.eye(16)[0]
     vectors[5] = -np.eye(16)[0]

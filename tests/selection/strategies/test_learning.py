@@ -20,7 +20,7 @@ from tests.selection.models import fitted_model
 def _certain(model: PreferenceModel) -> PreferenceModel:
     """The same rewards, with almost no doubt left."""
     posterior = model.posterior
-    sure = Posterior(posterior.mean, np.eye(len(posterior.mean)) * 1e12, 0.0)
+    sure = Posterior(posterior.mean, np.eye(len(posterior.mean)) * 1e12)
     return replace(model, posterior=sure)
 
 
