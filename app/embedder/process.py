@@ -190,7 +190,7 @@ class Embedder:
         """The prompts with their vectors, ``(texts, dimensions)``, without those that failed."""
         try:
             vectors = await self._encode([text for prompt in prompts for text in prompt.texts])
-        except Exception as error:  # noqa: BLE001 - whatever a model raises, other prompts must be embedded
+        except Exception as error:  # noqa: BLE001 - other prompts go on after any error
             log.warning("a batch cannot be embedded; one prompt at a time", error=repr(error))
             return await self._embed_one_by_one(prompts)
         ends = np.cumsum([len(prompt.texts) for prompt in prompts])

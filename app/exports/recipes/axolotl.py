@@ -1,6 +1,6 @@
 """Preference pairs as Axolotl reads them: ``rl: dpo`` with ``type: chat_template.default``.
 
-One row a pair, whatever the layout: ``messages`` (the turns of the prompt), ``chosen`` and
+One row a pair, the same in both layouts: ``messages`` (the turns of the prompt), ``chosen`` and
 ``rejected`` (one ``{"role", "content"}`` each, without the space around the text: Axolotl looks for
 the text in what the chat template made of it, and many templates strip it).
 """

@@ -1,6 +1,6 @@
 """Preference pairs as LLaMA-Factory reads them: ``sharegpt`` formatting with ``ranking``.
 
-One row a pair, whatever the layout: ``conversations`` (the turns of the prompt, ``{"from":
+One row a pair, the same in both layouts: ``conversations`` (the turns of the prompt, ``{"from":
 "human" | "gpt" | "observation" | "system", "value"}``), ``chosen`` and ``rejected`` (one turn
 each). LLaMA-Factory wants speakers in turn, so turns of one side in a row are joined.
 """

@@ -15,7 +15,7 @@ from app.storage.predicates import HELD_ASSIGNMENT
 from app.storage.tables import Assignment, Label, Pair
 
 ANSWERS: Final = ("first", "second", "tie", "both_bad")
-"""The answers that annotators may agree on: about responses, whatever side each stood on."""
+"""The answers that annotators may agree on: about responses, regardless of sides."""
 
 
 @dataclass(frozen=True, slots=True)
