@@ -11,4 +11,4 @@ class Arm(StrEnum):
     EXPLORATION = "exploration"
     """It was drawn at random, for honest measurement."""
     IMPORTED = "imported"
-    """Its labels were made elsewhere; it is never handed out."""
+    """It is known from imported labels alone, and is never handed out."""

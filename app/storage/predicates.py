@@ -1,10 +1,16 @@
-"""What a row is to the service, said once: for the queries and for the partial indexes under them.
+"""Conditions on rows, each written once: for the queries and for the partial indexes they use.
 
-PostgreSQL uses a partial index only where the query's condition implies the index's. A second
-wording elsewhere could drift from the first, and the index would be lost without a word.
+PostgreSQL uses a partial index only where the query's condition implies the index's. If a query
+had a wording of its own, a change to one of the two would silently lose the index.
+
+Columns are unqualified: where a query joins tables that share a column's name, it applies the
+condition in a subquery.
 """
 
 from typing import Final
+
+from app.settings import SKIPS_UNTIL_RETIRED
+from app.storage.sql import fill
 
 ARRIVING_PROMPT: Final = "status = 'ready' AND group_id IS NULL"
 """A prompt that is embedded, but whose group is not fixed yet. ``ix_prompts_unplanned``."""
@@ -26,6 +32,53 @@ OUTGROWN_PROMPT: Final = f"{WITH_NEW_RESPONSES} AND sign(pairs_total - pairs_con
 Otherwise it assumes a third of all prompts, and scans for the first of them.
 """
 
+HELD_ASSIGNMENT: Final = "status = 'held'"
+"""``ix_assignments_held``, ``ix_assignments_lease``."""
+
+EXPIRED_ASSIGNMENT: Final = f"{HELD_ASSIGNMENT} AND expires_at < (SELECT clock_timestamp())"
+"""A held assignment whose lease is over: free for the next claim. ``ix_assignments_lease``.
+
+The time comes from a subquery, which runs once: then the index can search for it. A bare
+``clock_timestamp()`` may differ from row to row, and would be compared with each of them.
+"""
+
+LIVE_LABEL: Final = "status <> 'withdrawn'"
+"""``uq_labels_live``, ``uq_labels_assignment``."""
+
+SURPLUS_LABEL: Final = "status = 'surplus'"
+"""``ix_labels_surplus``."""
+
+HAS_ROOM: Final = f"held + counted + imported < labels_wanted AND skips < {SKIPS_UNTIL_RETIRED}"
+"""A pair of which one more label would count. The generated column ``pairs.open``."""
+
+OPEN_PAIR: Final = "open"
+"""A pair that can be handed out. ``ix_pairs_open``."""
+
+NOT_TAKEN_BY_ANNOTATOR: Final = fill(
+    """
+    NOT EXISTS (
+        SELECT FROM assignments AS own
+        WHERE own.pair_id = pairs.id AND own.annotator_id = :annotator_id
+            AND own.status IN ('held', 'answered')
+        OFFSET 0
+    )
+    AND NOT EXISTS (
+        SELECT FROM labels AS judged
+        WHERE judged.pair_id = pairs.id AND judged.annotator = :annotator AND {live}
+        OFFSET 0
+    )
+    """,
+    live=LIVE_LABEL,
+)
+"""A pair that the annotator neither holds nor has judged, here or in an imported label.
+
+Served by the unique indexes on pair and annotator of assignments and of live labels. ``OFFSET 0``
+makes PostgreSQL look into them pair by pair; as a join, it might read whole indexes.
+"""
+
+FREE_TO_CLAIM: Final = f"{OPEN_PAIR} AND {NOT_TAKEN_BY_ANNOTATOR}"
+"""A pair that can be handed out to the annotator ``:annotator_id``, named ``:annotator``."""
+
 NEVER_HANDED_OUT: Final = "NOT handed_out AND arm <> 'imported'"
 """A pair of the plan that no annotator was ever given. ``ix_pairs_untouched``."""
 
@@ -34,12 +87,3 @@ UNSEEN_PAIR: Final = (
     " AND held = 0 AND counted = 0 AND imported = 0 AND skips = 0"
 )
 """A pair that the planner may remove from the plan: nobody has seen it, and it has no label."""
-
-HELD_ASSIGNMENT: Final = "status = 'held'"
-"""``ix_assignments_held``, ``ix_assignments_lease``."""
-
-LIVE_LABEL: Final = "status <> 'withdrawn'"
-"""``uq_labels_live``, ``uq_labels_assignment``."""
-
-SURPLUS_LABEL: Final = "status = 'surplus'"
-"""``ix_labels_surplus``."""

@@ -1,13 +1,13 @@
 """Small pieces of SQL that several rooms share."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, TextClause, any_, literal, select, text
+from sqlalchemy import ColumnElement, Row, TextClause, any_, literal, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.storage.tables import Prompt
+_Record = TypeVar("_Record")
 
 
 def among(column: Any, values: Collection[Any], kind: Any) -> ColumnElement[bool]:
@@ -29,11 +29,22 @@ def statement(template: str, **fragments: str) -> TextClause:
     return text(fill(template, **fragments))
 
 
+def read_as(kind: type[_Record], row: Row[*tuple[Any, ...]]) -> _Record:
+    """The row as a dataclass: each field has the value of the column of its name.
+
+    Columns that are no field are left out.
+    """
+    columns = row._mapping
+    fields: Collection[str] = kind.__dataclass_fields__  # type: ignore[attr-defined]  # every dataclass has it
+    return kind(**{name: columns[name] for name in fields})
+
+
+# In the order of their ids, so that no two transactions deadlock. Served by the primary key.
+_LOCK_PROMPTS = text(
+    "SELECT id FROM prompts WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE"
+)
+
+
 async def lock_prompts(session: AsyncSession, prompt_ids: Collection[int]) -> None:
-    """Lock prompts that are about to change, in the order of their ids, so that no two deadlock."""
-    await session.execute(
-        select(Prompt.id)
-        .where(among(Prompt.id, prompt_ids, BigInteger))
-        .order_by(Prompt.id)
-        .with_for_update(key_share=True)
-    )
+    """Lock prompts that are about to change."""
+    await session.execute(_LOCK_PROMPTS, {"ids": list(prompt_ids)})

@@ -1,0 +1,34 @@
+"""The tables. Rows know their columns; what they mean together is told by the rooms that use them.
+
+State lives here alone. There are no relationships: every query is written out, in the
+``queries.py`` of the room it serves.
+"""
+
+from app.storage.tables.annotation import Assignment, Label, LedgerEntry, Pair
+from app.storage.tables.base import Base, TransactionId
+from app.storage.tables.projects import Annotator, AnnotatorProject, Project, ProjectIntake
+from app.storage.tables.prompts import (
+    ErasedPrompt,
+    Prompt,
+    PromptEmbedding,
+    Response,
+    ResponseEmbedding,
+)
+
+__all__ = [
+    "Annotator",
+    "AnnotatorProject",
+    "Assignment",
+    "Base",
+    "ErasedPrompt",
+    "Label",
+    "LedgerEntry",
+    "Pair",
+    "Project",
+    "ProjectIntake",
+    "Prompt",
+    "PromptEmbedding",
+    "Response",
+    "ResponseEmbedding",
+    "TransactionId",
+]

@@ -1,0 +1,105 @@
+"""The tables of accounts and projects."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Integer,
+    SmallInteger,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.storage.tables.base import Base, now
+
+
+class Annotator(Base):
+    """Somebody with a key: an annotator, or an admin."""
+
+    __tablename__ = "annotators"
+    __table_args__ = (CheckConstraint("role IN ('admin', 'annotator')", name="role"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+    key_hash: Mapped[bytes] = mapped_column(unique=True)
+    all_projects: Mapped[bool] = mapped_column(default=True)
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = now()
+
+
+class AnnotatorProject(Base):
+    """A project that an annotator without ``all_projects`` may see."""
+
+    __tablename__ = "annotator_projects"
+
+    annotator_id: Mapped[int] = mapped_column(
+        ForeignKey("annotators.id", ondelete="CASCADE"), primary_key=True
+    )
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class Project(Base):
+    """One labelling effort: its settings, and the counters of its ledger.
+
+    ``spent`` and ``reserved`` are the sums over ``ledger_entries``. Whoever changes them holds
+    this row (``FOR NO KEY UPDATE``), taken before any other lock.
+    """
+
+    __tablename__ = "projects"
+    __table_args__ = (
+        CheckConstraint("unit IN ('labels', 'minutes', 'money')", name="unit"),
+        CheckConstraint("embedding_source IN ('caller', 'service')", name="embedding_source"),
+        CheckConstraint("reserved >= 0 AND spent >= 0", name="ledger"),
+        CheckConstraint(
+            "unit <> 'labels' OR budget_limit IS NULL OR spent + reserved <= budget_limit",
+            name="budget",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    guidelines: Mapped[str]
+    strategy: Mapped[str]
+    unit: Mapped[str]
+    budget_limit: Mapped[Decimal | None]
+    labels_per_pair: Mapped[int] = mapped_column(SmallInteger)
+    overlap_share: Mapped[float]
+    overlap_labels: Mapped[int] = mapped_column(SmallInteger)
+    pairs_per_prompt: Mapped[int | None] = mapped_column(Integer)
+    exploration: Mapped[float]
+    lease_seconds: Mapped[int] = mapped_column(Integer)
+    cost_seconds_base: Mapped[float]
+    cost_words_per_minute: Mapped[float]
+    cost_hourly_rate: Mapped[Decimal | None]
+    seed: Mapped[int]
+    spent: Mapped[Decimal] = mapped_column(server_default="0")
+    reserved: Mapped[Decimal] = mapped_column(server_default="0")
+    strategy_assigned: Mapped[int] = mapped_column(server_default="0")
+    exploration_assigned: Mapped[int] = mapped_column(server_default="0")
+    counted_labels: Mapped[int] = mapped_column(server_default="0")
+    surplus_labels: Mapped[int] = mapped_column(server_default="0")
+    embedding_source: Mapped[str | None]
+    embedding_dimensions: Mapped[int | None] = mapped_column(Integer)
+    embedding_model: Mapped[str | None]
+    created_at: Mapped[datetime] = now()
+
+
+class ProjectIntake(Base):
+    """How many prompts a project has, kept apart from ``projects``: intake never waits for claims.
+
+    ``pending`` have texts to embed; ``unplanned`` have not arrived in the plan (so every pending
+    prompt that is new is unplanned too). Updated as the last statement of a transaction.
+    """
+
+    __tablename__ = "project_intake"
+
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
+    )
+    prompts: Mapped[int] = mapped_column(server_default="0")
+    pending: Mapped[int] = mapped_column(server_default="0")
+    unplanned: Mapped[int] = mapped_column(server_default="0")

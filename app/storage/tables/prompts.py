@@ -1,0 +1,155 @@
+"""The tables of prompts, responses and their embeddings."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.storage import predicates
+from app.storage.tables.base import Base, TransactionId, now, project_key
+
+
+class Prompt(Base):
+    """What the model was asked. ``content`` is a string, or a list of chat messages.
+
+    The planner fixes ``group_id``, ``exploration``, ``near_duplicate`` and ``order_key`` once, when
+    the prompt arrives in the plan. ``pairs_planned`` counts its rows in ``pairs``, ``pairs_total``
+    is k(k-1)/2, and ``pairs_considered`` what that was when the planner last chose: responses added
+    since make it choose anew.
+    """
+
+    __tablename__ = "prompts"
+    __table_args__ = (
+        CheckConstraint("status IN ('pending', 'ready')", name="status"),
+        UniqueConstraint("project_id", "external_id"),
+        Index("ix_prompts_listing", "project_id", "id"),
+        # The same prompt again, sent without an id.
+        Index(
+            "uq_prompts_fingerprint",
+            "project_id",
+            "fingerprint",
+            unique=True,
+            postgresql_where=text("external_id IS NULL"),
+        ),
+        # The embedder's next batch.
+        Index("ix_prompts_pending", "id", postgresql_where=text("status = 'pending'")),
+        # The planner: prompts that have not arrived in the plan.
+        Index(
+            "ix_prompts_unplanned",
+            "project_id",
+            "id",
+            postgresql_where=text(predicates.ARRIVING_PROMPT),
+        ),
+        # The planner: prompts whose next pair could enter the plan, in the order of the rounds.
+        Index(
+            "ix_prompts_plannable",
+            "project_id",
+            "exploration",
+            "pairs_planned",
+            "near_duplicate",
+            "order_key",
+            "id",
+            postgresql_where=text(predicates.PLANNABLE_PROMPT),
+        ),
+        # The planner: prompts that got responses since their pairs were chosen.
+        Index(
+            "ix_prompts_outgrown",
+            "project_id",
+            "id",
+            postgresql_where=text(predicates.WITH_NEW_RESPONSES),
+        ),
+        Index("ix_prompts_group", "project_id", "group_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = project_key()
+    external_id: Mapped[str | None]
+    content: Mapped[Any] = mapped_column(JSONB)
+    fingerprint: Mapped[bytes]
+    prompt_metadata: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSONB)
+    status: Mapped[str]
+    group_id: Mapped[int | None]
+    exploration: Mapped[bool | None]
+    near_duplicate: Mapped[bool | None]
+    order_key: Mapped[float | None]
+    pairs_planned: Mapped[int] = mapped_column(Integer, server_default="0")
+    pairs_total: Mapped[int] = mapped_column(Integer)
+    pairs_considered: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime] = now()
+
+
+class Response(Base):
+    """One candidate answer to a prompt."""
+
+    __tablename__ = "responses"
+    __table_args__ = (
+        UniqueConstraint("prompt_id", "external_id"),
+        UniqueConstraint("prompt_id", "position"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    prompt_id: Mapped[int] = mapped_column(ForeignKey("prompts.id", ondelete="CASCADE"))
+    external_id: Mapped[str | None]
+    position: Mapped[int] = mapped_column(SmallInteger)
+    text: Mapped[str]
+    model: Mapped[str | None]
+    score: Mapped[float | None]
+    reference: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    response_metadata: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSONB)
+
+
+class ResponseEmbedding(Base):
+    """A response's unit vector: little-endian float16."""
+
+    __tablename__ = "response_embeddings"
+
+    response_id: Mapped[int] = mapped_column(
+        ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True
+    )
+    vector: Mapped[bytes]
+
+
+class PromptEmbedding(Base):
+    """A prompt's unit vector, and the transaction that wrote it (``written_by``).
+
+    A reader that takes only rows below ``pg_snapshot_xmin`` never misses one: a row with a lower
+    number that it has not seen cannot commit any more.
+    """
+
+    __tablename__ = "prompt_embeddings"
+    __table_args__ = (
+        Index("ix_prompt_embeddings_catch_up", "project_id", "written_by", "prompt_id"),
+    )
+
+    prompt_id: Mapped[int] = mapped_column(
+        ForeignKey("prompts.id", ondelete="CASCADE"), primary_key=True
+    )
+    project_id: Mapped[int]
+    vector: Mapped[bytes]
+    written_by: Mapped[int] = mapped_column(
+        TransactionId, server_default=text("pg_current_xact_id()")
+    )
+
+
+class ErasedPrompt(Base):
+    """A prompt that was deleted after it may have entered an index: its number alone."""
+
+    __tablename__ = "erased_prompts"
+    __table_args__ = (Index("ix_erased_prompts_catch_up", "project_id", "written_by", "prompt_id"),)
+
+    prompt_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project_id: Mapped[int] = project_key()
+    written_by: Mapped[int] = mapped_column(
+        TransactionId, server_default=text("pg_current_xact_id()")
+    )
