@@ -6,12 +6,11 @@ as one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
-from types import TracebackType
 from typing import Final, Self
 
 import structlog
@@ -23,6 +22,7 @@ from app.errors import UnknownProject
 from app.projects import service as projects
 from app.projects.ledger_view import counts_view, ledger_view
 from app.projects.schemas import Counts, LedgerView
+from app.storage.background import BackgroundTasks
 from app.storage.notifications import Channel, Listener, Subscription
 from app.storage.sessions import Sessions
 
@@ -118,7 +118,7 @@ class Feed:
         self._turn = asyncio.Event()
 
 
-class LiveFigures:
+class LiveFigures(BackgroundTasks):
     """The feeds of this process, one a watched project. All end when ``stopping`` is set."""
 
     def __init__(
@@ -129,28 +129,17 @@ class LiveFigures:
         *,
         poll_seconds: float,
     ) -> None:
+        super().__init__()
         self._sessions = sessions
         self._listener = listener
         self._stopping = stopping
         self._poll_seconds = poll_seconds
         self._feeds: dict[int, Feed] = {}
         self._joining = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._start(self._end_when_stopping())
+        self.start(self._end_when_stopping())
         return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def watchers(self) -> int:
@@ -186,7 +175,7 @@ class LiveFigures:
             feed = Feed(figures, stack.pop_all())
         if self._stopping.is_set():
             feed.end()
-        feed.task = self._start(self._follow(feed, changes, project_id, project_name))
+        feed.task = self.start(self._follow(feed, changes, project_id, project_name))
         return feed
 
     def _leave(self, project_id: int, feed: Feed) -> None:
@@ -237,9 +226,3 @@ class LiveFigures:
         await self._stopping.wait()
         for feed in self._feeds.values():
             feed.end()
-
-    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task

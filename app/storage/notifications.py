@@ -1,7 +1,7 @@
-"""Postgres NOTIFY: work is announced when the transaction that made it commits.
+"""Postgres NOTIFY: announce new work when the transaction that made it commits.
 
-A notification is a hint. Whoever waits for one looks at the tables when it comes, and also looks
-from time to time when none comes.
+A notification is a hint. Whoever waits for one looks at the tables when it comes, and also from
+time to time when none comes.
 """
 
 import asyncio
@@ -9,18 +9,21 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from types import TracebackType
 from typing import Self
 
 import psycopg
 import structlog
 from psycopg import sql
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.storage.background import BackgroundTasks
 from app.storage.engine import raw_dsn
+from app.storage.sessions import Sessions
 
 _RECONNECT_SECONDS = 1.0
+_SECONDS_BETWEEN_ANNOUNCEMENTS = 0.5
 _QUEUE_LENGTH = 1000
 
 log = structlog.get_logger()
@@ -55,14 +58,14 @@ async def notify(session: AsyncSession, channel: Channel, payload: str = "") -> 
 
 
 class Subscription:
-    """What one waiter has been told and has not read yet."""
+    """The notifications that one waiter has not read yet."""
 
     def __init__(self, channels: frozenset[Channel]) -> None:
         self.channels = channels
         self._queue: asyncio.Queue[Notification] = asyncio.Queue(_QUEUE_LENGTH)
 
     def deliver(self, notification: Notification) -> None:
-        """Hand a notification over; a waiter that lags by a thousand is dropped to its poll."""
+        """Queue a notification. If the queue is full it is dropped: the waiter's poll will do."""
         with contextlib.suppress(asyncio.QueueFull):
             self._queue.put_nowait(notification)
 
@@ -75,34 +78,23 @@ class Subscription:
             return None
 
 
-class Listener:
-    """The one listening connection of a process; it reconnects by itself."""
+class Listener(BackgroundTasks):
+    """The one listening connection of a process. It reconnects when it is lost."""
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         self._dsn = raw_dsn(url)
         self._subscriptions: set[Subscription] = set()
-        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         ready = asyncio.Event()
-        self._task = asyncio.create_task(self._listen_for_ever(ready))
+        self.start(self._keep_listening(ready))
         await ready.wait()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-
     @contextlib.contextmanager
     def subscribe(self, *channels: Channel) -> Iterator[Subscription]:
-        """Collect what is announced on these channels from now on."""
+        """Collect the notifications of these channels from now on."""
         subscription = Subscription(frozenset(channels))
         self._subscriptions.add(subscription)
         try:
@@ -110,7 +102,7 @@ class Listener:
         finally:
             self._subscriptions.discard(subscription)
 
-    async def _listen_for_ever(self, ready: asyncio.Event) -> None:
+    async def _keep_listening(self, ready: asyncio.Event) -> None:
         while True:
             try:
                 await self._listen(ready)
@@ -132,3 +124,40 @@ class Listener:
                 for subscription in tuple(self._subscriptions):
                     if notification.channel in subscription.channels:
                         subscription.deliver(notification)
+
+
+class LedgerAnnouncer(BackgroundTasks):
+    """Announces projects whose ledger has changed, each at most twice a second.
+
+    Claims and labels do not notify by themselves: PostgreSQL lets only one notifying transaction
+    commit at a time (``docs/decisions/0005``).
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__()
+        self._sessions = sessions
+        self._noted: set[int] = set()
+        self._is_noted = asyncio.Event()
+
+    def note(self, project_id: int) -> None:
+        """Announce soon that the project's ledger may have changed."""
+        self._noted.add(project_id)
+        self._is_noted.set()
+
+    async def __aenter__(self) -> Self:
+        self.start(self._keep_announcing())
+        return self
+
+    async def _keep_announcing(self) -> None:
+        while True:
+            await self._is_noted.wait()
+            await asyncio.sleep(_SECONDS_BETWEEN_ANNOUNCEMENTS)  # time for what was noted to commit
+            self._is_noted.clear()
+            noted, self._noted = self._noted, set()
+            try:
+                async with self._sessions.begin() as session:
+                    for project_id in sorted(noted):
+                        await notify(session, Channel.LEDGER_CHANGED, str(project_id))
+            except SQLAlchemyError as error:
+                # Watchers look at the tables from time to time anyway.
+                log.warning("change not announced", error=str(error).splitlines()[0])
