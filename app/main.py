@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from app import __version__
 from app.accounts import routes as accounts
 from app.annotation import routes as annotation
-from app.annotation.announce import ChangeAnnouncer
 from app.exports import routes as exports
 from app.http import health, problems
 from app.http.middleware import RefuseNulCharacters, RequestLog
@@ -24,7 +23,7 @@ from app.projects import routes as projects
 from app.prompts import routes as prompts
 from app.settings import Settings
 from app.storage.engine import create_engine, session_factory
-from app.storage.notifications import Listener
+from app.storage.notifications import LedgerAnnouncer, Listener
 
 _DESCRIPTION = """Decides which pairs of LLM responses are worth a human's label, hands them out
 under a budget, keeps every label, and gives back a dataset that a trainer loads as it is."""
@@ -47,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.download_slots = asyncio.Semaphore(max(1, settings.database_pool_size // 2))
             app.state.listener = await stack.enter_async_context(Listener(url))
             app.state.announcer = await stack.enter_async_context(
-                ChangeAnnouncer(app.state.sessions)
+                LedgerAnnouncer(app.state.sessions)
             )
             app.state.live_figures = await stack.enter_async_context(
                 LiveFigures(

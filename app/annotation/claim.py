@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
 from app.annotation import ledger
-from app.annotation.pick import EXPLORATION, OpenPair, look, pick
-from app.annotation.queries import claims as queries
-from app.annotation.queries.claims import HeldPair
+from app.annotation.pick import pick_pairs, read_situation
+from app.annotation.queries import claim as queries
+from app.annotation.queries.claim import HeldPair
 from app.annotation.release import lapse_expired
 from app.errors import Unauthenticated
 from app.projects import service as projects
@@ -24,17 +23,20 @@ _RETRY_SECONDS_LONGEST = 30
 
 
 class Status(StrEnum):
-    """What the answer means for an annotator who got nothing."""
+    """Whether an annotator got pairs, and if not, why."""
 
     OK = "ok"
     WAITING = "waiting"
+    """Pairs may come: ask again later."""
     EXHAUSTED = "exhausted"
+    """The budget is spent."""
     COMPLETE = "complete"
+    """Nothing is left for this annotator, and nothing more will come."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Who wants how many pairs of which project, and for how long (None: the project's lease)."""
+    """Who wants how many pairs of which project. ``lease_seconds`` None: the project's lease."""
 
     principal: Principal
     project_name: str
@@ -44,7 +46,7 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an annotator holds now, at most ``budget`` of it, and why it may be nothing."""
+    """The pairs that an annotator holds now, and the reason if there are none."""
 
     pairs: Sequence[HeldPair]
     project: Project
@@ -56,8 +58,8 @@ class Claim:
 async def claim_pairs(session: AsyncSession, request: ClaimRequest) -> Claim:
     """Reserve up to ``request.budget`` of the plan's first open pairs for one annotator.
 
-    Pairs the annotator already holds come first and are not renewed, so that asking again is
-    harmless. A lapsed assignment of somebody else's is free to claim. Times are the database's.
+    Pairs that the annotator already holds come first and are not renewed, so that asking again is
+    harmless. If somebody else's lease is over, the pair is free to claim. Times are the database's.
 
     Raises:
         UnknownProject: no project has that name, or it is not one of the annotator's.
@@ -65,96 +67,35 @@ async def claim_pairs(session: AsyncSession, request: ClaimRequest) -> Claim:
     """
     project = await projects.lock_project_by_name(session, request.project_name, request.principal)
     principal = request.principal
-    now = await look(session, project, principal, request.budget)
-    if not now.standing.is_active:
+    situation = await read_situation(session, project, principal, request.budget)
+    if not situation.is_active:
         raise Unauthenticated("no active annotator has this key")
-    if now.standing.is_any_expired:
+    if situation.has_expired_leases:
         await lapse_expired(session, project)
-        now = await look(session, project, principal, request.budget)
-    standing = now.standing
-    wanted = request.budget - standing.held
-    picked = await pick(session, project, principal, wanted, now)
+        situation = await read_situation(session, project, principal, request.budget)
+    wanted = request.budget - situation.held
+    picked = await pick_pairs(session, project, principal, wanted, situation)
     held: Sequence[HeldPair] = []
     if picked:
-        held = await _hand_out(session, project, picked, principal.id, request.lease_seconds)
+        held, totals = await queries.hand_out(
+            session,
+            project.id,
+            principal.id,
+            picked,
+            lease_seconds=request.lease_seconds or project.lease_seconds,
+        )
+        ledger.note_totals(project, totals)
     if len(picked) < wanted or _is_time_to_plan(project, len(picked)):
         await notify(session, Channel.PLAN_LOW, str(project.id))
-    if standing.held:
+    if situation.held:
         held = await queries.held_pairs(session, project.id, principal.id, limit=request.budget)
     if held:
-        return Claim(held, project, standing.pending_prompts, Status.OK, None)
-    is_intake_under_way = bool(standing.pending_prompts or standing.unplanned_prompts)
+        return Claim(held, project, situation.pending_prompts, Status.OK, None)
+    is_intake_under_way = bool(situation.pending_prompts or situation.unplanned_prompts)
     status, retry_after = await _why_nothing(
         session, project, principal, is_intake_under_way=is_intake_under_way
     )
-    return Claim([], project, standing.pending_prompts, status, retry_after)
-
-
-# The side is drawn once, and kept when the pair comes back to its annotator. The ledger's entries
-# are written here as ``ledger.record`` writes them: every claim is one statement shorter by that.
-_HAND_OUT = text(
-    f"""
-    WITH picked AS (
-        SELECT * FROM unnest(CAST(:pair_ids AS bigint[]), CAST(:costs AS numeric[]))
-        WITH ORDINALITY AS picked (pair_id, cost, place)
-    ), pairs AS (
-        UPDATE pairs SET held = held + 1, handed_out = true
-        FROM picked WHERE pairs.id = picked.pair_id
-        RETURNING pairs.*
-    ), assignments AS (
-        INSERT INTO assignments (
-            project_id, pair_id, annotator_id, swapped, status, lease_seconds, expires_at, reserved
-        )
-        SELECT
-            :project_id, pair_id, :annotator_id, random() < 0.5, 'held', :lease_seconds,
-            clock_timestamp() + make_interval(secs => :lease_seconds), cost
-        FROM picked
-        ORDER BY place
-        ON CONFLICT (pair_id, annotator_id) DO UPDATE
-        SET status = 'held', lease_seconds = excluded.lease_seconds,
-            expires_at = excluded.expires_at, reserved = excluded.reserved
-        RETURNING *
-    ), entries AS (
-        INSERT INTO ledger_entries (project_id, kind, assignment_id, spent, reserved)
-        SELECT :project_id, 'reserve', id, 0, reserved FROM assignments ORDER BY id
-    ), project AS (
-        UPDATE projects
-        SET reserved = reserved + (SELECT sum(reserved) FROM assignments),
-            strategy_assigned = strategy_assigned + :strategy,
-            exploration_assigned = exploration_assigned + :exploration
-        WHERE id = :project_id
-        RETURNING spent AS all_spent, reserved AS all_reserved
-    )
-    SELECT all_spent, all_reserved, {queries.HELD_PAIR} CROSS JOIN project
-    ORDER BY assignments.id
-    """  # noqa: S608 - put together from constants
-)
-
-
-async def _hand_out(
-    session: AsyncSession,
-    project: Project,
-    pairs: Sequence[OpenPair],
-    annotator_id: int,
-    lease_seconds: int | None,
-) -> list[HeldPair]:
-    """Hold the pairs and reserve their cost; what the annotator is shown of them."""
-    explored = sum(pair.arm == EXPLORATION for pair in pairs)
-    handed = await session.execute(
-        _HAND_OUT,
-        {
-            "project_id": project.id,
-            "annotator_id": annotator_id,
-            "lease_seconds": lease_seconds or project.lease_seconds,
-            "pair_ids": [pair.id for pair in pairs],
-            "strategy": len(pairs) - explored,
-            "exploration": explored,
-            "costs": [ledger.expected_cost(project, pair.expected_seconds) for pair in pairs],
-        },
-    )
-    rows = handed.all()
-    ledger.note(project, spent=rows[0].all_spent, reserved=rows[0].all_reserved)
-    return [HeldPair(*row[2:]) for row in rows]
+    return Claim([], project, situation.pending_prompts, status, retry_after)
 
 
 def _is_time_to_plan(project: Project, just_assigned: int) -> bool:
@@ -166,7 +107,7 @@ def _is_time_to_plan(project: Project, just_assigned: int) -> bool:
 async def _why_nothing(
     session: AsyncSession, project: Project, principal: Principal, *, is_intake_under_way: bool
 ) -> tuple[Status, int | None]:
-    outlook = await queries.outlook(session, project, principal)
+    outlook = await queries.read_outlook(session, project, principal)
     lapse = outlook.seconds_to_next_lapse
     until_lapse = (
         _RETRY_SECONDS_LONGEST
@@ -174,13 +115,13 @@ async def _why_nothing(
         else max(1, min(_RETRY_SECONDS_LONGEST, round(lapse + 0.5)))
     )
     longest = ledger.longest_that_fits(project)
-    nothing_left = longest is not None and longest <= 0
-    if nothing_left or (outlook.open_for_annotator and longest is not None):
-        # Pairs are open, or would be, but none fits what remains.
+    is_spent = longest is not None and longest <= 0
+    if is_spent or (outlook.has_open_pairs and longest is not None):
+        # There is no pair that fits what remains of the budget.
         if project.reserved:
             return Status.WAITING, until_lapse
         return Status.EXHAUSTED, None
-    if is_intake_under_way or outlook.more_to_plan or outlook.open_for_annotator:
+    if is_intake_under_way or outlook.has_more_to_plan or outlook.has_open_pairs:
         return Status.WAITING, _RETRY_SECONDS_PENDING
     if lapse is not None:
         return Status.WAITING, until_lapse

@@ -1,4 +1,4 @@
-"""Erase what annotators did with a prompt; the ledger keeps its entries."""
+"""Erase what annotators did with a prompt, for the prompts room."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -6,9 +6,9 @@ from app.annotation.queries import erasure as queries
 
 
 async def erase_annotations(session: AsyncSession, project_id: int, prompt_id: int) -> None:
-    """Release the prompt's held assignments and delete its labels. What was spent stays spent.
+    """Release the prompt's held assignments and delete its labels.
 
-    The caller holds the project's row.
+    The ledger keeps its entries: what was spent stays spent. The project's row is locked.
     """
     await queries.release_assignments(session, project_id, prompt_id)
     await queries.erase_labels(session, project_id, prompt_id)

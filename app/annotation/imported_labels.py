@@ -1,17 +1,20 @@
-"""Labels made elsewhere: stored as they are, and at no cost."""
+"""Imported labels: made elsewhere, stored as they are, and at no cost."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.annotation.queries import imported_labels as label_queries
+from app.annotation.queries import imported_labels as queries
+from app.annotation.queries import labels as label_queries
 from app.annotation.queries.imported_labels import LiveLabel
+from app.annotation.resolve import NamedPrompt, find_by_names
+from app.annotation.schemas import IMPORT_ANNOTATOR, ImportedRanking, NewImportedLabel
+from app.annotation.settle import Settlement
+from app.errors import FieldError, InvalidInput, LabelDiffers, UnknownPrompt
 from app.projects import service as projects
-
-IMPORT_ANNOTATOR = "import"
-"""Who made a label where the source does not say."""
 
 
 class Outcome(StrEnum):
@@ -52,8 +55,8 @@ class ImportedLabel:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredLabel:
-    """A label that stands for one that was sent."""
+class StoredImport:
+    """The stored label that an imported one is, and whether it is new."""
 
     label_id: int
     pair_id: int
@@ -62,12 +65,12 @@ class StoredLabel:
 
 async def store_imported_labels(
     session: AsyncSession, project_id: int, labels: Sequence[ImportedLabel]
-) -> list[StoredLabel]:
-    """Store labels, and tell for each, in the order sent, what stands for it now.
+) -> list[StoredImport]:
+    """Store labels; gives for each, in the order sent, the stored label that it is.
 
-    The same label again is unchanged; where an annotator's labels on one pair differ, the first
-    stands. Pairs that are not in the plan enter it, so that they are known as labelled. Takes the
-    lock of the project's row and keeps it until the transaction ends.
+    The same label again changes nothing. Where an annotator's labels of one pair differ, the first
+    stands. A pair that is not in the plan is added, so that it is known as labelled. The project's
+    row stays locked until the transaction ends.
 
     Raises:
         UnknownProject: the project has been deleted.
@@ -75,35 +78,101 @@ async def store_imported_labels(
     if not labels:
         return []
     await projects.lock_project(session, project_id)
-    pair_of = await label_queries.find_or_add_pairs(
-        session,
-        project_id,
-        {(label.prompt_id, *label.response_ids) for label in labels},
+    pair_of = await queries.find_or_add_pairs(
+        session, project_id, {(label.prompt_id, *label.response_ids) for label in labels}
     )
-    pair_ids = [pair_of[label.response_ids] for label in labels]
-    live = await label_queries.live_labels(session, pair_ids)
+    keys = [(pair_of[label.response_ids], label.annotator) for label in labels]
+    live = await queries.live_labels(session, {pair_id for pair_id, _ in keys})
     new: dict[tuple[int, str], ImportedLabel] = {}
-    for label, pair_id in zip(labels, pair_ids, strict=True):
-        key = (pair_id, label.annotator)
+    for key, label in zip(keys, labels, strict=True):
         if key not in live:
             new.setdefault(key, label)
-    ids = await label_queries.insert_labels(session, project_id, new)
-    stored = []
-    for label, pair_id in zip(labels, pair_ids, strict=True):
-        key = (pair_id, label.annotator)
-        if key in live:
-            stored.append(StoredLabel(live[key].id, pair_id, _compared(label, live[key])))
-        elif new[key] is label:
-            stored.append(StoredLabel(ids[key], pair_id, Outcome.CREATED))
-        else:
-            first = LiveLabel(ids[key], new[key].preferred_response_id, new[key].choice)
-            stored.append(StoredLabel(first.id, pair_id, _compared(label, first)))
-    return stored
+    ids = await queries.insert_labels(session, project_id, new)
+    live |= {
+        key: LiveLabel(ids[key], label.preferred_response_id, label.choice)
+        for key, label in new.items()
+    }
+    return [
+        StoredImport(
+            live[key].id,
+            key[0],
+            Outcome.CREATED if new.get(key) is label else _compared(label, live[key]),
+        )
+        for key, label in zip(keys, labels, strict=True)
+    ]
 
 
 def _compared(label: ImportedLabel, live: LiveLabel) -> Outcome:
-    # Which side is left is each label's own: where a response is preferred, that one is compared.
+    # Each label has a left side of its own, so a preference is compared by its response.
     is_same = live.preferred_response_id == label.preferred_response_id and (
         label.preferred_response_id is not None or live.choice == label.choice
     )
     return Outcome.UNCHANGED if is_same else Outcome.CONFLICT
+
+
+async def take_imported_labels(
+    session: AsyncSession, project_name: str, sent: Sequence[NewImportedLabel]
+) -> Settlement:
+    """Store a request's imported labels, all or none; the same label again changes nothing.
+
+    A ranking is stored as all the preferences that it implies.
+
+    Raises:
+        UnknownProject, UnknownPrompt: nothing has that name or id.
+        InvalidInput: the prompt has no response of that id.
+        LabelDiffers: the same annotator has judged a pair otherwise.
+    """
+    project = await projects.find_project(session, project_name)
+    # Locked first, so that no prompt is erased between being found and getting its labels.
+    await projects.lock_project(session, project.id)
+    prompts = await find_by_names(session, project.id, {each.prompt_id for each in sent})
+    labels: list[ImportedLabel] = []
+    for place, each in enumerate(sent):
+        prompt = prompts.get(each.prompt_id)
+        if prompt is None:
+            raise UnknownPrompt(f"labels.{place}.prompt_id: no prompt of the project has that id")
+        labels += _labels_of(each, prompt, place)
+    stored = await store_imported_labels(session, project.id, labels)
+    if any(each.outcome is Outcome.CONFLICT for each in stored):
+        raise LabelDiffers("an annotator has judged one of these pairs otherwise; undo that first")
+    await projects.lock_project(session, project.id)  # reads the new counts
+    rows = await label_queries.labels_by_id(session, [each.label_id for each in stored])
+    created = sum(each.outcome is Outcome.CREATED for each in stored)
+    return Settlement(project, [rows[each.label_id] for each in stored], created)
+
+
+def _labels_of(sent: NewImportedLabel, prompt: NamedPrompt, place: int) -> Iterator[ImportedLabel]:
+    if isinstance(sent, ImportedRanking):
+        tiers = [_numbers(prompt, tier, (place, "ranking")) for tier in sent.ranking]
+        strength = None
+    else:
+        tiers = [
+            _numbers(prompt, [sent.preferred], (place, "preferred")),
+            _numbers(prompt, [sent.rejected], (place, "rejected")),
+        ]
+        strength = sent.strength
+    ranked = [(response_id, tier) for tier, ids in enumerate(tiers) for response_id in ids]
+    if len({response_id for response_id, _ in ranked}) < len(ranked):
+        _refuse((place,), "names one response twice, by both of its ids")
+    for (better, tier), (worse, other_tier) in combinations(ranked, 2):
+        yield ImportedLabel(
+            prompt_id=prompt.id,
+            response_ids=(min(better, worse), max(better, worse)),
+            preferred_response_id=None if tier == other_tier else better,
+            annotator=sent.annotator,
+            strength=strength,
+        )
+
+
+def _numbers(
+    prompt: NamedPrompt, names: Collection[str], place: tuple[str | int, ...]
+) -> list[int]:
+    for name in names:
+        if name not in prompt.responses:
+            _refuse(place, "the prompt has no response of that id")
+    return [prompt.responses[name] for name in names]
+
+
+def _refuse(place: tuple[str | int, ...], message: str) -> None:
+    error = FieldError(("body", "labels", *place), message)
+    raise InvalidInput(f"labels.{'.'.join(map(str, place))}: {message}", errors=(error,))

@@ -1,18 +1,17 @@
 """The budget's ledger: what a pair costs, whether it fits, and every change as an entry.
 
-A project's ``spent`` and ``reserved`` are the sums over its entries; both change together, in one
-statement, while the project's row is locked: here, and for speed in the statements of the claim
-(``claim.py``) and of the labels (``settle_queries.py``).
+A project's ``spent`` and ``reserved`` are the sums over its entries. Both change in the statement
+that writes the entries (``queries/ledger.py``), while the project's row is locked.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
+from app.annotation.queries import ledger as queries
+from app.annotation.queries.ledger import Change, Totals
 from app.storage.tables import Project
 
 _ZERO = Decimal(0)
@@ -22,26 +21,15 @@ _SECONDS_PER_MINUTE = 60
 _SECONDS_PER_HOUR = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One entry to be: by how much ``spent`` and ``reserved`` change, and for what."""
-
-    kind: str
-    spent: Decimal = _ZERO
-    reserved: Decimal = _ZERO
-    assignment_id: int | None = None
-    label_id: int | None = None
-
-
 def expected_cost(project: Project, seconds: float) -> Decimal:
-    """What to reserve for a pair that is expected to take so many seconds, in the budget's unit."""
+    """What to reserve for a pair that is expected to take ``seconds``, in the budget's unit."""
     return _ONE_LABEL if project.unit == "labels" else _cost_of_time(project, seconds)
 
 
 def cost_of_label(
     project: Project, *, seconds: float | None, expected_seconds: float, lease_seconds: int
 ) -> Decimal:
-    """What a counted label costs: 1, or its seconds; the expected where they are missing."""
+    """What a counted label costs: 1, or its seconds. The expected seconds where none were sent."""
     if project.unit == "labels":
         return _ONE_LABEL
     return _cost_of_time(
@@ -52,7 +40,7 @@ def cost_of_label(
 def cost_of_skip(
     project: Project, *, seconds: float | None, expected_seconds: float, lease_seconds: int
 ) -> Decimal:
-    """What a skip costs: nothing in labels; in minutes and money its time was spent."""
+    """What a skip costs: nothing in labels, its time in minutes and money."""
     if project.unit == "labels":
         return _ZERO
     return cost_of_label(
@@ -71,16 +59,16 @@ def _left(project: Project) -> Decimal | None:
 
 
 def fits(project: Project, cost: Decimal) -> bool:
-    """Whether a cost is within what neither is spent nor reserved."""
+    """Whether a cost fits what is neither spent nor reserved."""
     left = _left(project)
     return left is None or cost <= left
 
 
 def longest_that_fits(project: Project, promised: Decimal = _ZERO) -> float | None:
-    """The most expected seconds a pair may have to fit what remains less what is promised.
+    """How many seconds a pair may be expected to take, to fit what remains after ``promised``.
 
-    None for no bound. In labels every pair costs the same: no bound while a label is left, else
-    a negative one, which no pair is within.
+    None: any number. In labels every pair costs the same: any number while a label is left, and
+    a negative number, which no pair fits, once none is.
     """
     left = _left(project)
     if left is None:
@@ -90,51 +78,15 @@ def longest_that_fits(project: Project, promised: Decimal = _ZERO) -> float | No
     return float((left - promised) / _cost_of_time(project, 1.0, exact=True))
 
 
-_RECORD = text(
-    """
-    WITH entries AS (
-        INSERT INTO ledger_entries (project_id, kind, assignment_id, label_id, spent, reserved)
-        SELECT :project_id, kind, assignment_id, label_id, spent, reserved
-        FROM unnest(
-            CAST(:kinds AS text[]), CAST(:assignment_ids AS bigint[]),
-            CAST(:label_ids AS bigint[]), CAST(:spents AS numeric[]), CAST(:reserveds AS numeric[])
-        ) AS entry (kind, assignment_id, label_id, spent, reserved)
-        RETURNING spent, reserved
-    ), totals AS (
-        SELECT sum(spent) AS spent, sum(reserved) AS reserved FROM entries
-    )
-    UPDATE projects
-    SET spent = projects.spent + totals.spent, reserved = projects.reserved + totals.reserved
-    FROM totals
-    WHERE projects.id = :project_id
-    RETURNING projects.spent, projects.reserved
-    """
-)
-
-
 async def record(session: AsyncSession, project: Project, changes: Sequence[Change]) -> None:
-    """Write entries, and move the project's counters by them, in one statement."""
-    if not changes:
-        return
-    row = await session.execute(
-        _RECORD,
-        {
-            "project_id": project.id,
-            "kinds": [change.kind for change in changes],
-            "assignment_ids": [change.assignment_id for change in changes],
-            "label_ids": [change.label_id for change in changes],
-            "spents": [change.spent for change in changes],
-            "reserveds": [change.reserved for change in changes],
-        },
-    )
-    spent, reserved = row.one()
-    note(project, spent=spent, reserved=reserved)
+    """Write entries, and move the project's totals by them. ``project`` is locked."""
+    note_totals(project, await queries.record(session, project.id, changes))
 
 
-def note(project: Project, *, spent: Decimal, reserved: Decimal) -> None:
-    """Let the session's project know what a statement has made of its counters."""
-    set_committed_value(project, "spent", spent)
-    set_committed_value(project, "reserved", reserved)
+def note_totals(project: Project, totals: Totals) -> None:
+    """Let the session's project have the totals that a statement has written."""
+    set_committed_value(project, "spent", totals.total_spent)
+    set_committed_value(project, "reserved", totals.total_reserved)
 
 
 def _cost_of_time(project: Project, seconds: float, *, exact: bool = False) -> Decimal:

@@ -1,6 +1,6 @@
-"""Give pairs back: what lapsed, and what an annotator let go of.
+"""Free assignments: those whose lease is over, and those that an annotator gives back.
 
-A pair that gets room again takes its oldest surplus label first: no human work is lost.
+If a pair with surplus labels has room again, the oldest of them counts: no human work is lost.
 """
 
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.annotation import ledger
-from app.annotation.ledger import Change
-from app.annotation.queries import claims as queries
+from app.annotation.queries import assignments, labels
+from app.annotation.queries.ledger import Change
 from app.settings import SKIPS_UNTIL_RETIRED
 from app.storage.tables import Assignment, Pair, Project
 
 
 def has_room(pair: Pair) -> bool:
-    """Whether one more label of the pair would count."""
+    """Whether one more label of the pair would count: ``predicates.HAS_ROOM`` in Python."""
     return (
         pair.held + pair.counted + pair.imported < pair.labels_wanted
         and pair.skips < SKIPS_UNTIL_RETIRED
@@ -23,10 +23,10 @@ def has_room(pair: Pair) -> bool:
 
 
 async def lapse_expired(
-    session: AsyncSession, project: Project, *, but: Sequence[int] = ()
+    session: AsyncSession, project: Project, *, except_ids: Sequence[int] = ()
 ) -> None:
-    """Free what absent annotators hold, ``but`` these assignments; ``project`` is locked."""
-    lapsed = await queries.lapse_expired(session, project.id, but=but)
+    """Free what absent annotators hold, except these assignments. ``project`` is locked."""
+    lapsed = await assignments.lapse_expired(session, project.id, except_ids=except_ids)
     if lapsed:
         await _free(session, project, lapsed)
 
@@ -38,7 +38,7 @@ async def release(session: AsyncSession, project: Project, assignment: Assignmen
 
 
 async def _free(session: AsyncSession, project: Project, freed: Sequence[Assignment]) -> None:
-    pairs = await queries.pairs_by_id(session, [assignment.pair_id for assignment in freed])
+    pairs = await assignments.pairs_by_id(session, [assignment.pair_id for assignment in freed])
     for assignment in freed:
         pairs[assignment.pair_id].held -= 1
     releases = [
@@ -53,7 +53,7 @@ async def _free(session: AsyncSession, project: Project, freed: Sequence[Assignm
 
 async def promote_surplus(session: AsyncSession, project: Project, pair: Pair) -> None:
     """Count the pair's oldest surplus label, if pair and budget have room for it."""
-    label = await queries.oldest_surplus_label(session, pair.id) if has_room(pair) else None
+    label = await labels.oldest_surplus_label(session, pair.id) if has_room(pair) else None
     if label is None:
         return
     cost = ledger.cost_of_label(

@@ -1,4 +1,4 @@
-"""Find prompts and responses by either of their ids: the caller's, or the service's."""
+"""Find prompts and responses by either of their ids: the caller's or the service's."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ class NamedPrompt:
 async def find_by_names(
     session: AsyncSession, project_id: int, names: Collection[str]
 ) -> dict[str, NamedPrompt]:
-    """The project's prompts of these ids; where both kinds could be meant, the caller's is."""
+    """The project's prompts of these ids. If an id could be of either kind, it is the caller's."""
     ours = {name: number for name in names if (number := decode(IdKind.PROMPT, name)) is not None}
     rows = await queries.responses_by_names(session, project_id, set(names), set(ours.values()))
     by_number: dict[int, NamedPrompt] = {}
     by_external: dict[str, int] = {}
-    for prompt_id, prompt_external_id, response_id, response_external_id in rows:
-        prompt = by_number.setdefault(prompt_id, NamedPrompt(prompt_id, {}))
-        prompt.responses.setdefault(encode(IdKind.RESPONSE, response_id), response_id)
-        if response_external_id is not None:
-            prompt.responses[response_external_id] = response_id
-        if prompt_external_id is not None:
-            by_external[prompt_external_id] = prompt_id
+    for row in rows:
+        prompt = by_number.setdefault(row.prompt_id, NamedPrompt(row.prompt_id, {}))
+        prompt.responses.setdefault(encode(IdKind.RESPONSE, row.response_id), row.response_id)
+        if row.response_external_id is not None:
+            prompt.responses[row.response_external_id] = row.response_id
+        if row.prompt_external_id is not None:
+            by_external[row.prompt_external_id] = row.prompt_id
     numbers = ours | {name: by_external[name] for name in names if name in by_external}
     return {name: by_number[number] for name, number in numbers.items() if number in by_number}

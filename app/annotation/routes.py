@@ -1,4 +1,4 @@
-"""The annotators' calls over HTTP."""
+"""Claims, labels and changes of projects over HTTP."""
 
 import time
 from typing import Annotated
@@ -7,10 +7,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.accounts.dependencies import AdminKey, AnyKey
 from app.accounts.service import require_admin
-from app.annotation import change, service, views
-from app.annotation.announce import ChangeAnnouncer
+from app.annotation import service, views
 from app.annotation.claim import Claim, ClaimRequest, Status, claim_pairs
-from app.annotation.elsewhere import take_labels_made_elsewhere
+from app.annotation.imported_labels import take_imported_labels
 from app.annotation.schemas import (
     LabelList,
     LabelsBody,
@@ -26,10 +25,8 @@ from app.errors import FieldError, InvalidInput
 from app.http.json_route import JsonRoute
 from app.http.paging import PageQuery
 from app.http.problems import problems
-from app.projects.dependencies import ProjectQuery
-from app.projects.ledger_view import ledger_view
-from app.projects.schemas import ProjectChange, ProjectView
-from app.projects.views import project_view
+from app.projects.schemas import ProjectChange, ProjectQuery, ProjectView
+from app.projects.views import ledger_view, project_view
 from app.settings import (
     DEFAULT_PROJECT,
     MAX_LEASE_SECONDS,
@@ -38,7 +35,7 @@ from app.settings import (
     MIN_LEASE_SECONDS,
 )
 from app.storage.ids import IdKind, decode
-from app.storage.notifications import Channel, Listener
+from app.storage.notifications import Channel, LedgerAnnouncer, Listener
 from app.storage.sessions import Session, Sessions
 from app.storage.tables import Project
 
@@ -63,7 +60,7 @@ async def next_pairs(
     ] = 1,
     wait: Annotated[
         float,
-        Query(ge=0, le=MAX_WAIT_SECONDS, description="If there is nothing, wait so many seconds"),
+        Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait if there is nothing yet"),
     ] = 0,
     lease_seconds: Annotated[int | None, Query(ge=MIN_LEASE_SECONDS, le=MAX_LEASE_SECONDS)] = None,
 ) -> NextPairs:
@@ -77,7 +74,7 @@ async def next_pairs(
 
 
 async def _claim_or_wait(request: Request, wanted: ClaimRequest, *, wait_seconds: float) -> Claim:
-    """Claim; while there is nothing yet, wait for the plan to change, holding no connection."""
+    """Claim. If there is nothing yet, wait for the plan to change, without a connection."""
     sessions: Sessions = request.app.state.sessions
     listener: Listener = request.app.state.listener
     deadline = time.monotonic() + wait_seconds
@@ -94,7 +91,7 @@ async def _claim_or_wait(request: Request, wanted: ClaimRequest, *, wait_seconds
 
 
 def _note_change(request: Request, project: Project) -> None:
-    announcer: ChangeAnnouncer = request.app.state.announcer
+    announcer: LedgerAnnouncer = request.app.state.announcer
     announcer.note(project.id)
 
 
@@ -108,7 +105,7 @@ async def change_project(
     name: str, sent: ProjectChange, session: Session, _: AdminKey
 ) -> ProjectView:
     """Change what is sent; what is left out stays, and so do held assignments."""
-    return project_view(await change.change_project(session, name, sent))
+    return project_view(await service.change_project(session, name, sent))
 
 
 @router.delete(
@@ -142,17 +139,19 @@ async def post_labels(
 ) -> StoredLabels:
     """One label, or up to 1000 of one project; all or nothing. Safe to repeat.
 
-    Labels made elsewhere, and rankings, are the admins'; `project` is where their prompts are.
+    Labels made elsewhere, and rankings, need an admin's key; `project` is that of their prompts.
     """
     sent = body.labels if isinstance(body, NewLabels) else [body]
     answers = [label for label in sent if isinstance(label, NewLabel)]
-    elsewhere = [label for label in sent if not isinstance(label, NewLabel)]
-    if answers and elsewhere:
-        error = FieldError(("body", "labels"), "answers and labels made elsewhere go apart")
+    imported = [label for label in sent if not isinstance(label, NewLabel)]
+    if answers and imported:
+        error = FieldError(
+            ("body", "labels"), "send answers and imported labels in separate requests"
+        )
         raise InvalidInput(error.msg, errors=(error,))
-    if elsewhere:
+    if imported:
         require_admin(principal)
-        settlement = await take_labels_made_elsewhere(session, project, elsewhere)
+        settlement = await take_imported_labels(session, project, imported)
     else:
         settlement = await settle_labels(session, principal, answers)
     if not settlement.created:
@@ -184,7 +183,7 @@ async def list_labels(
 
 @router.get("/labels/{label_id}", summary="Look at a label", responses=problems(401, 404, 422))
 async def get_label(label_id: str, session: Session, principal: AnyKey) -> LabelView:
-    """A label, its annotator's or anybody's for an admin."""
+    """A label: an annotator's own, or anybody's for an admin."""
     number = decode(IdKind.LABEL, label_id)
     return views.label_view(await service.get_label(session, principal, number))
 

@@ -1,4 +1,4 @@
-"""What the annotators' calls take and give."""
+"""What requests and answers of the annotation calls hold."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -13,7 +13,6 @@ from pydantic import (
     model_validator,
 )
 
-from app.annotation.imported_labels import IMPORT_ANNOTATOR
 from app.projects.schemas import LedgerView
 from app.settings import (
     MAX_LABELS_PER_REQUEST,
@@ -26,6 +25,8 @@ from app.settings import (
 Choice = Literal["left", "right", "tie", "both_bad", "skip"]
 LabelStatus = Literal["counted", "surplus", "skipped", "withdrawn"]
 ChatMessages = list[dict[str, str]]
+IMPORT_ANNOTATOR = "import"
+"""The annotator of an imported label whose source names none."""
 _MAX_ID_CHARACTERS = 256
 
 
@@ -37,7 +38,7 @@ class ShownResponse(BaseModel):
 
 
 class HandedPair(BaseModel):
-    """A pair to annotate. What could bias a judgement is only in an admin's answer."""
+    """A pair to annotate. Only admins are shown what could bias a judgement."""
 
     assignment_id: str
     pair_id: str
@@ -102,16 +103,16 @@ class NewLabel(BaseModel):
 
 
 AnyId = Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARACTERS)]
-AnnotatorElsewhere = Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARACTERS)]
+ImportedAnnotator = Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARACTERS)]
 
 
-class PreferenceElsewhere(BaseModel):
-    """A preference made elsewhere; prompt and responses by either of their ids."""
+class ImportedPreference(BaseModel):
+    """A preference made elsewhere. Prompt and responses may be named by either of their ids."""
 
     model_config = ConfigDict(extra="forbid")
 
     prompt_id: AnyId
-    annotator: AnnotatorElsewhere = IMPORT_ANNOTATOR
+    annotator: ImportedAnnotator = IMPORT_ANNOTATOR
     preferred: AnyId
     rejected: AnyId
     strength: Annotated[StrictInt, Field(ge=1, le=3)] | None = None
@@ -123,13 +124,13 @@ class PreferenceElsewhere(BaseModel):
         return self
 
 
-class RankingElsewhere(BaseModel):
+class ImportedRanking(BaseModel):
     """A ranking made elsewhere, best first; responses that share a list are tied."""
 
     model_config = ConfigDict(extra="forbid")
 
     prompt_id: AnyId
-    annotator: AnnotatorElsewhere = IMPORT_ANNOTATOR
+    annotator: ImportedAnnotator = IMPORT_ANNOTATOR
     ranking: Annotated[
         list[Annotated[list[AnyId], Field(min_length=1, max_length=MAX_RESPONSES)]],
         Field(min_length=1, max_length=MAX_RESPONSES),
@@ -145,13 +146,13 @@ class RankingElsewhere(BaseModel):
         return self
 
 
-MadeElsewhere = PreferenceElsewhere | RankingElsewhere
+NewImportedLabel = ImportedPreference | ImportedRanking
 
 
 def _kind_of_label(sent: Any) -> str:
-    if isinstance(sent, PreferenceElsewhere):
+    if isinstance(sent, ImportedPreference):
         return "preference"
-    if isinstance(sent, RankingElsewhere):
+    if isinstance(sent, ImportedRanking):
         return "ranking"
     if not isinstance(sent, dict) or "prompt_id" not in sent:
         return "answer"
@@ -160,8 +161,8 @@ def _kind_of_label(sent: Any) -> str:
 
 AnyLabel = Annotated[
     Annotated[NewLabel, Tag("answer")]
-    | Annotated[PreferenceElsewhere, Tag("preference")]
-    | Annotated[RankingElsewhere, Tag("ranking")],
+    | Annotated[ImportedPreference, Tag("preference")]
+    | Annotated[ImportedRanking, Tag("ranking")],
     Discriminator(_kind_of_label),
 ]
 
@@ -181,8 +182,8 @@ def _one_or_many(sent: Any) -> str:
 
 LabelsBody = Annotated[
     Annotated[NewLabel, Tag("answer")]
-    | Annotated[PreferenceElsewhere, Tag("preference")]
-    | Annotated[RankingElsewhere, Tag("ranking")]
+    | Annotated[ImportedPreference, Tag("preference")]
+    | Annotated[ImportedRanking, Tag("ranking")]
     | Annotated[NewLabels, Tag("many")],
     Discriminator(_one_or_many),
 ]

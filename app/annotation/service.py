@@ -1,12 +1,14 @@
-"""What annotators do besides claiming and labelling: give back, look at their labels."""
+"""What is done to assignments, labels and projects besides claiming, labelling and undoing."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
-from app.annotation import release
-from app.annotation.queries import claims as queries
+from app.annotation.queries import assignments, labels
+from app.annotation.release import lapse_expired, release
 from app.errors import AssignmentAnswered, UnknownAssignment, UnknownLabel
 from app.projects import service as projects
+from app.projects.schemas import ProjectChange
+from app.projects.views import ProjectRow
 from app.storage.notifications import Channel, notify
 from app.storage.tables import Label
 
@@ -18,17 +20,17 @@ async def give_back(session: AsyncSession, principal: Principal, number: int | N
         UnknownAssignment: no assignment has that id, or it is somebody else's.
         AssignmentAnswered: it has been answered.
     """
-    found = await queries.find_assignment(session, number) if number else None
+    found = await assignments.find_assignment(session, number) if number else None
     if found is None or not (principal.is_admin or found.annotator_id == principal.id):
         raise UnknownAssignment("no assignment of yours has that id")
     project = await projects.lock_project(session, found.project_id)
-    assignment = await queries.find_assignment(session, found.id)
+    assignment = await assignments.find_assignment(session, found.id)
     if assignment is None:
         raise UnknownAssignment("no assignment of yours has that id")
     if assignment.status == "answered":
         raise AssignmentAnswered("it has been answered; undo its label instead")
     if assignment.status == "held":
-        await release.release(session, project, assignment)
+        await release(session, project, assignment)
         await notify(session, Channel.PLAN_CHANGED, str(project.id))
 
 
@@ -51,7 +53,7 @@ async def list_labels(
         if annotator not in (None, principal.name):
             return []
         annotator = principal.name
-    return await queries.list_labels(session, project.id, annotator, after_id=after_id, limit=limit)
+    return await labels.list_labels(session, project.id, annotator, after_id=after_id, limit=limit)
 
 
 async def get_label(session: AsyncSession, principal: Principal, number: int | None) -> Label:
@@ -60,7 +62,24 @@ async def get_label(session: AsyncSession, principal: Principal, number: int | N
     Raises:
         UnknownLabel: no label has that id, or it is somebody else's.
     """
-    label = await queries.find_label(session, number) if number else None
+    label = await labels.find_label(session, number) if number else None
     if label is None or not (principal.is_admin or label.annotator == principal.name):
         raise UnknownLabel("no label of yours has that id")
     return label
+
+
+async def change_project(session: AsyncSession, name: str, change: ProjectChange) -> ProjectRow:
+    """Change a project's settings, after expired assignments have lapsed.
+
+    It is here and not in ``projects``, which may not import this room: what expired assignments
+    reserve must not stand in the way of a change.
+
+    Raises:
+        UnknownProject: no project has that name.
+        BudgetBelowSpent, UnitInUse, TooFewLabelsPerPair: what is stored forbids it.
+        InvalidInput: an unknown strategy, or a budget in money without an hourly rate.
+    """
+    project = await projects.find_project(session, name)
+    project = await projects.lock_project(session, project.id)
+    await lapse_expired(session, project)
+    return await projects.change_project(session, project, change)

@@ -1,4 +1,4 @@
-"""Take labels: record them, settle the ledger and close the pairs, in one transaction."""
+"""Record labels, settle the ledger and close the pairs, in one transaction."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
 from app.annotation import ledger
-from app.annotation.queries import claims as queries
-from app.annotation.queries import settle as settle_queries
+from app.annotation.queries import assignments as assignment_queries
+from app.annotation.queries import settle as queries
 from app.annotation.queries.settle import AnsweredAssignment
 from app.annotation.release import has_room, lapse_expired, promote_surplus, release
 from app.annotation.schemas import NewLabel
@@ -21,11 +21,12 @@ from app.storage.tables import Assignment, Label, Pair, Project
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The labels of a request as they stand, in its order."""
+    """The stored labels of a request, in its order."""
 
     project: Project
     labels: Sequence[Label]
     created: int
+    """How many of them are new."""
 
 
 async def settle_labels(
@@ -33,8 +34,8 @@ async def settle_labels(
 ) -> Settlement:
     """Record an annotator's answers to assignments of one project; all or nothing.
 
-    A late label, whose assignment has lapsed, counts if pair and budget have room for it, and is
-    kept as surplus otherwise. The same label again changes nothing.
+    A label may be late: its assignment has lapsed. It counts if pair and budget have room for it,
+    and is kept as surplus otherwise. The same label again changes nothing.
 
     Raises:
         UnknownAssignment: one is unknown, or somebody else's.
@@ -42,13 +43,13 @@ async def settle_labels(
         LabelDiffers: one has a different answer already.
     """
     numbers = [decode(IdKind.ASSIGNMENT, new.assignment_id) or 0 for new in new_labels]
-    locked = await settle_queries.lock_their_projects(session, numbers, principal.id)
-    answered = await settle_queries.answered_assignments(session, numbers, principal)
+    locked = await queries.lock_their_projects(session, numbers, principal.id)
+    answered = await queries.answered_assignments(session, numbers, principal)
     _check_all_are_there(numbers, answered)
     project = _only(locked)
     if any(found.assignment.status != "held" for found in answered.values()):
-        # A late label may find room that others are only seen to have left when they lapse.
-        await lapse_expired(session, project, but=numbers)
+        # What other expired assignments take up is room for a late label.
+        await lapse_expired(session, project, except_ids=numbers)
     labels: list[Label] = []
     created: dict[Label, Decimal] = {}
     promised = Decimal(0)
@@ -61,7 +62,7 @@ async def settle_labels(
             promised += label.cost - reserved
             created[label] = reserved
         elif label.assignment_id is None and _says_the_same(label, answered[number], new):
-            # The annotator has judged the pair elsewhere meanwhile, and the same way.
+            # An imported label of the annotator's says the same already.
             if answered[number].assignment.status == "held":
                 await release(session, project, answered[number].assignment)
         elif label.assignment_id is None or not _is_same(label, new):
@@ -70,9 +71,9 @@ async def settle_labels(
             )
         labels.append(label)
     if created:
-        spent, reserved = await settle_queries.write_answers(session, project.id, created)
-        ledger.note(project, spent=spent, reserved=reserved)
-        await _fill_what_was_skipped(session, project, created)
+        totals = await queries.write_answers(session, project.id, created)
+        ledger.note_totals(project, totals)
+        await _promote_for_skipped(session, project, created)
     return Settlement(project, labels, len(created))
 
 
@@ -83,15 +84,15 @@ def _only(locked: Sequence[Project]) -> Project:
     return locked[0]
 
 
-async def _fill_what_was_skipped(
+async def _promote_for_skipped(
     session: AsyncSession, project: Project, created: Iterable[Label]
 ) -> None:
-    """A skipped pair has room again: a late label that waits for it takes it."""
+    """A skipped pair has room again: its oldest surplus label may count."""
     skipped = [label.pair_id for label in created if label.status == "skipped"]
     if skipped and project.surplus_labels:
-        # The counts were written by a statement that the session has not seen.
+        # Read the counts again: the statement that wrote the labels has changed them.
         await projects.lock_project(session, project.id)
-        pairs = await queries.pairs_by_id(session, skipped)
+        pairs = await assignment_queries.pairs_by_id(session, skipped)
         for pair_id in skipped:
             await promote_surplus(session, project, pairs[pair_id])
 
@@ -171,7 +172,7 @@ def _status_and_cost(
 
 
 def _preference(assignment: Assignment, pair: Pair, new: NewLabel) -> tuple[int | None, int | None]:
-    """The preferred and the rejected response: about responses, whatever side each stood on."""
+    """The preferred and the rejected response, whatever side each was shown on."""
     if not new.is_preference:
         return None, None
     left, right = pair.first_response_id, pair.second_response_id

@@ -1,11 +1,11 @@
-"""Take a label back: the ledger is refunded, and the pair is open again."""
+"""Withdraw a label: refund the ledger, and open the pair again."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
 from app.annotation import ledger
-from app.annotation.ledger import Change
-from app.annotation.queries import claims as queries
+from app.annotation.queries import assignments, labels
+from app.annotation.queries.ledger import Change
 from app.annotation.release import has_room, lapse_expired, promote_surplus
 from app.errors import UnknownLabel
 from app.projects import service as projects
@@ -16,25 +16,25 @@ from app.storage.tables import Assignment, Label, Pair, Project
 async def withdraw_label(session: AsyncSession, principal: Principal, label_id: int | None) -> None:
     """Withdraw a label; it stays as history. Withdrawing it again changes nothing.
 
-    An annotator who undoes an own label holds the pair again, if its cost still fits.
+    Annotators who undo their own label hold the pair again, if its cost still fits.
 
     Raises:
         UnknownLabel: no label has that id, or it is somebody else's.
     """
-    found = await queries.find_label(session, label_id) if label_id else None
+    found = await labels.find_label(session, label_id) if label_id else None
     if found is None or not (principal.is_admin or found.annotator == principal.name):
         raise UnknownLabel("no label of yours has that id")
     project = await projects.lock_project(session, found.project_id)
-    # First, so that the pair and the budget have the room that absent annotators take up.
+    # What expired assignments take up may be the room that holding the pair again needs.
     await lapse_expired(session, project)
-    label = await queries.find_label(session, found.id)
+    label = await labels.find_label(session, found.id)
     if label is None or label.status == "withdrawn":
         return
-    pair = (await queries.pairs_by_id(session, [label.pair_id]))[label.pair_id]
+    pair = (await assignments.pairs_by_id(session, [label.pair_id]))[label.pair_id]
     await _take_back(session, project, pair, label)
-    await queries.mark_withdrawn(session, label.id)
+    await labels.mark_withdrawn(session, label.id)
     if label.assignment_id is not None:
-        assignment = await queries.find_assignment(session, label.assignment_id)
+        assignment = await assignments.find_assignment(session, label.assignment_id)
         assert assignment is not None
         await _reopen(session, project, pair, assignment, is_own=label.annotator == principal.name)
     if project.surplus_labels:
@@ -69,6 +69,6 @@ async def _reopen(
         return
     pair.held += 1
     assignment.reserved = cost
-    await queries.hold_from_now(session, assignment.id, project.lease_seconds)
+    await assignments.hold_from_now(session, assignment.id, project.lease_seconds)
     change = Change("reserve", reserved=cost, assignment_id=assignment.id)
     await ledger.record(session, project, [change])

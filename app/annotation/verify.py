@@ -1,4 +1,4 @@
-"""Verify, on a live database, that everything that is counted is what it counts."""
+"""Verify, on a live database, that every stored count is right."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.annotation.queries import verify as queries
 from app.storage.ids import IdKind, encode
+from app.storage.sql import read_as
 
-MOST_TOLD: Final = 1000
-"""Differences that one check tells of at most: of a broken ledger, the first are enough."""
+MAX_DIFFERENCES: Final = 1000
+"""How many differences one check lists: for a broken ledger, the first ones are enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something whose count is not what it counts. ``subject`` is empty for the project itself."""
+    """A stored count that is wrong. ``subject`` is empty for a count of the project itself."""
 
     project: str
     subject: str
@@ -45,31 +46,31 @@ class VerifiedProject:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was looked at, at one instant, and what differs in it."""
+    """The projects that were checked, at one instant, and the differences found."""
 
     projects: Sequence[VerifiedProject]
     differences: Sequence[Difference]
 
 
 async def verify(session: AsyncSession) -> list[Difference]:
-    """What differs from what it should be, of all projects, at one instant; [] if nothing.
+    """All differences in all projects, at one instant.
 
     The session's transaction must not have begun: it becomes one that reads a single snapshot, so
-    the service may run meanwhile.
+    the service may keep running.
     """
     await queries.freeze(session)
     return await find_differences(session)
 
 
 async def verify_projects(session: AsyncSession) -> Verification:
-    """``verify``, with the projects that were looked at."""
+    """``verify``, with the projects that were checked."""
     await queries.freeze(session)
-    projects = [VerifiedProject(**row._mapping) for row in await queries.read_projects(session)]
+    projects = [read_as(VerifiedProject, row) for row in await queries.read_projects(session)]
     return Verification(projects, await find_differences(session))
 
 
 async def find_differences(session: AsyncSession) -> list[Difference]:
-    """What differs as the session's transaction sees it; each check by itself is of one instant."""
+    """The differences that the session's transaction sees. Each check alone is of one instant."""
     differences: list[Difference] = []
     for check, kind in (
         (queries.differences_of_projects, None),
@@ -77,7 +78,7 @@ async def find_differences(session: AsyncSession) -> list[Difference]:
         (queries.differences_of_assignments, IdKind.ASSIGNMENT),
         (queries.differences_of_labels, IdKind.LABEL),
     ):
-        for row in await check(session, most=MOST_TOLD):
+        for row in await check(session, limit=MAX_DIFFERENCES):
             subject = "" if kind is None else encode(kind, row.subject)
             differences.append(Difference(row.project, subject, row.what, row.recorded, row.actual))
     return differences

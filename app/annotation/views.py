@@ -1,9 +1,9 @@
-"""Rows as answers show them."""
+"""Claims and labels as answers show them."""
 
 from typing import Any
 
 from app.annotation.claim import Claim
-from app.annotation.queries.claims import HeldPair
+from app.annotation.queries.claim import HeldPair
 from app.annotation.schemas import (
     HandedPair,
     LabelView,
@@ -11,13 +11,13 @@ from app.annotation.schemas import (
     ShownResponse,
     StoredLabel,
 )
-from app.projects.ledger_view import ledger_view, number
+from app.projects.views import ledger_view, number
 from app.storage.ids import IdKind, encode
 from app.storage.tables import Label
 
 
 def next_pairs(claim: Claim, *, is_admin: bool) -> NextPairs:
-    """A claim; what could bias a judgement is for admins."""
+    """The answer to a claim. Only admins are shown what could bias a judgement."""
     return NextPairs(
         pairs=[_handed_pair(held, is_admin=is_admin) for held in claim.pairs],
         ledger=ledger_view(claim.project),

@@ -14,7 +14,7 @@ from app.exports.schemas import ExportOptions, RecipeList, RecipeView
 from app.exports.service import Export, stream_export
 from app.http.json_route import JsonRoute
 from app.http.problems import problems
-from app.projects.dependencies import ProjectQuery
+from app.projects.schemas import ProjectQuery
 from app.projects.service import find_project
 from app.settings import DEFAULT_PROJECT
 from app.storage.sessions import Session

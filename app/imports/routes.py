@@ -11,7 +11,7 @@ from app.http.json_route import JsonRoute, require_media_type
 from app.http.problems import problems
 from app.imports.schemas import ImportReport
 from app.imports.service import import_prompts
-from app.projects.dependencies import ProjectQuery
+from app.projects.schemas import ProjectQuery
 from app.settings import DEFAULT_PROJECT
 from app.storage.sessions import Sessions
 

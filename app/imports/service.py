@@ -5,12 +5,8 @@ from contextlib import aclosing
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.annotation.imported_labels import (
-    IMPORT_ANNOTATOR,
-    ImportedLabel,
-    Outcome,
-    store_imported_labels,
-)
+from app.annotation.imported_labels import ImportedLabel, Outcome, store_imported_labels
+from app.annotation.schemas import IMPORT_ANNOTATOR
 from app.errors import AppError
 from app.imports.batches import read_ahead, read_batches
 from app.imports.lines import BadLine, GoodLine

@@ -18,7 +18,7 @@ from app.insights import metrics, service
 from app.insights.events import EventStream
 from app.insights.live import LiveFigures
 from app.insights.schemas import LabelEfficiency, OwnStats, Stats
-from app.projects.dependencies import ProjectQuery
+from app.projects.schemas import ProjectQuery
 from app.projects.service import find_project
 from app.settings import DEFAULT_PROJECT
 from app.storage.sessions import Sessions

@@ -35,7 +35,7 @@ from app.insights.statistics import krippendorff_alpha, wilson_interval
 from app.preference.measurement import CurveMeasurement, measure_curve
 from app.preference.service import curve_of, read_evidence
 from app.projects import service as projects
-from app.projects.ledger_view import counts_view, ledger_view
+from app.projects.views import counts_view, ledger_view
 from app.storage.sessions import Sessions
 
 _BINS: Final = 40

@@ -1,11 +1,10 @@
-"""All SQL of the projects."""
+"""All SQL of the projects room."""
 
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Row,
     Select,
     bindparam,
     case,
@@ -13,25 +12,17 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    text,
     true,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.projects.views import ProjectRow
+from app.storage import predicates
+from app.storage.arm import Arm
 from app.storage.tables import Assignment, Pair, Project, ProjectIntake, Prompt
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectRow:
-    """A project, and what is counted of it elsewhere."""
-
-    project: Project
-    prompts: int
-    pending: int
-    open_pairs: int
-    held: int
-    lapsed_reserved: Decimal
 
 
 async def find(session: AsyncSession, name: str) -> Project | None:
@@ -39,8 +30,8 @@ async def find(session: AsyncSession, name: str) -> Project | None:
     return await session.scalar(select(Project).where(Project.name == name))
 
 
-# FOR NO KEY UPDATE lets rows that refer to the project be inserted meanwhile. Built once: every
-# claim and every label begins with one of these.
+# FOR NO KEY UPDATE lets other transactions insert rows that refer to the project. Built once, since
+# every claim and every label begins with one of these.
 _LOCKED = select(Project).with_for_update(key_share=True).execution_options(populate_existing=True)
 _LOCK = _LOCKED.where(Project.id == bindparam("project_id"))
 _LOCK_BY_NAME = _LOCKED.where(Project.name == bindparam("name"))
@@ -69,18 +60,20 @@ async def insert_project(session: AsyncSession, values: dict[str, Any]) -> Proje
     return project
 
 
-def _rows() -> Select[Any]:
-    # Each count is served by a partial index of few rows: the plan, the held, the lapsed.
+def _select_rows() -> Select[Any]:
+    # Each count is served by a partial index of few rows: the open pairs, the held assignments.
     open_pairs = (
         select(func.count()).where(Pair.project_id == Project.id, Pair.open).scalar_subquery()
     )
-    lapsed = Assignment.expires_at < func.clock_timestamp()
+    has_lapsed = Assignment.expires_at < func.clock_timestamp()
     held = (
         select(
-            func.count().filter(~lapsed).label("held"),
-            func.coalesce(func.sum(Assignment.reserved).filter(lapsed), 0).label("lapsed"),
+            func.count().filter(~has_lapsed).label("held"),
+            func.coalesce(func.sum(Assignment.reserved).filter(has_lapsed), 0).label(
+                "lapsed_reserved"
+            ),
         )
-        .where(Assignment.project_id == Project.id, Assignment.status == "held")
+        .where(Assignment.project_id == Project.id, text(predicates.HELD_ASSIGNMENT))
         .lateral()
     )
     return (
@@ -88,9 +81,9 @@ def _rows() -> Select[Any]:
             Project,
             ProjectIntake.prompts,
             ProjectIntake.pending,
-            open_pairs,
+            open_pairs.label("open_pairs"),
             held.c.held,
-            held.c.lapsed,
+            held.c.lapsed_reserved,
         )
         .join(ProjectIntake, ProjectIntake.project_id == Project.id)
         .join(held, true())
@@ -101,26 +94,37 @@ def _rows() -> Select[Any]:
 async def list_projects(session: AsyncSession, *, after_id: int, limit: int) -> list[ProjectRow]:
     """A page of projects by number."""
     rows = await session.execute(
-        _rows().where(Project.id > after_id).order_by(Project.id).limit(limit)
+        _select_rows().where(Project.id > after_id).order_by(Project.id).limit(limit)
     )
-    return [ProjectRow(*row) for row in rows]
+    return [_read_row(row) for row in rows]
 
 
 async def get_row(session: AsyncSession, project_id: int) -> ProjectRow:
     """A project with its counts."""
-    return ProjectRow(*(await session.execute(_rows().where(Project.id == project_id))).one())
+    return _read_row((await session.execute(_select_rows().where(Project.id == project_id))).one())
+
+
+def _read_row(row: Row[Any]) -> ProjectRow:
+    return ProjectRow(
+        project=row.Project,
+        prompts=row.prompts,
+        pending=row.pending,
+        open_pairs=row.open_pairs,
+        held=row.held,
+        lapsed_reserved=row.lapsed_reserved,
+    )
 
 
 def _labels_wanted(project: Project) -> ColumnElement[int]:
-    most = max(project.labels_per_pair, project.overlap_labels)
+    with_overlap = max(project.labels_per_pair, project.overlap_labels)
     return case(
-        (Pair.overlap_draw < project.overlap_share, literal(most)),
+        (Pair.overlap_draw < project.overlap_share, literal(with_overlap)),
         else_=project.labels_per_pair,
     )
 
 
 async def has_pair_with_more_labels(session: AsyncSession, project: Project) -> bool:
-    """Whether a pair has, or is about to get, more labels than the project's settings now say."""
+    """Whether a pair has, or is about to get, more labels than the project now wants."""
     return (
         await session.scalar(
             select(true())
@@ -136,20 +140,22 @@ async def has_pair_with_more_labels(session: AsyncSession, project: Project) -> 
 
 
 async def set_labels_wanted(session: AsyncSession, project: Project) -> None:
-    """Make the project's planned pairs want as many labels as its settings now say."""
+    """Give the pairs of the plan the number of labels that the project now wants."""
     wanted = _labels_wanted(project)
     await session.execute(
         update(Pair)
-        .where(Pair.project_id == project.id, Pair.arm != "imported", Pair.labels_wanted != wanted)
+        .where(
+            Pair.project_id == project.id, Pair.arm != Arm.IMPORTED, Pair.labels_wanted != wanted
+        )
         .values(labels_wanted=wanted)
     )
 
 
 async def delete_project(session: AsyncSession, project_id: int) -> None:
-    """Erase a project and everything of it.
+    """Erase a project and all its data.
 
-    Its prompts go first, by number: whoever has locked some of them (an embedder, say) wants the
-    project's other rows after them.
+    Its prompts are locked first, in the order of their ids: an embedder that has locked some of
+    them will want other rows of the project after them.
     """
     prompts = select(Prompt.id).where(Prompt.project_id == project_id)
     await session.execute(prompts.order_by(Prompt.id).with_for_update())

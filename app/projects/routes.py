@@ -1,6 +1,7 @@
-"""The projects over HTTP; all of it is the admins'.
+"""Projects over HTTP, for admins.
 
-Changing one is with the annotation: it is weighed against what annotators hold.
+``PATCH /projects/{name}`` is in ``annotation/routes.py``: expired assignments must lapse first, and
+``projects`` may not import ``annotation``.
 """
 
 from typing import Annotated
@@ -46,7 +47,7 @@ async def get_project(name: str, session: Session, _: AdminKey) -> ProjectView:
 @router.delete(
     "/{name}",
     status_code=204,
-    summary="Erase a project and everything of it",
+    summary="Erase a project and all its data",
     responses=problems(401, 403, 404, 409, 422),
 )
 async def delete_project(

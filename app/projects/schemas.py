@@ -1,11 +1,13 @@
-"""What the projects' calls take and give."""
+"""What requests and answers of the projects' calls hold."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator
 
 from app.settings import (
+    DEFAULT_PROJECT,
     MAX_LABELS_PER_PAIR,
     MAX_LEASE_SECONDS,
     MAX_TEXT_CHARACTERS,
@@ -14,14 +16,23 @@ from app.settings import (
 
 Unit = Literal["labels", "minutes", "money"]
 ProjectName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+ProjectQuery = Annotated[
+    str,
+    Query(
+        alias="project",
+        max_length=256,
+        description=f"Name of the project; left out, `{DEFAULT_PROJECT}` is meant",
+    ),
+]
+"""A query parameter that names a project. Give it the default ``DEFAULT_PROJECT``."""
 LabelsPerPair = Annotated[StrictInt, Field(ge=1, le=MAX_LABELS_PER_PAIR)]
 _MAX_LIMIT = 10**12
 _LEAST_AMOUNT = Decimal("0.000001")
-"""Of money, or of minutes: what a ledger's columns hold."""
+"""Of money or minutes: the smallest amount that the ledger's columns hold."""
 
 
 class Budget(BaseModel):
-    """The most that may be spent; ``limit`` null: no limit."""
+    """The most that may be spent. ``limit`` null: no limit."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +48,7 @@ class Budget(BaseModel):
 
 
 class Overlap(BaseModel):
-    """That share of the pairs, drawn at random, gets that many labels."""
+    """A share of the pairs, drawn at random, gets this many labels."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -77,7 +88,7 @@ _EXAMPLE: Any = {
 
 
 class NewProject(_Settings):
-    """A project to make; what is left out has its default."""
+    """A project to make. Fields left out have their defaults."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -85,7 +96,7 @@ class NewProject(_Settings):
 
 
 class ProjectChange(_Settings):
-    """What to change of a project; what is left out stays."""
+    """What to change of a project. Fields left out stay."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -104,7 +115,7 @@ class LedgerView(BaseModel):
 
 
 class Counts(BaseModel):
-    """How much a project holds. ``open_pairs`` counts what the plan holds now."""
+    """How much a project holds. ``open_pairs`` is the plan: pairs that can be handed out now."""
 
     prompts: int
     pending_prompts: int

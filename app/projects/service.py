@@ -20,8 +20,8 @@ from app.errors import (
     UnknownProject,
 )
 from app.projects import queries
-from app.projects.queries import ProjectRow
 from app.projects.schemas import NewProject, ProjectChange
+from app.projects.views import ProjectRow
 from app.selection.registry import STRATEGIES
 from app.settings import DEFAULT_PROJECT
 from app.storage.notifications import Channel, notify
@@ -31,10 +31,10 @@ from app.storage.tables import Project
 async def find_project(
     session: AsyncSession, name: str, principal: Principal | None = None
 ) -> Project:
-    """The project of that name, if it is one of the principal's (None: the service itself asks).
+    """The project of that name, if the principal may see it. None: no check is made.
 
     Raises:
-        UnknownProject: there is none, or it is not theirs.
+        UnknownProject: there is none, or the principal may not see it.
     """
     project = await queries.find(session, name)
     if project is None or not (
@@ -48,7 +48,7 @@ async def lock_project_by_name(session: AsyncSession, name: str, principal: Prin
     """``find_project`` and ``lock_project`` in one statement, for the claim.
 
     Raises:
-        UnknownProject: there is none, or it is not one of the principal's.
+        UnknownProject: there is none, or the principal may not see it.
     """
     project = await queries.lock_by_name(session, name)
     if project is None or not await accounts.may_see_project(session, principal, project.id):
@@ -100,9 +100,9 @@ async def list_projects(session: AsyncSession, *, after_id: int, limit: int) -> 
 async def change_project(
     session: AsyncSession, project: Project, change: ProjectChange
 ) -> ProjectRow:
-    """Change what is set in ``change``; the rest stays, held assignments too.
+    """Change the fields that are set in ``change``; held assignments stay.
 
-    ``project`` is locked, and nobody holds a part of it whose lease is over.
+    ``project`` is locked, and its expired assignments have lapsed.
 
     Raises:
         BudgetBelowSpent, UnitInUse, TooFewLabelsPerPair: what is stored forbids it.
@@ -122,7 +122,7 @@ async def change_project(
 
 
 async def delete_project(session: AsyncSession, name: str, *, confirm: str | None) -> None:
-    """Erase a project and everything of it.
+    """Erase a project and all its data.
 
     Raises:
         UnknownProject: no project has that name.
@@ -159,7 +159,7 @@ _NESTED = {
 
 
 def _columns(sent: NewProject | ProjectChange, *, only_set: bool = False) -> dict[str, Any]:
-    """The columns that a request sets: all of them for a new project."""
+    """The columns that a request sets; all of them unless ``only_set``."""
 
     def wanted(model: BaseModel, field: str) -> bool:
         return not only_set or field in model.model_fields_set

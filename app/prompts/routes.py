@@ -8,7 +8,7 @@ from app.accounts.dependencies import AdminKey
 from app.http.json_route import JsonRoute
 from app.http.paging import PageQuery
 from app.http.problems import problems
-from app.projects.dependencies import ProjectQuery
+from app.projects.schemas import ProjectQuery
 from app.prompts import service
 from app.prompts.addition import add_responses
 from app.prompts.answers import (

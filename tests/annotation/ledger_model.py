@@ -158,8 +158,8 @@ class ModelOfRoom:
 
     # What happens
 
-    def lapse(self, but: Collection[int] = ()) -> None:
-        over = [(n, each) for n, each in self.held() if each.is_over and n not in but]
+    def lapse(self, except_ids: Collection[int] = ()) -> None:
+        over = [(n, each) for n, each in self.held() if each.is_over and n not in except_ids]
         for _, assignment in over:
             assignment.status = "lapsed"
         for _, assignment in over:
@@ -250,7 +250,7 @@ class ModelOfRoom:
                 raise Refused(UnknownAssignment)
         numbers = [number for number, _, _ in answers]
         if any(self.assignments[number].status != "held" for number in numbers):
-            self.lapse(but=numbers)
+            self.lapse(except_ids=numbers)
         result: list[int | LabelModel] = []
         skipped: list[int] = []
         for number, choice, seconds in answers:
@@ -375,7 +375,7 @@ class ModelOfRoom:
                 return number
         return None
 
-    def take_from_elsewhere(
+    def import_label(
         self, annotator: str, pair: int | None, preferred: int, rejected: int
     ) -> LabelModel | int:
         live = None if pair is None else self.live_label(pair, annotator)

@@ -48,7 +48,7 @@ _ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "deactivate": {"who": WHO},
     "plan_a_pair": {"pair": PAIR},
     "erase_a_prompt": {"pick": PICK},
-    "label_elsewhere": {
+    "import_label": {
         "who": WHO,
         "pick": PICK,
         "places": st.one_of(st.permutations((0, 1)), st.permutations((0, 1, 2))),
@@ -62,7 +62,7 @@ _WEIGHTS = {
     "undo": 3,
     "give_back": 2,
     "let_time_pass": 5,
-    "label_elsewhere": 2,
+    "import_label": 2,
 }
 ACTION: st.SearchStrategy[Action] = st.sampled_from(
     [name for name in _ARGUMENTS for _ in range(_WEIGHTS.get(name, 1))]

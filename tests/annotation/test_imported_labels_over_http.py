@@ -1,4 +1,4 @@
-"""`POST /labels` with labels made elsewhere, and rankings."""
+"""`POST /labels` with imported labels and rankings."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ async def prompt(client: httpx.AsyncClient) -> dict[str, Any]:
     return taken
 
 
-async def test_a_preference_made_elsewhere_counts_and_costs_nothing(
+async def test_an_imported_preference_counts_and_costs_nothing(
     client: httpx.AsyncClient, prompt: dict[str, Any], world: World
 ) -> None:
     ids = {response["external_id"]: response["id"] for response in prompt["responses"]}
@@ -75,7 +75,7 @@ async def test_a_ranking_is_all_the_preferences_and_ties_that_it_implies(
         ({"prompt_id": "p" * 10_000, "preferred": "a", "rejected": "b"}, 422),
     ],
 )
-async def test_a_wrong_label_made_elsewhere_is_refused_and_nothing_is_stored(
+async def test_a_wrong_imported_label_is_refused_and_nothing_is_stored(
     client: httpx.AsyncClient, prompt: dict[str, Any], label: dict[str, Any], status: int
 ) -> None:
     good = {"prompt_id": "p", "preferred": "c", "rejected": "d"}
@@ -83,22 +83,22 @@ async def test_a_wrong_label_made_elsewhere_is_refused_and_nothing_is_stored(
     assert (await client.get("/labels")).json()["labels"] == []
 
 
-async def test_only_admins_bring_labels_made_elsewhere(
+async def test_only_admins_import_labels(
     annotator_client: ClientFactory, prompt: dict[str, Any]
 ) -> None:
     label = {"prompt_id": "p", "preferred": "a", "rejected": "b"}
     await post(await annotator_client("ana"), label, status=403)
 
 
-async def test_answers_and_labels_made_elsewhere_go_apart(
+async def test_answers_and_imported_labels_need_separate_requests(
     client: httpx.AsyncClient, prompt: dict[str, Any]
 ) -> None:
-    elsewhere = {"prompt_id": "p", "preferred": "a", "rejected": "b"}
+    imported = {"prompt_id": "p", "preferred": "a", "rejected": "b"}
     answer = {"assignment_id": "asg_0000000000001", "choice": "left"}
-    await post(client, {"labels": [elsewhere, answer]}, status=422)
+    await post(client, {"labels": [imported, answer]}, status=422)
 
 
-async def test_whoever_judged_a_pair_elsewhere_is_not_asked_again(
+async def test_an_annotator_with_an_imported_label_is_not_asked_again(
     client: httpx.AsyncClient, world: World, annotator_client: ClientFactory
 ) -> None:
     await world.add_pairs(1, labels_wanted=3)

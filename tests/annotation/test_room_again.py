@@ -106,15 +106,15 @@ async def test_a_promotion_never_overspends(
     assert await status_of(client, surplus) == "surplus"
 
 
-async def test_a_judgement_made_elsewhere_is_compared_by_response_and_not_by_side(
+async def test_an_imported_label_is_compared_by_response_and_not_by_side(
     client: httpx.AsyncClient, world: World, annotator_client: ClientFactory
 ) -> None:
     await world.add_pairs(12)
     ana = await annotator_client("ana")
     for pair in await held(ana, 12):
         preferred, rejected = sorted((pair["left"]["response_id"], pair["right"]["response_id"]))
-        elsewhere = {"prompt_id": pair["prompt_id"], "annotator": "ana"}
-        made = await post(client, {**elsewhere, "preferred": preferred, "rejected": rejected})
+        imported = {"prompt_id": pair["prompt_id"], "annotator": "ana"}
+        made = await post(client, {**imported, "preferred": preferred, "rejected": rejected})
         same, other = (
             ("left", "right")
             if pair["left"]["response_id"] == preferred
@@ -132,7 +132,7 @@ async def test_a_judgement_made_elsewhere_is_compared_by_response_and_not_by_sid
     assert (await claim(ana))["status"] == "complete"
 
 
-async def test_nobody_waits_for_pairs_that_are_known_from_elsewhere_alone(
+async def test_nobody_waits_for_pairs_that_have_only_imported_labels(
     client: httpx.AsyncClient, annotator_client: ClientFactory
 ) -> None:
     assert (await client.patch("/projects/default", json={"labels_per_pair": 2})).is_success
@@ -166,7 +166,7 @@ async def test_a_label_for_a_prompt_that_is_erased_meanwhile_is_not_found(
     await world.add_pairs(1)
     (pair,) = await held(client)
     answer = {"assignment_id": pair["assignment_id"], **LEFT}
-    elsewhere = {
+    imported = {
         "prompt_id": pair["prompt_id"],
         "preferred": pair["left"]["response_id"],
         "rejected": pair["right"]["response_id"],
@@ -175,7 +175,7 @@ async def test_a_label_for_a_prompt_that_is_erased_meanwhile_is_not_found(
         project = await world.project()
         await projects.lock_project(session, project.id)
         waiting = [
-            asyncio.create_task(client.post("/labels", json=label)) for label in (answer, elsewhere)
+            asyncio.create_task(client.post("/labels", json=label)) for label in (answer, imported)
         ]
         await world.until_waiting(len(waiting))
         await erase_prompt(session, pair["prompt_id"])

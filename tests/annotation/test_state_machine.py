@@ -16,10 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import service as accounts
 from app.annotation import service
-from app.annotation.change import change_project
 from app.annotation.claim import Claim, ClaimRequest, claim_pairs
-from app.annotation.elsewhere import take_labels_made_elsewhere
-from app.annotation.schemas import NewLabel, PreferenceElsewhere
+from app.annotation.imported_labels import take_imported_labels
+from app.annotation.schemas import ImportedPreference, NewLabel
 from app.annotation.settle import Settlement, settle_labels
 from app.annotation.undo import withdraw_label
 from app.projects.schemas import NewProject, ProjectChange
@@ -187,14 +186,14 @@ class AnnotationMachine(RoomMachine):
         change = ProjectChange.model_validate({"budget": {"limit": limit}})
         self.step(
             lambda: self.model.change_limit(limit),
-            lambda session: change_project(session, self.name, change),
+            lambda session: service.change_project(session, self.name, change),
         )
 
     def change_labels_per_pair(self, labels: int, overlap: dict[str, Any]) -> None:
         change = ProjectChange.model_validate({"labels_per_pair": labels, "overlap": overlap})
         self.step(
             lambda: self.model.change_labels_per_pair(labels, overlap["share"], overlap["labels"]),
-            lambda session: change_project(session, self.name, change),
+            lambda session: service.change_project(session, self.name, change),
         )
 
     def deactivate(self, who: str) -> None:
@@ -218,10 +217,10 @@ class AnnotationMachine(RoomMachine):
             lambda session: erase_prompt(session, encode(IdKind.PROMPT, prompt)),
         )
 
-    def label_elsewhere(self, who: str, pick: int, places: list[int]) -> None:
+    def import_label(self, who: str, pick: int, places: list[int]) -> None:
         prompt = picked(self.responses, pick)
         preferred, rejected = (self.responses[prompt][place] for place in places[:2])
-        sent = PreferenceElsewhere(
+        sent = ImportedPreference(
             prompt_id=encode(IdKind.PROMPT, prompt),
             annotator=self.full_name(who),
             preferred=encode(IdKind.RESPONSE, preferred),
@@ -229,8 +228,8 @@ class AnnotationMachine(RoomMachine):
         )
         pair = self.model.find_pair(preferred, rejected)
         stepped = self.step(
-            lambda: self.model.take_from_elsewhere(who, pair, preferred, rejected),
-            lambda session: take_labels_made_elsewhere(session, self.name, [sent]),
+            lambda: self.model.import_label(who, pair, preferred, rejected),
+            lambda session: take_imported_labels(session, self.name, [sent]),
         )
         if stepped is None:
             return

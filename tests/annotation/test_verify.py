@@ -35,13 +35,13 @@ async def worked(
     late = {"assignment_id": mine[7]["assignment_id"], "choice": "right"}
     await post(client, late)
     preferred, rejected = (hers[0][side]["response_id"] for side in ("left", "right"))
-    made_elsewhere = {
+    imported = {
         "prompt_id": hers[0]["prompt_id"],
         "annotator": "import",
         "preferred": preferred,
         "rejected": rejected,
     }
-    await post(client, made_elsewhere)
+    await post(client, imported)
     await client.delete(f"/prompts/{stored[1]['prompt_id']}")
     now_held = (await claim(ana, budget=4))["pairs"]
     return {

@@ -1,1 +1,1 @@
-"""All SQL of the annotation room."""
+"""All SQL of the annotation room, a file for each thing that it does."""

@@ -1,16 +1,58 @@
-"""The SQL of the annotation room; the claim's own is with it, the answers' in a file of its own."""
+"""The SQL of a claim: what it starts from, the open pairs of the plan, and handing them out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, select, text, update
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
-from app.storage.tables import Assignment, Label, Pair, Project
+from app.annotation.queries.ledger import Totals, write_ledger
+from app.storage import predicates
+from app.storage.arm import Arm
+from app.storage.sql import fill, read_as, statement
+from app.storage.tables import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which open pairs an annotator could get: those of one arm, in the order of the plan."""
+
+    project_id: int
+    annotator_id: int
+    annotator: str
+    arm: Arm
+    longest_seconds: float
+    """No pair that is expected to take longer."""
+    limit: int
+    except_ids: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPair:
+    """A pair of the plan that could be handed out."""
+
+    id: int
+    arm: Arm
+    expected_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a claim starts from: where annotator and project stand, and some open pairs."""
+
+    held: int
+    """How many pairs of the project the annotator holds."""
+    has_expired_leases: bool
+    """Whether anybody's lease in the project is over."""
+    pending_prompts: int
+    unplanned_prompts: int
+    is_active: bool
+    first_open: Sequence[OpenPair]
+    """The first open pairs of one arm, in the order of the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,109 +80,187 @@ class HeldPair:
 class Outlook:
     """Why there may be nothing to hand out now, and whether there will be."""
 
-    more_to_plan: bool
-    open_for_annotator: bool
+    has_more_to_plan: bool
+    has_open_pairs: bool
+    """Whether a pair is open that this annotator could get, whatever it costs."""
     seconds_to_next_lapse: float | None
     """Until the next pair that somebody else holds, and this annotator could get, is free."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where an annotator and a project stand before a claim."""
-
-    held: int
-    is_any_expired: bool
-    pending_prompts: int
-    unplanned_prompts: int
-    is_active: bool
-
-
-STANDING: Final = """
+# The annotator's row is locked, so that whoever is deactivated from here on loses what this claim
+# hands out, too. Served by ix_assignments_held and ix_assignments_lease.
+_STANDING: Final = fill(
+    """
     SELECT
         (
             SELECT count(*) FROM assignments
-            WHERE annotator_id = :annotator_id AND project_id = :project_id AND status = 'held'
+            WHERE annotator_id = :annotator_id AND project_id = :project_id AND {held}
         ) AS held,
         EXISTS (
-            SELECT FROM assignments
-            WHERE project_id = :project_id AND status = 'held'
-                AND expires_at < (SELECT clock_timestamp())
-        ) AS is_any_expired,
-        pending, unplanned, annotators.active
+            SELECT FROM assignments WHERE project_id = :project_id AND {expired}
+        ) AS has_expired_leases,
+        pending AS pending_prompts, unplanned AS unplanned_prompts,
+        annotators.active AS is_active
     FROM project_intake, annotators
     WHERE project_id = :project_id AND annotators.id = :annotator_id
     FOR KEY SHARE OF annotators
-"""
-"""What an annotator holds, whether any lease is over, and what is still to arrive.
+    """,
+    held=predicates.HELD_ASSIGNMENT,
+    expired=predicates.EXPIRED_ASSIGNMENT,
+)
 
-Served by ix_assignments_held and ix_assignments_lease. The time comes from a subquery, which is
-asked once: then the index can search for it, and not only filter by it. The annotator's row is
-locked, so that whoever is deactivated from here on loses what this claim hands out, too.
-"""
+# Served by ix_pairs_open, and by the unique indexes on pair and annotator. The project's row is
+# locked, so no other claim is under way: SKIP LOCKED passes over pairs that the planner is
+# removing.
+_OPEN_PAIRS: Final = fill(
+    """
+    SELECT id AS pair_id, arm, expected_seconds, position
+    FROM pairs
+    WHERE project_id = :project_id AND arm = :arm AND {free_to_claim}
+        AND expected_seconds <= :longest_seconds AND id <> ALL(CAST(:except_ids AS bigint[]))
+    ORDER BY position, id
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+    """,
+    free_to_claim=predicates.FREE_TO_CLAIM,
+)
+
+_SITUATION = statement(
+    """
+    WITH standing AS ({standing}), first_open AS ({open_pairs})
+    SELECT held, has_expired_leases, pending_prompts, unplanned_prompts, is_active,
+        pair_id, arm, expected_seconds
+    FROM standing LEFT JOIN first_open ON true
+    ORDER BY position, pair_id
+    """,
+    standing=_STANDING,
+    open_pairs=_OPEN_PAIRS,
+)
+_FIND_OPEN_PAIRS = statement(_OPEN_PAIRS)
 
 
-def _expired(project_id: int) -> ColumnElement[bool]:
-    # Served by ix_assignments_lease, as above.
-    return and_(
-        Assignment.project_id == project_id,
-        Assignment.status == "held",
-        Assignment.expires_at < select(func.clock_timestamp()).scalar_subquery(),
+async def read_situation(session: AsyncSession, search: Search) -> Situation:
+    """What a claim starts from, with the first open pairs that the search finds."""
+    rows = (await session.execute(_SITUATION, asdict(search))).all()
+    standing = rows[0]
+    return Situation(
+        held=standing.held,
+        has_expired_leases=standing.has_expired_leases,
+        pending_prompts=standing.pending_prompts,
+        unplanned_prompts=standing.unplanned_prompts,
+        is_active=standing.is_active,
+        first_open=[_open_pair(row) for row in rows if row.pair_id is not None],
     )
 
 
-async def lapse_expired(
-    session: AsyncSession, project_id: int, *, but: Sequence[int]
-) -> list[Assignment]:
-    """Let the held assignments whose lease is over lapse, ``but`` these."""
-    lapsed = await session.scalars(
-        update(Assignment)
-        .where(_expired(project_id), Assignment.id.not_in(but))
-        .values(status="lapsed")
-        .returning(Assignment)
-        .execution_options(populate_existing=True, synchronize_session=False)
-    )
-    return sorted(lapsed, key=lambda assignment: assignment.id)
+async def find_open_pairs(session: AsyncSession, search: Search) -> list[OpenPair]:
+    """The first open pairs that the search finds, in the order of the plan."""
+    return [_open_pair(row) for row in await session.execute(_FIND_OPEN_PAIRS, asdict(search))]
 
 
-async def pairs_by_id(session: AsyncSession, pair_ids: Sequence[int]) -> dict[int, Pair]:
-    """Pairs as they are now; the project's row lock keeps them so."""
-    pairs = await session.scalars(
-        select(Pair).where(Pair.id.in_(pair_ids)).execution_options(populate_existing=True)
-    )
-    return {pair.id: pair for pair in pairs}
+def _open_pair(row: Row[Any]) -> OpenPair:
+    return OpenPair(row.pair_id, Arm(row.arm), row.expected_seconds)
 
 
-async def oldest_surplus_label(session: AsyncSession, pair_id: int) -> Label | None:
-    """The first surplus label of a pair. Served by ``ix_labels_surplus``."""
-    return await session.scalar(
-        select(Label)
-        .where(Label.pair_id == pair_id, Label.status == "surplus")
-        .order_by(Label.id)
-        .limit(1)
-    )
-
-
-HELD_PAIR: Final = """
+_HELD_PAIR_COLUMNS: Final = """
     assignments.id AS assignment_id, swapped, expires_at, assignments.reserved,
-    pairs.id AS pair_id, pairs.prompt_id,
-    first_response_id, second_response_id, similarity, arm, strategy, propensity, content,
-    first.text, second.text
-    FROM assignments
+    pairs.id AS pair_id, pairs.prompt_id, first_response_id, second_response_id,
+    similarity, arm, strategy, propensity, content,
+    first.text AS first_text, second.text AS second_text
+"""
+_HELD_PAIR_TABLES: Final = """
+    assignments
     JOIN pairs ON pairs.id = assignments.pair_id
     JOIN prompts ON prompts.id = pairs.prompt_id
     JOIN responses AS first ON first.id = first_response_id
     JOIN responses AS second ON second.id = second_response_id
 """
-"""The fields of a ``HeldPair``, and where they are from."""
 
-_HELD_PAIRS = text(
-    f"""
-    SELECT {HELD_PAIR}
-    WHERE annotator_id = :annotator_id AND assignments.project_id = :project_id
-        AND assignments.status = 'held'
+# The side is drawn once, and kept when the pair comes back to its annotator. Two CTEs are named
+# like the tables that they change: the last SELECT reads the rows as they are now.
+_HAND_OUT = statement(
+    """
+    WITH picked AS (
+        SELECT * FROM unnest(CAST(:pair_ids AS bigint[]), CAST(:costs AS numeric[]))
+        WITH ORDINALITY AS picked (pair_id, cost, place)
+    ), pairs AS (
+        UPDATE pairs SET held = held + 1, handed_out = true
+        FROM picked WHERE pairs.id = picked.pair_id
+        RETURNING pairs.*
+    ), assignments AS (
+        INSERT INTO assignments (
+            project_id, pair_id, annotator_id, swapped, status, lease_seconds, expires_at, reserved
+        )
+        SELECT
+            :project_id, pair_id, :annotator_id, random() < 0.5, 'held', :lease_seconds,
+            clock_timestamp() + make_interval(secs => :lease_seconds), cost
+        FROM picked
+        ORDER BY place
+        ON CONFLICT (pair_id, annotator_id) DO UPDATE
+        SET status = 'held', lease_seconds = excluded.lease_seconds,
+            expires_at = excluded.expires_at, reserved = excluded.reserved
+        RETURNING *
+    ), changes AS (
+        SELECT 'reserve' AS kind, id AS assignment_id, NULL::bigint AS label_id, 0 AS spent,
+            reserved, id AS place
+        FROM assignments
+    ), {write_ledger}
+    SELECT total_spent, total_reserved, {columns}
+    FROM {tables} CROSS JOIN totals
+    ORDER BY assignments.id
+    """,
+    write_ledger=write_ledger(
+        counters="strategy_assigned = strategy_assigned + :strategy,"
+        " exploration_assigned = exploration_assigned + :exploration,"
+    ),
+    columns=_HELD_PAIR_COLUMNS,
+    tables=_HELD_PAIR_TABLES,
+)
+
+
+async def hand_out(
+    session: AsyncSession,
+    project_id: int,
+    annotator_id: int,
+    costs: Mapping[OpenPair, Decimal],
+    *,
+    lease_seconds: int,
+) -> tuple[list[HeldPair], Totals]:
+    """Hold these pairs and reserve their costs; what the annotator is shown, and the totals.
+
+    There is at least one pair; the project's row is locked.
+    """
+    explored = sum(pair.arm is Arm.EXPLORATION for pair in costs)
+    handed = await session.execute(
+        _HAND_OUT,
+        {
+            "project_id": project_id,
+            "annotator_id": annotator_id,
+            "lease_seconds": lease_seconds,
+            "pair_ids": [pair.id for pair in costs],
+            "costs": list(costs.values()),
+            "strategy": len(costs) - explored,
+            "exploration": explored,
+        },
+    )
+    rows = handed.all()
+    return [read_as(HeldPair, row) for row in rows], read_as(Totals, rows[0])
+
+
+# Prompts have a status too, so the condition stands where only assignments are read.
+_HELD_PAIRS = statement(
+    """
+    SELECT {columns}
+    FROM (
+        SELECT * FROM assignments
+        WHERE annotator_id = :annotator_id AND project_id = :project_id AND {held}
+    ) AS {tables}
     ORDER BY assignments.id
     LIMIT :limit
-    """
+    """,
+    held=predicates.HELD_ASSIGNMENT,
+    columns=_HELD_PAIR_COLUMNS,
+    tables=_HELD_PAIR_TABLES,
 )
 
 
@@ -152,57 +272,39 @@ async def held_pairs(
     Served by ``ix_assignments_held``.
     """
     parameters = {"project_id": project_id, "annotator_id": annotator_id, "limit": limit}
-    return [HeldPair(*row) for row in await session.execute(_HELD_PAIRS, parameters)]
+    return [read_as(HeldPair, row) for row in await session.execute(_HELD_PAIRS, parameters)]
 
 
-NOT_TAKEN_BY_ANNOTATOR: Final = """
-    NOT EXISTS (
-        SELECT FROM assignments AS own
-        WHERE own.pair_id = pairs.id AND own.annotator_id = :annotator_id
-            AND own.status IN ('held', 'answered')
-        OFFSET 0
-    )
-    AND NOT EXISTS (
-        SELECT FROM labels AS judged
-        WHERE judged.pair_id = pairs.id AND judged.annotator = :annotator
-            AND judged.status <> 'withdrawn'
-        OFFSET 0
-    )
-"""
-"""Pairs that the annotator neither holds nor has judged, here or elsewhere.
-
-Served by the unique indexes on pair and annotator of assignments and of live labels. ``OFFSET 0``
-has Postgres look into them pair by pair: joined, whole indexes might be read for it.
-"""
-
-# The order is the indexes': with EXISTS, Postgres may prefer to read a whole table for the one row.
-_OUTLOOK = text(
-    f"""
+# Ordered as the indexes are: for EXISTS, PostgreSQL may prefer to read a whole table for one row.
+_OUTLOOK = statement(
+    """
     SELECT
         (
             SELECT true FROM prompts
-            WHERE project_id = :project_id AND status = 'ready' AND group_id IS NOT NULL
-                AND pairs_planned < pairs_total AND pairs_planned < :pairs_per_prompt
+            WHERE project_id = :project_id AND {plannable} AND pairs_planned < :pairs_per_prompt
             ORDER BY exploration, pairs_planned, near_duplicate, order_key, id LIMIT 1
-        ) IS NOT NULL,
+        ) IS NOT NULL AS has_more_to_plan,
         (
             SELECT true FROM pairs
-            WHERE project_id = :project_id AND open AND {NOT_TAKEN_BY_ANNOTATOR}
+            WHERE project_id = :project_id AND {free_to_claim}
             ORDER BY arm, position, id LIMIT 1
-        ) IS NOT NULL,
+        ) IS NOT NULL AS has_open_pairs,
         (
             SELECT extract(epoch FROM held.expires_at - clock_timestamp())::float8
             FROM assignments AS held JOIN pairs ON pairs.id = held.pair_id
-            WHERE held.project_id = :project_id AND held.status = 'held'
-                AND {NOT_TAKEN_BY_ANNOTATOR}
+            WHERE held.project_id = :project_id AND {held} AND {not_taken}
             ORDER BY held.expires_at LIMIT 1
-        )
-    """  # noqa: S608 - put together from constants
+        ) AS seconds_to_next_lapse
+    """,
+    plannable=predicates.PLANNABLE_PROMPT,
+    free_to_claim=predicates.FREE_TO_CLAIM,
+    held=predicates.HELD_ASSIGNMENT,
+    not_taken=predicates.NOT_TAKEN_BY_ANNOTATOR,
 )
-_ANY_NUMBER = 2**31 - 1
+_ANY_NUMBER: Final = 2**31 - 1
 
 
-async def outlook(session: AsyncSession, project: Project, principal: Principal) -> Outlook:
+async def read_outlook(session: AsyncSession, project: Project, principal: Principal) -> Outlook:
     """What an annotator for whom there is nothing now may hope for.
 
     Served by ``ix_prompts_plannable``, ``ix_pairs_open`` and ``ix_assignments_lease``.
@@ -213,57 +315,4 @@ async def outlook(session: AsyncSession, project: Project, principal: Principal)
         "annotator_id": principal.id,
         "annotator": principal.name,
     }
-    return Outlook(*(await session.execute(_OUTLOOK, parameters)).one())
-
-
-async def find_assignment(session: AsyncSession, assignment_id: int) -> Assignment | None:
-    """An assignment, whoever's it is."""
-    return await session.get(Assignment, assignment_id, populate_existing=True)
-
-
-async def find_label(session: AsyncSession, label_id: int) -> Label | None:
-    """A label, whoever's it is."""
-    return await session.get(Label, label_id, populate_existing=True)
-
-
-async def labels_by_id(session: AsyncSession, label_ids: Sequence[int]) -> dict[int, Label]:
-    """Labels by number."""
-    labels = await session.scalars(select(Label).where(Label.id.in_(label_ids)))
-    return {label.id: label for label in labels}
-
-
-async def list_labels(
-    session: AsyncSession, project_id: int, annotator: str | None, *, after_id: int, limit: int
-) -> list[Label]:
-    """A page of labels by number. Served by ``ix_labels_listing`` or ``ix_labels_annotator``."""
-    statement = (
-        select(Label)
-        .where(Label.project_id == project_id, Label.id > after_id)
-        .order_by(Label.id)
-        .limit(limit)
-    )
-    if annotator is not None:
-        statement = statement.where(Label.annotator == annotator)
-    return list(await session.scalars(statement))
-
-
-async def mark_withdrawn(session: AsyncSession, label_id: int) -> None:
-    """Make a label history, at the database's time."""
-    await session.execute(
-        update(Label)
-        .where(Label.id == label_id)
-        .values(status="withdrawn", withdrawn_at=func.clock_timestamp())
-    )
-
-
-async def hold_from_now(session: AsyncSession, assignment_id: int, seconds: int) -> None:
-    """Hold an assignment from now on, by the database's clock."""
-    await session.execute(
-        update(Assignment)
-        .where(Assignment.id == assignment_id)
-        .values(
-            status="held",
-            lease_seconds=seconds,
-            expires_at=func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
-        )
-    )
+    return read_as(Outlook, (await session.execute(_OUTLOOK, parameters)).one())

@@ -1,75 +1,52 @@
-"""SQL that erases what annotators did with a prompt."""
+"""The SQL that erases what annotators did with a prompt. The project's row is locked."""
 
-from sqlalchemy import Numeric, delete, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.storage.tables import (
-    Assignment,
-    Label,
-    LedgerEntry,
-    Pair,
-    Project,
+from app.annotation.queries.ledger import write_ledger
+from app.storage import predicates
+from app.storage.sql import statement
+
+_RELEASE_ASSIGNMENTS = statement(
+    """
+    WITH changes AS (
+        SELECT 'release' AS kind, id AS assignment_id, NULL::bigint AS label_id, 0 AS spent,
+            -reserved AS reserved, id AS place
+        FROM assignments
+        WHERE {held} AND pair_id IN (SELECT id FROM pairs WHERE prompt_id = :prompt_id)
+    ), {write_ledger}
+    SELECT total_reserved FROM totals
+    """,
+    held=predicates.HELD_ASSIGNMENT,
+    write_ledger=write_ledger(),
+)
+
+_ERASE_LABELS = statement(
+    """
+    WITH erased AS (
+        DELETE FROM labels WHERE prompt_id = :prompt_id RETURNING status
+    )
+    UPDATE projects
+    SET counted_labels = counted_labels - counted, surplus_labels = surplus_labels - surplus
+    FROM (
+        SELECT count(*) FILTER (WHERE status = 'counted') AS counted,
+            count(*) FILTER (WHERE status = 'surplus') AS surplus
+        FROM erased HAVING count(*) > 0
+    ) AS labels_erased
+    WHERE projects.id = :project_id
+    """
 )
 
 
 async def release_assignments(session: AsyncSession, project_id: int, prompt_id: int) -> None:
-    """Give back what the ledger holds for the prompt's held assignments.
-
-    The caller holds the project's row.
-    """
-    held = (
-        select(Assignment.id, Assignment.reserved)
-        .join(Pair, Pair.id == Assignment.pair_id)
-        .where(Pair.prompt_id == prompt_id, Assignment.status == "held")
-        .cte("held")
-    )
-    released = (
-        insert(LedgerEntry)
-        .from_select(
-            ["project_id", "kind", "assignment_id", "spent", "reserved"],
-            select(
-                literal(project_id),
-                literal("release"),
-                held.c.id,
-                literal(0, Numeric),
-                -held.c.reserved,
-            ),
-        )
-        .returning(LedgerEntry.reserved)
-        .cte("released")
-    )
-    amount = await session.scalar(select(func.coalesce(func.sum(released.c.reserved), 0)))
-    if amount:
-        await session.execute(
-            update(Project)
-            .where(Project.id == project_id)
-            .values(reserved=Project.reserved + amount)
-            .execution_options(synchronize_session=False)
-        )
+    """Free what the prompt's held assignments reserve; they are deleted with their pairs."""
+    parameters = {"project_id": project_id, "prompt_id": prompt_id}
+    await session.execute(_RELEASE_ASSIGNMENTS, parameters)
 
 
 async def erase_labels(session: AsyncSession, project_id: int, prompt_id: int) -> None:
     """Delete the prompt's labels and take them off the project's counts; what was spent stays.
 
-    Served by ``ix_labels_prompt``. The caller holds the project's row.
+    Served by ``ix_labels_prompt``.
     """
-    erased = delete(Label).where(Label.prompt_id == prompt_id).returning(Label.status).cte("erased")
-    counted, surplus = (
-        await session.execute(
-            select(
-                func.count().filter(erased.c.status == "counted"),
-                func.count().filter(erased.c.status == "surplus"),
-            ).select_from(erased)
-        )
-    ).one()
-    if counted or surplus:
-        await session.execute(
-            update(Project)
-            .where(Project.id == project_id)
-            .values(
-                counted_labels=Project.counted_labels - counted,
-                surplus_labels=Project.surplus_labels - surplus,
-            )
-            .execution_options(synchronize_session=False)
-        )
+    parameters = {"project_id": project_id, "prompt_id": prompt_id}
+    await session.execute(_ERASE_LABELS, parameters)

@@ -1,14 +1,17 @@
-"""All SQL of labels made elsewhere. The caller holds the project's row."""
+"""The SQL of imported labels. The project's row is locked."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from sqlalchemy import BigInteger, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.storage import predicates
+from app.storage.arm import Arm
 from app.storage.copying import copy_rows, next_ids
-from app.storage.sql import among, lock_prompts
+from app.storage.sql import among, lock_prompts, read_as
 from app.storage.tables import Label, Project
 
 
@@ -27,8 +30,9 @@ class _Label(Protocol):
     def strength(self) -> int | None: ...
 
 
-class LiveLabel(NamedTuple):
-    """A label that stands."""
+@dataclass(frozen=True, slots=True)
+class LiveLabel:
+    """A label that has not been withdrawn."""
 
     id: int
     preferred_response_id: int | None
@@ -42,7 +46,7 @@ async def find_or_add_pairs(
 ) -> dict[tuple[int, int], int]:
     """The pairs' numbers by their responses; ``pairs`` are prompt, first and second response.
 
-    They are held: the planner cannot take one out before it has its labels. Served by the unique
+    They are locked: the planner cannot remove one before it has its labels. Served by the unique
     index on the three.
     """
     numbers: dict[tuple[int, int], int] = {}
@@ -51,69 +55,72 @@ async def find_or_add_pairs(
         prompt_ids, first_ids, second_ids = (list(each) for each in zip(*missing, strict=True))
         parameters = {"prompts": prompt_ids, "firsts": first_ids, "seconds": second_ids}
         await _add_pairs(session, project_id, parameters)
-        found = await session.execute(text(_HOLD_PAIRS), parameters)
-        numbers |= {(first, second): pair_id for pair_id, first, second in found}
-        # The planner may have taken out one that was there when the others were added.
+        found = await session.execute(_LOCK_PAIRS, parameters)
+        numbers |= {(row.first_response_id, row.second_response_id): row.id for row in found}
+        # The planner may have removed one that was there when the others were added.
         missing = [pair for pair in missing if pair[1:] not in numbers]
     return numbers
+
+
+# A pair that is known from imported labels alone wants no labels, and so is never open. The rows
+# are inserted in the order of the numbers: the planner, adding some of the same pairs, waits
+# instead of deadlocking.
+_ADD_PAIRS = text(
+    """
+    INSERT INTO pairs (project_id, prompt_id, first_response_id, second_response_id, arm, strategy,
+        position, expected_seconds, labels_wanted, overlap_draw, handed_out)
+    SELECT :project_id, sent.prompt_id, sent.first_id, sent.second_id, :arm, :arm, 0, 0, 0, 1, true
+    FROM unnest(
+        CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[])
+    ) AS sent (prompt_id, first_id, second_id)
+    ON CONFLICT DO NOTHING
+    RETURNING prompt_id
+    """
+)
+_COUNT_PLANNED = text(
+    """
+    UPDATE prompts SET pairs_planned = pairs_planned + new.pairs
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:counts AS integer[])) AS new (id, pairs)
+    WHERE prompts.id = new.id
+    """
+)
+_LOCK_PAIRS = text(
+    """
+    SELECT pairs.id, pairs.first_response_id, pairs.second_response_id
+    FROM unnest(
+        CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[])
+    ) AS sent (prompt_id, first_id, second_id)
+    JOIN pairs ON pairs.prompt_id = sent.prompt_id
+        AND pairs.first_response_id = sent.first_id AND pairs.second_response_id = sent.second_id
+    FOR KEY SHARE OF pairs
+    """
+)
 
 
 async def _add_pairs(
     session: AsyncSession, project_id: int, parameters: Mapping[str, list[int]]
 ) -> None:
-    added = await session.scalars(text(_ADD_PAIRS), {**parameters, "project_id": project_id})
+    added = await session.scalars(
+        _ADD_PAIRS, {**parameters, "project_id": project_id, "arm": Arm.IMPORTED}
+    )
     planned = Counter(added)
     if planned:
         await lock_prompts(session, planned)
         await session.execute(
-            text(
-                "UPDATE prompts SET pairs_planned = pairs_planned + new.pairs FROM unnest("
-                " CAST(:ids AS bigint[]), CAST(:counts AS integer[])) AS new (id, pairs)"
-                " WHERE prompts.id = new.id"
-            ),
-            {"ids": list(planned), "counts": list(planned.values())},
+            _COUNT_PLANNED, {"ids": list(planned), "counts": list(planned.values())}
         )
-
-
-# A pair that is known from elsewhere alone is in no plan: it wants no labels, and so is never open.
-# The rows go in by number, so that the planner, adding some of the same pairs, waits and does not
-# deadlock.
-_ADD_PAIRS = """
-INSERT INTO pairs (project_id, prompt_id, first_response_id, second_response_id, arm, strategy,
-    position, expected_seconds, labels_wanted, overlap_draw, handed_out)
-SELECT :project_id, sent.prompt_id, sent.first_id, sent.second_id, 'imported', 'imported',
-    0, 0, 0, 1, true
-FROM unnest(
-    CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[])
-) AS sent (prompt_id, first_id, second_id)
-ON CONFLICT DO NOTHING
-RETURNING prompt_id
-"""
-
-_HOLD_PAIRS = """
-SELECT pairs.id, pairs.first_response_id, pairs.second_response_id
-FROM unnest(
-    CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[])
-) AS sent (prompt_id, first_id, second_id)
-JOIN pairs ON pairs.prompt_id = sent.prompt_id
-    AND pairs.first_response_id = sent.first_id AND pairs.second_response_id = sent.second_id
-FOR KEY SHARE OF pairs
-"""
 
 
 async def live_labels(
     session: AsyncSession, pair_ids: Collection[int]
 ) -> dict[tuple[int, str], LiveLabel]:
-    """The labels that stand, by pair and annotator. Served by ``uq_labels_live``."""
+    """The live labels of the pairs, by pair and annotator. Served by ``uq_labels_live``."""
     rows = await session.execute(
         select(
             Label.pair_id, Label.annotator, Label.id, Label.preferred_response_id, Label.choice
-        ).where(among(Label.pair_id, set(pair_ids), BigInteger), Label.status != "withdrawn")
+        ).where(among(Label.pair_id, pair_ids, BigInteger), text(predicates.LIVE_LABEL))
     )
-    return {
-        (pair_id, annotator): LiveLabel(label_id, preferred, choice)
-        for pair_id, annotator, label_id, preferred, choice in rows
-    }
+    return {(row.pair_id, row.annotator): read_as(LiveLabel, row) for row in rows}
 
 
 _LABEL_COLUMNS = (
@@ -161,16 +168,18 @@ async def insert_labels(
     return ids
 
 
+_COUNT_LABELS = text(
+    """
+    UPDATE pairs SET imported = imported + new.labels
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:counts AS integer[])) AS new (id, labels)
+    WHERE pairs.id = new.id
+    """
+)
+
+
 async def _count(session: AsyncSession, project_id: int, pair_ids: Sequence[int]) -> None:
     counts = Counter(pair_ids)
-    await session.execute(
-        text(
-            "UPDATE pairs SET imported = imported + new.labels FROM unnest("
-            " CAST(:ids AS bigint[]), CAST(:counts AS integer[])) AS new (id, labels)"
-            " WHERE pairs.id = new.id"
-        ),
-        {"ids": list(counts), "counts": list(counts.values())},
-    )
+    await session.execute(_COUNT_LABELS, {"ids": list(counts), "counts": list(counts.values())})
     await session.execute(
         update(Project)
         .where(Project.id == project_id)

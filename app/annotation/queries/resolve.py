@@ -1,4 +1,4 @@
-"""SQL that finds prompts and responses by their ids."""
+"""The SQL that finds prompts and responses by either of their ids."""
 
 from collections.abc import Collection, Sequence
 
@@ -12,15 +12,22 @@ from app.storage.tables import Prompt, Response
 async def responses_by_names(
     session: AsyncSession, project_id: int, external_ids: Collection[str], numbers: Collection[int]
 ) -> Sequence[Row[int, str | None, int, str | None]]:
-    """Prompt's number and caller's id, response's number and caller's id.
+    """The prompts of these ids, a row for each response.
 
-    Served by the unique index on a project's external ids, and by the primary key.
+    Each row has ``prompt_id``, ``prompt_external_id``, ``response_id`` and
+    ``response_external_id``. Served by the unique index on a project's external ids, and by the
+    primary key.
     """
     named = [
-        select(Prompt.id, Prompt.external_id, Response.id, Response.external_id)
+        select(
+            Prompt.id.label("prompt_id"),
+            Prompt.external_id.label("prompt_external_id"),
+            Response.id.label("response_id"),
+            Response.external_id.label("response_external_id"),
+        )
         .join(Response, Response.prompt_id == Prompt.id)
-        .where(Prompt.project_id == project_id, which)
-        for which in (
+        .where(Prompt.project_id == project_id, is_named)
+        for is_named in (
             among(Prompt.external_id, external_ids, Text),
             among(Prompt.id, numbers, BigInteger),
         )

@@ -1,4 +1,4 @@
-"""The SQL of answers to assignments: what they are about, and all that follows from them."""
+"""The SQL that settles answers: find what they are about, write them and all that follows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,12 @@ from decimal import Decimal
 
 from sqlalchemy import and_, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.accounts.service import Principal
+from app.annotation.queries.ledger import Totals, write_ledger
+from app.storage import predicates
+from app.storage.sql import read_as, statement
 from app.storage.tables import Assignment, Label, Pair, Project
 
 
@@ -20,7 +24,7 @@ class AnsweredAssignment:
     label: Label | None
 
 
-# Served by the primary keys; whose an assignment is, and of which project, never changes.
+# Served by the primary keys. An assignment's annotator and project never change.
 _LOCK_THEIR_PROJECTS = (
     select(Project)
     .where(
@@ -35,16 +39,19 @@ _LOCK_THEIR_PROJECTS = (
     .with_for_update(key_share=True)
     .execution_options(populate_existing=True)
 )
-# Served by the primary keys and uq_labels_live; built once, for the labels.
+# Served by the primary keys and uq_labels_live; built once, for every label. Assignments have a
+# status too, so the condition on labels stands in a subquery.
+_LIVE_LABEL = aliased(
+    Label, select(Label).where(text(predicates.LIVE_LABEL)).subquery(), name="label"
+)
 _ANSWERED = (
-    select(Assignment, Pair, Label)
+    select(Assignment, Pair, _LIVE_LABEL)
     .join(Pair, Pair.id == Assignment.pair_id)
     .outerjoin(
-        Label,
+        _LIVE_LABEL,
         and_(
-            Label.pair_id == Assignment.pair_id,
-            Label.annotator == bindparam("annotator"),
-            Label.status != "withdrawn",
+            _LIVE_LABEL.pair_id == Assignment.pair_id,
+            _LIVE_LABEL.annotator == bindparam("annotator"),
         ),
     )
     .where(
@@ -58,7 +65,7 @@ _ANSWERED = (
 async def lock_their_projects(
     session: AsyncSession, assignment_ids: Sequence[int], annotator_id: int
 ) -> Sequence[Project]:
-    """The projects of an annotator's assignments, their rows locked; those of others left out."""
+    """The projects of these assignments, their rows locked. Others' assignments are left out."""
     parameters = {"assignment_ids": assignment_ids, "annotator_id": annotator_id}
     return (await session.scalars(_LOCK_THEIR_PROJECTS, parameters)).all()
 
@@ -66,18 +73,20 @@ async def lock_their_projects(
 async def answered_assignments(
     session: AsyncSession, assignment_ids: Sequence[int], principal: Principal
 ) -> dict[int, AnsweredAssignment]:
-    """An annotator's assignments, their pairs and its live labels, under the project's lock."""
+    """The annotator's own among these assignments. Their projects are locked."""
     parameters = {
         "assignment_ids": assignment_ids,
         "annotator_id": principal.id,
         "annotator": principal.name,
     }
     rows = await session.execute(_ANSWERED, parameters)
-    return {row[0].id: AnsweredAssignment(*row) for row in rows}
+    return {
+        row.Assignment.id: AnsweredAssignment(row.Assignment, row.Pair, row.label) for row in rows
+    }
 
 
-# Each answer is another pair's: a pair has one assignment an annotator.
-_WRITE_ANSWERS = text(
+# No two answers are of one pair: an annotator has one assignment of a pair.
+_WRITE_ANSWERS = statement(
     """
     WITH answer AS (
         SELECT * FROM unnest(
@@ -114,26 +123,19 @@ _WRITE_ANSWERS = text(
         FROM answer
         ORDER BY place
         RETURNING id, assignment_id
-    ), entries AS (
-        INSERT INTO ledger_entries (project_id, kind, assignment_id, label_id, spent, reserved)
-        SELECT :project_id, 'settle', assignment_id, written.id, cost, -freed
+    ), changes AS (
+        SELECT 'settle' AS kind, assignment_id, written.id AS label_id, cost AS spent,
+            -freed AS reserved, place
         FROM answer JOIN written USING (assignment_id)
-        ORDER BY place
-    ), project AS (
-        UPDATE projects
-        SET counted_labels = counted_labels + counted, surplus_labels = surplus_labels + surplus,
-            spent = spent + cost, reserved = reserved - freed
-        FROM (
-            SELECT count(*) FILTER (WHERE status = 'counted') AS counted,
-                count(*) FILTER (WHERE status = 'surplus') AS surplus,
-                sum(cost) AS cost, sum(freed) AS freed
-            FROM answer
-        ) AS new
-        WHERE projects.id = :project_id
-        RETURNING spent, reserved
-    )
-    SELECT id, assignment_id, spent, reserved FROM written CROSS JOIN project
-    """
+    ), {write_ledger}
+    SELECT id, assignment_id, total_spent, total_reserved FROM written CROSS JOIN totals
+    """,
+    write_ledger=write_ledger(
+        counters="counted_labels = counted_labels"
+        " + (SELECT count(*) FROM answer WHERE status = 'counted'),"
+        " surplus_labels = surplus_labels"
+        " + (SELECT count(*) FROM answer WHERE status = 'surplus'),"
+    ),
 )
 _ANSWER_COLUMNS = (
     "prompt_id",
@@ -154,11 +156,11 @@ _ANSWER_COLUMNS = (
 
 async def write_answers(
     session: AsyncSession, project_id: int, answers: Mapping[Label, Decimal]
-) -> tuple[Decimal, Decimal]:
-    """Write the labels of held or lapsed assignments, and all that follows; the ledger, too.
+) -> Totals:
+    """Write labels and update their pairs, assignments, project and ledger, in one statement.
 
-    ``answers`` gives for each label what its assignment has reserved until now. One statement;
-    the labels get their numbers. Gives what the project has spent and reserved after it.
+    ``answers`` gives for each label what its assignment has reserved until now; there is at least
+    one. The labels get their ids.
     """
     columns = {name: [getattr(label, name) for label in answers] for name in _ANSWER_COLUMNS}
     written = await session.execute(
@@ -169,4 +171,4 @@ async def write_answers(
     for label in answers:
         assert label.assignment_id is not None
         label.id = numbers[label.assignment_id]
-    return rows[0].spent, rows[0].reserved
+    return read_as(Totals, rows[0])
