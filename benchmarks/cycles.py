@@ -28,7 +28,7 @@ import psycopg
 import uvloop
 from psycopg.rows import DictRow, dict_row
 
-from app.accounts.keys import hash_key
+from app.accounts.service import hash_key
 from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.engine import raw_dsn
 from app.storage.migrate import upgrade

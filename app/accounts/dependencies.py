@@ -1,4 +1,4 @@
-"""What a route asks for to know who is there."""
+"""What a route depends on to know who makes the request."""
 
 from typing import Annotated
 
@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.accounts.service import Principal, authenticate, require_admin
 from app.http.rate_limits import AUTHENTICATED
 
-# Declared for the OpenAPI document alone; `authenticate` reads the header and answers for it.
+# Only for the OpenAPI document: `authenticate` reads the header itself.
 _bearer = HTTPBearer(auto_error=False, scheme_name="key", description="`Bearer <key>`")
 
 
 async def _principal(request: Request, _: Annotated[object, Security(_bearer)]) -> Principal:
-    # A session of its own, given back at once: what waits or streams must hold no connection.
-    # One statement needs no transaction around it.
+    # A session of its own, closed at once: a request that waits or streams must hold no connection.
+    # One statement needs no transaction.
     engine: AsyncEngine = request.app.state.autocommit_engine
     async with AsyncSession(engine) as session:
         principal = await authenticate(session, request.headers.get("authorization"))

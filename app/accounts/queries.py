@@ -1,15 +1,16 @@
-"""All SQL of the accounts."""
+"""All SQL of the accounts room."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, true, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.storage import predicates
 from app.storage.tables import Annotator, AnnotatorProject, Assignment, Project
 
-_LAST_ADMIN_LOCK = 0x61646D69  # "admi": who takes away an admin waits for who does the same
+_LAST_ADMIN_LOCK = 0x61646D69  # "admi": one transaction at a time removes an admin
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ async def list_annotators(
         .execution_options(populate_existing=True)
     )
     return [
-        AnnotatorRow(annotator, None if annotator.all_projects else sorted(names or []))
-        for annotator, names in rows
+        AnnotatorRow(row.Annotator, None if row.Annotator.all_projects else sorted(row.names or []))
+        for row in rows
     ]
 
 
@@ -94,13 +95,13 @@ async def is_member(session: AsyncSession, annotator_id: int, project_id: int) -
 async def project_ids(session: AsyncSession, names: Sequence[str]) -> dict[str, int]:
     """The numbers of the projects of these names; unknown names are left out."""
     rows = await session.execute(select(Project.name, Project.id).where(Project.name.in_(names)))
-    return dict(rows.all())
+    return {row.name: row.id for row in rows}
 
 
 async def set_projects(
     session: AsyncSession, annotator_id: int, project_ids: Sequence[int] | None
 ) -> None:
-    """Make these the annotator's projects (None: all)."""
+    """Replace the annotator's projects by these (None: all)."""
     await session.execute(
         delete(AnnotatorProject).where(AnnotatorProject.annotator_id == annotator_id)
     )
@@ -117,7 +118,7 @@ async def set_projects(
 
 
 async def lock_admins(session: AsyncSession) -> None:
-    """Let one transaction at a time take an admin away."""
+    """Wait until no other transaction is removing an admin."""
     await session.execute(select(func.pg_advisory_xact_lock(_LAST_ADMIN_LOCK)))
 
 
@@ -134,9 +135,9 @@ async def has_other_active_admin(session: AsyncSession, annotator_id: int) -> bo
 
 
 async def expire_leases(session: AsyncSession, annotator_id: int) -> None:
-    """Let everything that an annotator holds lapse now, so that the next claim may take it."""
+    """End the leases of everything that an annotator holds, so that the next claim may take it."""
     await session.execute(
         update(Assignment)
-        .where(Assignment.annotator_id == annotator_id, Assignment.status == "held")
+        .where(Assignment.annotator_id == annotator_id, text(predicates.HELD_ASSIGNMENT))
         .values(expires_at=func.clock_timestamp())
     )

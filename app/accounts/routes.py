@@ -1,4 +1,4 @@
-"""The accounts over HTTP; all of it is the admins'."""
+"""Accounts over HTTP, for admins."""
 
 from fastapi import APIRouter, Response
 
@@ -74,7 +74,7 @@ async def rotate_key(name: str, session: Session, _: AdminKey) -> NewKey:
     responses=problems(401, 403, 404, 409, 422),
 )
 async def deactivate_annotator(name: str, session: Session, _: AdminKey) -> Response:
-    """The key stops working at once, held assignments are released; labels stay."""
+    """The key stops working at once and held assignments are released. Labels stay."""
     await service.deactivate_annotator(session, name)
     return Response(status_code=204)
 

@@ -1,4 +1,4 @@
-"""What the accounts' calls take and give."""
+"""What requests and answers of the accounts' calls hold."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -18,7 +18,7 @@ ProjectNames = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_l
 
 
 class NewAnnotator(BaseModel):
-    """Somebody to give a key to; ``projects`` null: all projects."""
+    """Somebody to give a key to. ``projects`` null: all projects."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -31,7 +31,7 @@ class NewAnnotator(BaseModel):
 
 
 class AnnotatorChange(BaseModel):
-    """What to change of an annotator; what is left out stays."""
+    """What to change of an annotator. Fields left out stay."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"active": False}]})
 

@@ -1,12 +1,13 @@
-"""Who may do what."""
+"""Who may do what: keys, roles and membership of projects."""
 
+import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import queries
-from app.accounts.keys import hash_key, new_key
 from app.accounts.queries import AnnotatorRow
 from app.accounts.schemas import AnnotatorChange, NewAnnotator
 from app.errors import (
@@ -18,9 +19,11 @@ from app.errors import (
     Unauthenticated,
     UnknownAnnotator,
 )
+from app.storage.sql import read_as
 from app.storage.tables import Annotator
 
 ADMIN_NAME = "admin"
+_KEY_PREFIX = "ab_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,16 @@ class Principal:
         return self.role == "admin"
 
 
+def new_key() -> str:
+    """A key of 256 random bits."""
+    return _KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_key(key: str) -> bytes:
+    """What is stored of a key. A random key needs neither a salt nor a slow hash."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
 async def authenticate(session: AsyncSession, authorization: str | None) -> Principal:
     """Who sends this ``Authorization`` header.
 
@@ -50,7 +63,7 @@ async def authenticate(session: AsyncSession, authorization: str | None) -> Prin
     annotator = await queries.find_by_key_hash(session, hash_key(key.strip()))
     if annotator is None:
         raise Unauthenticated("no active annotator has this key")
-    return Principal(*annotator)
+    return read_as(Principal, annotator)
 
 
 def require_admin(principal: Principal) -> Principal:
@@ -72,7 +85,7 @@ async def may_see_project(session: AsyncSession, principal: Principal, project_i
 
 
 async def create_annotator(session: AsyncSession, new: NewAnnotator) -> tuple[AnnotatorRow, str]:
-    """Add an annotator; gives its key, which is not kept.
+    """Add an annotator; gives its key, of which only a hash is stored.
 
     Raises:
         NameTaken: somebody has that name, active or not.
@@ -97,7 +110,7 @@ async def create_annotator(session: AsyncSession, new: NewAnnotator) -> tuple[An
 async def change_annotator(
     session: AsyncSession, name: str, change: AnnotatorChange
 ) -> AnnotatorRow:
-    """Change role, projects or activity; what is not set in ``change`` stays.
+    """Change role, projects or activity, as far as they are set in ``change``.
 
     Raises:
         UnknownAnnotator: nobody has that name.
@@ -126,7 +139,7 @@ async def change_annotator(
 
 
 async def deactivate_annotator(session: AsyncSession, name: str) -> None:
-    """Take an annotator's key away at once, and let go of what it holds; its labels stay.
+    """Disable an annotator's key at once and free what it holds. Its labels stay.
 
     Raises:
         UnknownAnnotator: nobody has that name.
@@ -149,9 +162,9 @@ async def rotate_key(session: AsyncSession, name: str) -> str:
 
 
 async def ensure_admin(session: AsyncSession, key: str | None) -> str | None:
-    """Make the annotator ``admin`` if it is missing, and ``key`` its key if one is given.
+    """Make the annotator ``admin`` if it is missing, and give it ``key`` (None: a new one).
 
-    Gives the key that was set now; None where nothing changed.
+    An existing admin keeps its key unless ``key`` is another one. Gives the key if it was set now.
     """
     annotator = await queries.find_by_name(session, ADMIN_NAME, lock=True)
     if annotator is None:

@@ -2,8 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts.keys import new_key
-from app.accounts.service import authenticate, ensure_admin
+from app.accounts.service import authenticate, ensure_admin, new_key
 from app.errors import Unauthenticated
 from app.settings import Settings
 from app.storage.embedded.folder import DataFolder, write_private
