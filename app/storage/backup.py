@@ -12,10 +12,10 @@ class BackupUnwritable(Exception):
 
 
 def back_up(url: str, file: Path) -> int:
-    """Write a backup of the database, as it is at one instant; its bytes.
+    """Write a backup of the database as it is at one instant; gives its size in bytes.
 
-    The file appears whole and on disk, or not at all, for its owner's eyes only: it holds all
-    texts, and the hashes of all keys. The service may run meanwhile.
+    The file appears complete, or not at all. Only its owner may read it: it holds all texts and
+    the hashes of all keys. The service may keep running.
 
     Raises:
         BackupUnwritable: the file cannot be written.
@@ -27,7 +27,7 @@ def back_up(url: str, file: Path) -> int:
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
-            # It syncs what it has written.
+            # pg_dump flushes the file to disk itself.
             programs.run("pg_dump", "--format=custom", f"--file={partial}", url=url)
             size = partial.stat().st_size
             partial.replace(file)

@@ -1,4 +1,4 @@
-"""Many rows at once: numbers from the sequences, and COPY."""
+"""Insert many rows at once: ids from a sequence, and COPY."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _BINARY_END = b"\xff\xff"
 
 
 async def next_ids(session: AsyncSession, table: str, count: int) -> list[int]:
-    """So many fresh numbers for rows of a table, rising."""
+    """``count`` new ids for rows of a table, in rising order."""
     if not count:
         return []
     numbers: list[int] | None = await session.scalar(
@@ -32,7 +32,7 @@ async def next_ids(session: AsyncSession, table: str, count: int) -> list[int]:
 async def copy_rows(
     session: AsyncSession, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
-    """Add rows; the values stand in the order of ``columns``."""
+    """Insert rows, their values in the order of ``columns``."""
     connection = await _connection(session)
     async with connection.cursor() as cursor, cursor.copy(_copy(table, columns)) as copy:
         for row in rows:
@@ -46,7 +46,7 @@ async def copy_vectors(
     numbers: NDArray[np.int64],
     vectors: Vectors,
 ) -> None:
-    """Add rows of numbers ``(n, columns - 1)`` and vectors ``(n, dimensions)``, kept as float16.
+    """Insert rows of numbers ``(n, columns - 1)`` and vectors ``(n, dimensions)``, as float16.
 
     All rows have the same length, so the whole message is one array.
     """
@@ -59,7 +59,7 @@ async def copy_vectors(
 
 
 def _binary_rows(numbers: NDArray[np.int64], vectors: Vectors) -> bytes:
-    """Rows in COPY's binary form: the number of fields, then each with its length before it."""
+    """Rows in COPY's binary format: the number of fields, then each field after its length."""
     dimensions = vectors.shape[1]
     layout = np.dtype(
         [

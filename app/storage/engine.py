@@ -14,8 +14,8 @@ _DRIVER = "postgresql+psycopg"
 def create_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """An async engine over psycopg 3, with at most ``pool_size`` connections.
 
-    When a connection turns out to be dead (a restarted server), all are replaced; the request that
-    found out is answered 503, and is safe to repeat.
+    When a connection turns out to be dead (the server restarted), all are replaced. The request
+    that found out is answered 503, and is safe to repeat.
     """
     return create_async_engine(
         make_url(url).set(drivername=_DRIVER),
@@ -26,12 +26,12 @@ def create_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
 
 
 def session_factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Sessions whose rows stay readable after the commit."""
+    """Sessions whose objects stay readable after the commit."""
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
 def raw_dsn(url: str) -> str:
-    """The same address as libpq reads it, for psycopg without SQLAlchemy."""
+    """The same address in libpq's form, for psycopg without SQLAlchemy."""
     rendered = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     address, mark, query = rendered.partition("?")
     # libpq takes a plus as a plus: the socket's folder may have a space in its name.

@@ -1,4 +1,4 @@
-"""Migrations: bring a database to the newest schema, or say what it lacks."""
+"""Migrations: bring a database to the newest schema, or say what is missing."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def _config() -> Config:
 
 
 def upgrade(url: str) -> None:
-    """Apply every migration that the database lacks; several processes may ask at once."""
+    """Apply all missing migrations. Several processes may do so at once."""
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool
     )
@@ -41,7 +41,7 @@ def upgrade(url: str) -> None:
 
 
 async def pending_migration(engine: AsyncEngine) -> str | None:
-    """What the database lacks to be at the newest schema, in words; None if nothing."""
+    """A sentence about the missing migrations; None if the schema is the newest."""
     head = _scripts().get_current_head()
     async with engine.connect() as connection:
         current = await connection.run_sync(_current_revision)

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs, run against a database. A password is never an argument."""
+"""Run PostgreSQL's own programs against a database. Passwords are never arguments."""
 
 import contextlib
 import getpass
@@ -16,22 +16,22 @@ from app.storage.embedded.folder import DataFolder
 from app.storage.embedded.user import ServerUser
 from app.storage.engine import raw_dsn
 
-_WORDS_TOLD: Final = 3
+_LINES_QUOTED: Final = 3
 
 
 class ProgramFailed(Exception):
-    """A program of PostgreSQL's failed; the message has its last words."""
+    """A PostgreSQL program failed; the message ends with its last lines of output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The programs of the PostgreSQL that this package brings."""
+    """The PostgreSQL programs that come with this package."""
 
     folder: Path
 
     @classmethod
     def find(cls) -> Self:
-        """The installed ones, run as ourselves.
+        """The installed programs, run as the current user.
 
         Raises:
             BinariesMissing: there are none, or they do not run here.
@@ -39,7 +39,7 @@ class Programs:
         return cls(find_binaries(ServerUser(getpass.getuser()), DataFolder(Path())))
 
     def run(self, name: str, *arguments: str, url: str | None = None) -> str:
-        """Run a program to its end; what it printed.
+        """Run a program to its end; gives its output.
 
         Raises:
             ProgramFailed: it failed.
@@ -55,7 +55,7 @@ class Programs:
             check=False,
         )
         if done.returncode != 0:
-            raise ProgramFailed(last_words(name, done.stderr))
+            raise ProgramFailed(last_lines(name, done.stderr))
         return done.stdout
 
     def start(
@@ -81,21 +81,21 @@ class Programs:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A program that runs. At the end of a ``with`` it has ended, killed if need be."""
+    """A running program. At the end of a ``with`` block it is killed if it still runs."""
 
     name: str
     process: "subprocess.Popen[bytes]"
     errors: IO[bytes]
 
     def finish(self) -> None:
-        """Wait for its end.
+        """Wait until it ends.
 
         Raises:
             ProgramFailed: it failed.
         """
         if self.process.wait() != 0:
             self.errors.seek(0)
-            raise ProgramFailed(last_words(self.name, self.errors.read().decode(errors="replace")))
+            raise ProgramFailed(last_lines(self.name, self.errors.read().decode(errors="replace")))
 
     def __enter__(self) -> Self:
         return self
@@ -105,15 +105,15 @@ class Running:
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                # What a killed program has not read is of no use to anybody.
+                # A killed program leaves its input unread; that is no error.
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
         self.errors.close()
 
 
-def last_words(name: str, said: str) -> str:
-    """What a program said at its end, in one line."""
-    words = " ".join(said.strip().splitlines()[-_WORDS_TOLD:])
+def last_lines(name: str, said: str) -> str:
+    """The last lines of a program's output, as one line."""
+    words = " ".join(said.strip().splitlines()[-_LINES_QUOTED:])
     return f"{name} failed: {words}"
 
 

@@ -1,4 +1,4 @@
-"""The database for a command that may come while the service runs, or while it does not."""
+"""The database for a command, whether or not the service is running."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from app.storage.embedded.postgres import EmbeddedPostgres
 def reach_database(settings: Settings) -> Iterator[str]:
     """The address of ``DATABASE_URL``, or of the embedded database in the data folder.
 
-    A running service's own server is shared; where none runs, one is started for the time.
+    If the embedded server is running, it is shared; otherwise it is started for the command.
 
     Raises:
         DataDirUnusable: the folder holds no database.
-        DataDirInUse: somebody works in the folder, and no database of it takes connections.
+        DataDirInUse: another process uses the folder, but its database takes no connections.
         EmbeddedPostgresError: the embedded database does not start.
     """
     if settings.database_url is not None:

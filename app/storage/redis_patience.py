@@ -1,4 +1,4 @@
-"""Redis may go in mid-run: the service goes on without it, and comes back to it."""
+"""If Redis stops answering, the service works without it and tries again later."""
 
 import time
 from typing import Final
@@ -11,9 +11,10 @@ RETRY_SECONDS: Final = 5.0
 
 
 class RedisPatience:
-    """Whether to ask Redis now. After a failure nobody does for a while, and then one who tries.
+    """Whether to ask Redis now. After a failure, nobody asks for a while; then one caller tries.
 
-    Its going and its coming back are logged, once each; never its address, which has a password.
+    Losing Redis and getting it back are each logged once, without its address, which may hold a
+    password.
     """
 
     def __init__(self, purpose: str, retry_seconds: float) -> None:
@@ -23,7 +24,7 @@ class RedisPatience:
         self._retry_at = 0.0
 
     def may_ask(self) -> bool:
-        """Whether to ask; whoever is told yes tells how it went."""
+        """Whether to ask. If so, report the outcome with ``answered`` or ``failed``."""
         if not self._is_away:
             return True
         now = time.monotonic()

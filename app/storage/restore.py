@@ -1,10 +1,10 @@
-"""Put a backup back: all of it in one transaction, into an empty database or in place of one.
+"""Restore a backup, in one transaction, into an empty database or in place of its contents.
 
-The numbers of transactions (``written_by``) mean nothing in another cluster, where they can lie
-far above all numbers given out so far: the planner, which reads only what lies below them, would
-wait for those rows for ever. So every row gets a number of the restore's own. Prompts that have
-arrived in the plan come first, then the others, in the order in which they would have arrived:
-whether a prompt is a near-duplicate of an earlier one depends on it.
+Transaction numbers (``written_by``) mean nothing in another cluster. There they may be higher than
+any number used so far, and the planner, which reads only rows below its snapshot's, would wait for
+those rows forever. So every row gets a number of the restore's own. Prompts that are in the plan
+come first, then the others, in the order in which they would have arrived: whether a prompt is a
+near-duplicate of an earlier one depends on that order.
 """
 
 import os
@@ -20,16 +20,16 @@ from app.storage.engine import raw_dsn
 from app.storage.programs import ProgramFailed, Programs, Running
 
 NUMBERS_TAKEN: Final = 100_000
-"""Transaction numbers that a restore takes for its rows, so many that their order fits in."""
+"""How many transaction numbers a restore uses up, so that its rows can be put in order."""
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
 class BackupUnusable(Exception):
-    """The file is no whole backup that this version can restore."""
+    """The file is not a complete backup that this version can restore."""
 
 
 class DatabaseUnsuited(Exception):
-    """The database is in use, or holds something already."""
+    """The database is in use, or not empty."""
 
 
 _OTHER_SESSIONS: Final = """
@@ -58,8 +58,9 @@ DO $$ DECLARE names text; BEGIN
 END $$;
 """
 
-# A run: rows whose prompts' numbers rise. Within one, rows of equal number are read in the same
-# order as before, so a run needs one number only. More runs than numbers: the last share one.
+# A run is a sequence of rows whose prompts' ids rise. Rows with the same transaction number are
+# read in the order of these ids, so a run needs only one number. If there are more runs than
+# numbers, the last runs share one.
 _RENUMBER: Final = f"""
 WITH arriving AS (
     SELECT written.prompt_id, written.project_id, written.written_by,
@@ -91,7 +92,7 @@ SET written_by = (pg_current_xact_id()::text::bigint - {NUMBERS_TAKEN})::text::x
 
 
 def check_file(file: Path) -> None:
-    """See that the file is a whole backup, of a schema that this version knows.
+    """Check that the file is a complete backup, of a schema that this version knows.
 
     Raises:
         BackupUnusable: it is not.
@@ -109,7 +110,7 @@ def check_file(file: Path) -> None:
                 "pg_restore", "--data-only", "--table=alembic_version", "--file=-", str(file)
             )
         )
-        # Reads and unpacks all of it.
+        # This reads and unpacks the whole file.
         programs.run("pg_restore", f"--file={os.devnull}", str(file))
     except ProgramFailed as error:
         raise BackupUnusable(f"{file} is no whole backup: {error}") from error
@@ -120,7 +121,7 @@ def check_file(file: Path) -> None:
 
 
 def check_target(url: str, *, force: bool) -> None:
-    """See that the database may be written over.
+    """Check that the database may be overwritten.
 
     Raises:
         DatabaseUnsuited: the service is connected to it, or it is not empty and not ``force``.
@@ -138,7 +139,7 @@ def check_target(url: str, *, force: bool) -> None:
 
 
 def load(url: str, file: Path) -> None:
-    """Replace everything in the database by what the file holds, or change nothing.
+    """Replace everything in the database by the backup, or change nothing.
 
     Raises:
         ProgramFailed: the file is damaged, or the database refused it.
@@ -172,7 +173,7 @@ def load(url: str, file: Path) -> None:
 
 
 def _copy(reader: Running, writer: Running) -> None:
-    """Hand the script over. The transaction ends well only if the reader has ended well."""
+    """Pipe the script from one to the other. Commits only if the reader has succeeded."""
     assert reader.process.stdout is not None
     script: IO[bytes] | None = writer.process.stdin
     assert script is not None
@@ -183,7 +184,7 @@ def _copy(reader: Running, writer: Running) -> None:
         script.write(_RENUMBER.encode())
         script.close()
     except BrokenPipeError:
-        pass  # the writer says why
+        pass  # writer.finish() raises the reason
     writer.finish()
 
 

@@ -1,4 +1,4 @@
-"""The unit of work of a request."""
+"""Sessions, and the unit of work of a request."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -16,6 +16,6 @@ async def open_session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-# The scope "function" ends the dependency, and so commits, before the answer is sent:
-# a 201 is never given for what could still be lost.
+# The scope "function" ends the dependency, and so commits, before the answer is sent: no 201 is
+# sent for data that could still be lost.
 Session = Annotated[AsyncSession, Depends(open_session, scope="function")]
