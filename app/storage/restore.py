@@ -113,10 +113,10 @@ def check_file(file: Path) -> None:
         # This reads and unpacks the whole file.
         programs.run("pg_restore", f"--file={os.devnull}", str(file))
     except ProgramFailed as error:
-        raise BackupUnusable(f"{file} is no whole backup: {error}") from error
+        raise BackupUnusable(f"{file} is not a complete backup: {error}") from error
     if not migrate.is_known(revision):
         raise BackupUnusable(
-            f"{file} is of a newer version (migration {revision}): restore it with that one."
+            f"{file} is from a newer version (migration {revision}): restore it with that version."
         )
 
 

@@ -171,7 +171,7 @@ def _list(principal: Principal, annotator: str | None, after_id: int) -> Work:
         ),
         pytest.param(
             [lambda session: settle_labels(session, _holder(7), [_label(100007)])],
-            {"pk_assignments", "pk_pairs"},
+            {"pk_assignments", "pk_pairs", "uq_labels_live"},
             id="a label",
         ),
         pytest.param(

@@ -2,18 +2,12 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -21,46 +15,15 @@ from app.main import create_app
 from app.planner import process as plan
 from app.settings import Settings
 from app.storage.backup import BackupUnwritable, back_up
-from app.storage.embedded.postgres import EmbeddedPostgres
-from app.storage.engine import raw_dsn
 from app.storage.migrate import upgrade
 from app.storage.programs import ProgramFailed, Programs
 from app.storage.restore import BackupUnusable, DatabaseUnsuited, check_file, check_target, load
 from app.storage.sessions import Sessions
 from tests.conftest import ADMIN_KEY, client_of
 from tests.prompts.sending import embedded
+from tests.storage.conftest import connection
 
-SETTINGS = ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "ADMIN_KEY", "HOST", "PORT")
-DEADLINE_SECONDS = 30.0
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder that Postgres's user may enter."""
-    made = Path(tempfile.mkdtemp(prefix="ab-backup-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[EmbeddedPostgres]:
-    """Another cluster, which has given out few transaction numbers yet."""
-    with EmbeddedPostgres(folder / "data") as started:
-        yield started
-
-
-@pytest.fixture
-def target(server: EmbeddedPostgres) -> str:
-    """Its database, empty."""
-    with connection(server.url) as opened:
-        opened.execute("DROP SCHEMA public CASCADE")
-        opened.execute("CREATE SCHEMA public")
-    return server.url
-
-
-def connection(url: str) -> psycopg.Connection[tuple[Any, ...]]:
-    return psycopg.connect(raw_dsn(url), autocommit=True)
+DEADLINE_SECONDS = 120.0
 
 
 def tables(url: str) -> dict[str, int]:
@@ -77,27 +40,15 @@ def tables(url: str) -> dict[str, int]:
     return counts
 
 
-def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """The command line in a process of its own, over no database but the one it is given."""
-    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments],
-        env=kept | {"NO_COLOR": "1", "COLUMNS": "200"} | settings,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-async def until_planned(client: httpx.AsyncClient) -> None:
+async def until_planned(url: str) -> None:
+    """Until every pair of every prompt is in the plan."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while True:
-        prompts = (await client.get("/prompts", params={"limit": 1000})).json()["prompts"]
-        if all(prompt["group"] is not None for prompt in prompts):
-            return
-        assert time.monotonic() < deadline, "prompts do not arrive in the plan"
-        await asyncio.sleep(0.05)
+    with connection(url) as opened:
+        while opened.execute(
+            "SELECT FROM prompts WHERE group_id IS NULL OR pairs_planned < pairs_total LIMIT 1"
+        ).fetchall():
+            assert time.monotonic() < deadline, "prompts do not arrive in the plan"
+            await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager
@@ -167,7 +118,7 @@ async def test_a_restored_service_answers_the_same_and_goes_on(
         )
     async with planning(settings):
         stored = (await client.post("/prompts", json=prompts(range(40)))).json()["prompts"]
-        await until_planned(client)
+        await until_planned(str(settings.database_url))
         pairs = (await client.get("/next-pairs?budget=6")).json()["pairs"]
         labels = [
             {"assignment_id": pair["assignment_id"], "choice": choice, "seconds": 3}
@@ -191,7 +142,7 @@ async def test_a_restored_service_answers_the_same_and_goes_on(
         assert await answers(other, ids) == before
         made = await other.post("/prompts", json=prompts(range(50, 60)))
         assert made.json()["created"] == 10
-        await until_planned(other)
+        await until_planned(target)
         similar = (await other.get(f"/prompts/{made.json()['prompts'][0]['id']}/similar")).json()
         assert similar["similar"]
 
@@ -251,18 +202,6 @@ async def test_rows_get_numbers_of_the_restores_own_in_the_order_of_arrival(
     assert min(number for _, number in [*rows, (0, erased[0][0])]) >= before[0]
 
 
-@pytest.fixture
-def backup(database_url: str, tmp_path: Path) -> Path:
-    """A backup of a database with some texts in it."""
-    with connection(database_url) as opened:
-        opened.execute(
-            "UPDATE projects SET guidelines = (SELECT string_agg(md5(random()::text), ' ')"
-            " FROM generate_series(1, 20000))"
-        )
-    back_up(database_url, tmp_path / "backup")
-    return tmp_path / "backup"
-
-
 def test_a_file_that_is_damaged_or_something_else_is_refused(
     backup: Path, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -272,10 +211,10 @@ def test_a_file_that_is_damaged_or_something_else_is_refused(
     other = tmp_path / "other"
     check_file(backup)
     for content, words in (
-        (whole[: len(whole) // 2], "no whole backup"),
-        (bytes(flipped), "no whole backup"),
-        (b"SELECT 1;\n", "no whole backup"),
-        (b"", "no whole backup"),
+        (whole[: len(whole) // 2], "not a complete backup"),
+        (bytes(flipped), "not a complete backup"),
+        (b"SELECT 1;\n", "not a complete backup"),
+        (b"", "not a complete backup"),
     ):
         other.write_bytes(content)
         with pytest.raises(BackupUnusable, match=words):
@@ -359,48 +298,3 @@ def test_a_password_is_no_argument_of_a_program(
     assert "dbname=budget" in arguments
     assert "a-secret" not in arguments
     assert password.strip() == "a-secret"
-
-
-def test_the_commands_reach_a_running_database_and_leave_it_alone(
-    server: EmbeddedPostgres, target: str, folder: Path, tmp_path: Path
-) -> None:
-    upgrade(target)
-    where = ["--data-dir", str(folder / "data")]
-    file = str(tmp_path / "backup")
-    done = run("backup", *where, file)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{file}: {(tmp_path / 'backup').stat().st_size:,} bytes.\n"
-    verified = run("ledger", "verify", *where)
-    assert verified.returncode == 0, verified.stderr
-    assert "ok" in verified.stdout
-    for force in ([], ["--force"]):
-        refused = run("restore", *where, *force, file)
-        assert refused.returncode == 1
-        assert f"is in use by process {os.getpid()}" in refused.stderr
-    with connection(server.url) as opened:
-        opened.execute("UPDATE projects SET spent = 5")
-    verified = run("ledger", "verify", *where)
-    assert verified.returncode == 1
-    assert "1 differ" in verified.stdout
-    assert "spent, by the ledger's entries" in verified.stdout
-
-
-@pytest.mark.e2e
-def test_a_backup_is_restored_into_a_fresh_folder_and_taken_from_a_stopped_one(
-    backup: Path, folder: Path, tmp_path: Path
-) -> None:
-    where = ["--data-dir", str(folder / "fresh")]
-    nothing = run("backup", *where, str(tmp_path / "again"))
-    assert nothing.returncode == 1
-    assert "There is no database in" in nothing.stderr
-    assert not (folder / "fresh").exists()
-
-    index = folder / "fresh" / "index"
-    index.mkdir(parents=True)
-    (index / "1.faiss").write_bytes(b"of another database")
-    done = run("restore", *where, str(backup))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert not index.exists()
-    again = run("backup", *where, str(tmp_path / "again"))
-    assert (again.returncode, again.stderr) == (0, "")
-    check_file(tmp_path / "again")
