@@ -1,4 +1,5 @@
 """The transactional heart: plan -> claim -> assignment -> label -> ledger.
 
-Whoever changes assignments, labels, a pair's counts or a ledger holds the project's row first.
+A transaction that changes assignments, labels, a pair's counts or the ledger first locks the
+project's row.
 """

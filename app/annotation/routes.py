@@ -139,7 +139,7 @@ async def post_labels(
 ) -> StoredLabels:
     """One label, or up to 1000 of one project; all or nothing. Safe to repeat.
 
-    Labels made elsewhere, and rankings, need an admin's key; `project` is that of their prompts.
+    Imported labels and rankings need an admin's key, and `project` names that of their prompts.
     """
     sent = body.labels if isinstance(body, NewLabels) else [body]
     answers = [label for label in sent if isinstance(label, NewLabel)]

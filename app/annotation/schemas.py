@@ -107,7 +107,7 @@ ImportedAnnotator = Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARAC
 
 
 class ImportedPreference(BaseModel):
-    """A preference made elsewhere. Prompt and responses may be named by either of their ids."""
+    """A preference to import. Prompt and responses may be named by either of their ids."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -125,7 +125,7 @@ class ImportedPreference(BaseModel):
 
 
 class ImportedRanking(BaseModel):
-    """A ranking made elsewhere, best first; responses that share a list are tied."""
+    """A ranking to import, best first; responses that share a list are tied."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -10,7 +10,7 @@ from app.storage.tables import Assignment, Pair
 
 
 async def find_assignment(session: AsyncSession, assignment_id: int) -> Assignment | None:
-    """An assignment, whoever's it is."""
+    """Any annotator's assignment."""
     return await session.get(Assignment, assignment_id, populate_existing=True)
 
 

@@ -51,6 +51,7 @@ class Situation:
     pending_prompts: int
     unplanned_prompts: int
     is_active: bool
+    """Whether the annotator is."""
     first_open: Sequence[OpenPair]
     """The first open pairs of one arm, in the order of the plan."""
 
@@ -87,8 +88,8 @@ class Outlook:
     """Until the next pair that somebody else holds, and this annotator could get, is free."""
 
 
-# The annotator's row is locked, so that whoever is deactivated from here on loses what this claim
-# hands out, too. Served by ix_assignments_held and ix_assignments_lease.
+# The annotator's row is locked: a deactivation waits for this claim, and then frees what it has
+# handed out. Served by ix_assignments_held and ix_assignments_lease.
 _STANDING: Final = fill(
     """
     SELECT

@@ -10,7 +10,7 @@ from app.storage.tables import Label
 
 
 async def find_label(session: AsyncSession, label_id: int) -> Label | None:
-    """A label, whoever's it is."""
+    """Any annotator's label."""
     return await session.get(Label, label_id, populate_existing=True)
 
 

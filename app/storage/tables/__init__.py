@@ -1,7 +1,6 @@
-"""The tables. Rows know their columns; what they mean together is told by the rooms that use them.
+"""The tables: all state of the service.
 
-State lives here alone. There are no relationships: every query is written out, in the
-``queries.py`` of the room it serves.
+There are no relationships: every query is written out, in the ``queries`` of its room.
 """
 
 from app.storage.tables.annotation import Assignment, Label, LedgerEntry, Pair

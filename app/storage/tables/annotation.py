@@ -23,10 +23,10 @@ class Pair(Base):
     """Two responses of one prompt that are, or were, in the plan, the lower number first.
 
     ``open`` pairs are the plan: they can be handed out, in the order of ``position`` within their
-    ``arm``. ``held`` and ``counted`` are the assignments held and the labels counted; a pair never
-    has more of both together than ``labels_wanted``. ``imported`` are labels made elsewhere. Until
-    ``handed_out`` the planner may take it out again. A pair whose ``overlap_draw`` is below the
-    project's overlap share wants the overlap's number of labels.
+    ``arm``. ``held``, ``counted`` and ``imported`` are numbers of assignments and labels; the first
+    two together never exceed ``labels_wanted``. Until a pair is ``handed_out``, the planner may
+    remove it again. A pair whose ``overlap_draw`` is below the project's overlap share wants the
+    overlap's number of labels.
     """
 
     __tablename__ = "pairs"
@@ -48,7 +48,7 @@ class Pair(Base):
             "id",
             postgresql_where=text(predicates.OPEN_PAIR),
         ),
-        # The planner: pairs it may take out of the plan, because nobody has seen them.
+        # The planner: pairs it may remove from the plan, because nobody has seen them.
         Index(
             "ix_pairs_untouched",
             "project_id",
@@ -61,7 +61,7 @@ class Pair(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = project_key()
     prompt_id: Mapped[int] = mapped_column(ForeignKey("prompts.id", ondelete="CASCADE"))
-    # Responses go only together with their prompt, so no key (and no index) guards these two.
+    # Responses are deleted only with their prompt, so these two need no foreign key.
     first_response_id: Mapped[int]
     second_response_id: Mapped[int]
     similarity: Mapped[float | None]
@@ -84,8 +84,8 @@ class Pair(Base):
 class Assignment(Base):
     """One pair handed to one annotator until it lapses, with the side drawn for it.
 
-    ``swapped``: the second response was shown on the left. ``reserved`` is what the ledger holds
-    for it while it is held. A pair that comes back to its annotator revives the same row.
+    ``swapped``: the second response was shown on the left. ``reserved`` is what the ledger reserves
+    for it while it is held. If the annotator gets the pair again, it is the same row.
     """
 
     __tablename__ = "assignments"
@@ -123,8 +123,8 @@ class Assignment(Base):
 class Label(Base):
     """An annotator's answer. ``choice`` is what was pressed; the preference is about responses.
 
-    ``annotator`` is the name, also where the label was made elsewhere and nobody here has it
-    (then ``assignment_id`` is null and it cost nothing). A withdrawn label stays, as history.
+    An imported label has no ``assignment_id`` and cost nothing. Its ``annotator`` is a name, which
+    need not be that of an annotator here. A withdrawn label stays as history.
     """
 
     __tablename__ = "labels"
@@ -185,7 +185,7 @@ class Label(Base):
 
 
 class LedgerEntry(Base):
-    """One change of a project's ledger. It outlives the assignment and the prompt it was for."""
+    """One change of a project's ledger. It stays when its assignment and prompt are erased."""
 
     __tablename__ = "ledger_entries"
     __table_args__ = (

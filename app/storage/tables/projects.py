@@ -45,8 +45,8 @@ class AnnotatorProject(Base):
 class Project(Base):
     """One labelling effort: its settings, and the counters of its ledger.
 
-    ``spent`` and ``reserved`` are the sums over ``ledger_entries``. Whoever changes them holds
-    this row (``FOR NO KEY UPDATE``), taken before any other lock.
+    ``spent`` and ``reserved`` are the sums over ``ledger_entries``. A transaction that changes them
+    first locks this row (``FOR NO KEY UPDATE``), before any other lock.
     """
 
     __tablename__ = "projects"
@@ -89,10 +89,10 @@ class Project(Base):
 
 
 class ProjectIntake(Base):
-    """How many prompts a project has, kept apart from ``projects``: intake never waits for claims.
+    """How many prompts a project has: a table apart, so that intake never waits for claims.
 
-    ``pending`` have texts to embed; ``unplanned`` have not arrived in the plan (so every pending
-    prompt that is new is unplanned too). Updated as the last statement of a transaction.
+    ``pending`` prompts have texts to embed, ``unplanned`` prompts have not arrived in the plan. A
+    new prompt without embeddings counts as both. Updated by the last statement of a transaction.
     """
 
     __tablename__ = "project_intake"

@@ -25,8 +25,8 @@ class Prompt(Base):
 
     The planner fixes ``group_id``, ``exploration``, ``near_duplicate`` and ``order_key`` once, when
     the prompt arrives in the plan. ``pairs_planned`` counts its rows in ``pairs``, ``pairs_total``
-    is k(k-1)/2, and ``pairs_considered`` what that was when the planner last chose: responses added
-    since make it choose anew.
+    is k(k-1)/2, and ``pairs_considered`` what that was when the planner last chose its pairs: if
+    responses have been added since, it chooses again.
     """
 
     __tablename__ = "prompts"
@@ -123,8 +123,8 @@ class ResponseEmbedding(Base):
 class PromptEmbedding(Base):
     """A prompt's unit vector, and the transaction that wrote it (``written_by``).
 
-    A reader that takes only rows below ``pg_snapshot_xmin`` never misses one: a row with a lower
-    number that it has not seen cannot commit any more.
+    A reader that reads only rows below ``pg_snapshot_xmin`` never misses one: no row with a lower
+    number can still be committed.
     """
 
     __tablename__ = "prompt_embeddings"
@@ -143,7 +143,7 @@ class PromptEmbedding(Base):
 
 
 class ErasedPrompt(Base):
-    """A prompt that was deleted after it may have entered an index: its number alone."""
+    """The id of a deleted prompt, for indexes that may hold its vector."""
 
     __tablename__ = "erased_prompts"
     __table_args__ = (Index("ix_erased_prompts_catch_up", "project_id", "written_by", "prompt_id"),)
