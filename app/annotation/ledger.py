@@ -29,25 +29,11 @@ def expected_cost(project: Project, seconds: float) -> Decimal:
 def cost_of_label(
     project: Project, *, seconds: float | None, expected_seconds: float, lease_seconds: int
 ) -> Decimal:
-    """What a counted label costs: 1, or its seconds. The expected seconds where none were sent."""
+    """What a counted label costs: 1, or its seconds (the expected ones where none were sent)."""
     if project.unit == "labels":
         return _ONE_LABEL
     return _cost_of_time(
         project, min(expected_seconds if seconds is None else seconds, lease_seconds)
-    )
-
-
-def cost_of_skip(
-    project: Project, *, seconds: float | None, expected_seconds: float, lease_seconds: int
-) -> Decimal:
-    """What a skip costs: nothing in labels, its time in minutes and money."""
-    if project.unit == "labels":
-        return _ZERO
-    return cost_of_label(
-        project,
-        seconds=seconds,
-        expected_seconds=expected_seconds,
-        lease_seconds=lease_seconds,
     )
 
 

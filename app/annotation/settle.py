@@ -157,15 +157,16 @@ def _status_and_cost(
     project: Project, found: AnsweredAssignment, new: NewLabel, promised: Decimal
 ) -> tuple[str, Decimal]:
     was_held = found.assignment.status == "held"
-    cost_of = ledger.cost_of_skip if new.choice == "skip" else ledger.cost_of_label
-    cost = cost_of(
+    cost = ledger.cost_of_label(
         project,
         seconds=new.seconds,
         expected_seconds=found.pair.expected_seconds,
         lease_seconds=found.assignment.lease_seconds,
     )
     if new.choice == "skip":
-        return "skipped", cost if was_held else Decimal(0)
+        # In minutes and money, a skip has cost its time.
+        is_paid = was_held and project.unit != "labels"
+        return "skipped", cost if is_paid else Decimal(0)
     if was_held or (has_room(found.pair) and ledger.fits(project, promised + cost)):
         return "counted", cost
     return "surplus", Decimal(0)
