@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import UnknownProject
 from app.projects import service as projects
-from app.projects.views import counts_view, ledger_view
 from app.projects.schemas import Counts, LedgerView
+from app.projects.views import counts_view, ledger_view
 from app.storage.background import BackgroundTasks
 from app.storage.notifications import Channel, Listener, Subscription
 from app.storage.sessions import Sessions
