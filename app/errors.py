@@ -27,6 +27,8 @@ AppError                      500, never raised itself
 ├── InvalidInput              422
 ├── TooManyRequests           429
 └── Unavailable               503
+
+CommandFailed                 the command line's: one line on standard error, exit status 1
 """
 
 import re
@@ -234,3 +236,7 @@ class Unavailable(AppError):
 
     def __init__(self, detail: str, *, retry_after: int = 5) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+class CommandFailed(Exception):
+    """A command cannot do its work; the message tells the person at the terminal why."""

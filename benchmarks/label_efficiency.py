@@ -18,8 +18,8 @@ from typing import Any
 
 import orjson
 
-from app.cli.simulate import as_json
-from app.cli.simulate_file import encode_file, load_vectors, read_labelled_file
+from app.cli.simulate.labelled_file import encode_file, load_vectors, read_labelled_file
+from app.cli.simulate.run import as_json
 from app.embedding.load import load_encoder
 from app.selection.simulation.simulate import simulate
 from app.selection.simulation.world import World

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr  # type: ignore[import-untyped]  # ships no types
 
-from app.cli.simulate_file import encode_file, read_labelled_file
+from app.cli.simulate.labelled_file import encode_file, read_labelled_file
 from app.exports.rewards import Comparisons, posterior_mode
 from app.selection.candidates import blocks_of
 from app.selection.model.features import fit_feature_map, interactions

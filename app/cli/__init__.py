@@ -1,1 +1,6 @@
-"""The command line: a file for each family of commands."""
+"""The command line: a folder for each family of commands.
+
+A family's ``commands.py`` declares its commands and their options. It imports the rest of the
+family, and everything outside ``app.cli``, only when a command runs: so `--help` is instant, and
+the API's process never loads what the embedder or the planner needs.
+"""

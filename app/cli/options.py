@@ -1,4 +1,4 @@
-"""The options that several commands take, and how a command tells its examples."""
+"""Options that several commands share, and the examples below a command's help."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -67,6 +67,6 @@ ListenDescriptor = Annotated[int | None, typer.Option("--listen-descriptor", hid
 
 
 def examples(*commands: str) -> str:
-    """An epilog; blank lines keep the commands on lines of their own."""
+    """An epilog with one command a line."""
     word = "Example" if len(commands) == 1 else "Examples"
     return "\n\n".join((f"[bold]{word}[/]:", *commands))

@@ -1,17 +1,17 @@
-"""The settings of a command, and the admin's key that it finds by itself."""
+"""A command's settings, and the admin's key."""
 
 from pydantic import ValidationError
 
-from app.cli.errors import CommandFailed
+from app.errors import CommandFailed
 from app.settings import Settings
 from app.storage.embedded.folder import DataFolder
 
 
 def read_settings(**given: object) -> Settings:
-    """The settings of the environment; those ``given`` (not None) by options win.
+    """Settings from the environment, overridden by the options that were ``given`` (not None).
 
     Raises:
-        CommandFailed: one of them has a wrong form.
+        CommandFailed: one of them is not valid.
     """
     try:
         return Settings.model_validate(
@@ -27,7 +27,7 @@ def kept_admin_key(settings: Settings) -> str:
     """The key of the annotator `admin`: ``ADMIN_KEY``, or the one kept in the data folder.
 
     Raises:
-        CommandFailed: there is none, or it may not be read.
+        CommandFailed: there is none, or it cannot be read.
     """
     if settings.admin_key is not None:
         return settings.admin_key.get_secret_value()

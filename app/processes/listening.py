@@ -4,11 +4,13 @@ import errno
 import socket
 import time
 
+from app.errors import CommandFailed
+
 _BACKLOG = 2048
 _RETRY_SECONDS = 0.1
 
 
-class AddressUnusable(Exception):
+class AddressUnusable(CommandFailed):
     """The API cannot listen there: the port is in use, or the address is not this machine's."""
 
 

@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+from app.errors import CommandFailed
 from app.storage.embedded.folder import sync_folder
 from app.storage.programs import Programs
 
 
-class BackupUnwritable(Exception):
+class BackupUnwritable(CommandFailed):
     """The file of the backup cannot be written."""
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, create_engine, make_url, pool, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import migrations
+from app.errors import CommandFailed
 
 _MIGRATIONS = Path(migrations.__file__).parent
 _LOCK = 0x616E6E6F  # "anno": one process migrates at a time
@@ -48,6 +49,17 @@ async def pending_migration(engine: AsyncEngine) -> str | None:
     if current == head:
         return None
     return f"the database is at migration {current}, this version needs {head}"
+
+
+async def require_newest_schema(engine: AsyncEngine) -> None:
+    """See that the database is at the newest schema.
+
+    Raises:
+        CommandFailed: it is not.
+    """
+    lack = await pending_migration(engine)
+    if lack is not None:
+        raise CommandFailed(f"{lack}: run `annotation-budget migrate` first.")
 
 
 def is_known(revision: str) -> bool:

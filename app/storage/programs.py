@@ -11,6 +11,7 @@ from typing import IO, Final, Self
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from app.errors import CommandFailed
 from app.storage.embedded.binaries import find_binaries
 from app.storage.embedded.folder import DataFolder
 from app.storage.embedded.user import ServerUser
@@ -19,7 +20,7 @@ from app.storage.engine import raw_dsn
 _LINES_QUOTED: Final = 3
 
 
-class ProgramFailed(Exception):
+class ProgramFailed(CommandFailed):
     """A PostgreSQL program failed; the message ends with its last lines of output."""
 
 

@@ -15,6 +15,7 @@ from typing import IO, Final
 
 import psycopg
 
+from app.errors import CommandFailed
 from app.storage import migrate
 from app.storage.engine import raw_dsn
 from app.storage.programs import ProgramFailed, Programs, Running
@@ -24,11 +25,11 @@ NUMBERS_TAKEN: Final = 100_000
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
-class BackupUnusable(Exception):
+class BackupUnusable(CommandFailed):
     """The file is not a complete backup that this version can restore."""
 
 
-class DatabaseUnsuited(Exception):
+class DatabaseUnsuited(CommandFailed):
     """The database is in use, or not empty."""
 
 

@@ -86,8 +86,9 @@ def test_every_command_has_help_with_examples_and_it_loads_nothing_heavy() -> No
 @pytest.mark.parametrize(
     "module",
     [
-        *("app.cli.api_process", "app.cli.service", "app.cli.settings", "app.cli.transfer"),
-        *("app.cli.ledger", "app.cli.backup"),
+        *("app.cli.serve.api", "app.cli.serve.run", "app.cli.settings"),
+        *("app.cli.transfer.importing", "app.cli.transfer.exporting"),
+        *("app.cli.database.ledger", "app.cli.database.backup"),
     ],
 )
 def test_the_api_the_supervisor_and_the_small_commands_load_nothing_heavy(module: str) -> None:

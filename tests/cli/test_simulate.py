@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.cli.__main__ import main
-from app.cli.simulate_file import encode_file, load_vectors, read_labelled_file
+from app.cli.simulate.labelled_file import encode_file, load_vectors, read_labelled_file
 from app.selection.pair_grid import pair_columns
 from app.selection.registry import STRATEGIES
 from app.selection.simulation.world import FIRST, SECOND, TIE

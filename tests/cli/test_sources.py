@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.cli.errors import CommandFailed
-from app.cli.sources import json_lines, opened
+from app.cli.transfer.sources import json_lines, opened
+from app.errors import CommandFailed
 from app.settings import MAX_LINE_BYTES
 
 ROWS = [

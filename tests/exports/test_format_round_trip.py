@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.cli.sources import json_lines, opened
+from app.cli.transfer.sources import json_lines, opened
 
 Sessions = async_sessionmaker[AsyncSession]
 Json = dict[str, Any]

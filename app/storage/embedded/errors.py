@@ -9,8 +9,10 @@ EmbeddedPostgresError
 
 from pathlib import Path
 
+from app.errors import CommandFailed
 
-class EmbeddedPostgresError(Exception):
+
+class EmbeddedPostgresError(CommandFailed):
     """The embedded database cannot run."""
 
 

@@ -1,4 +1,4 @@
-"""What the command `ledger verify` does."""
+"""Check every project's ledger, and print what was found."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,26 +8,21 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.annotation.verify import Difference, Verification, VerifiedProject, verify_projects
-from app.cli.errors import CommandFailed
-from app.cli.service import database_reason
+from app.cli.errors import database_errors
 from app.log import configure_logging
 from app.settings import Settings
 from app.storage.engine import create_engine, session_factory
-from app.storage.migrate import pending_migration
+from app.storage.migrate import require_newest_schema
 from app.storage.reach import reach_database
 
 
-def verify(settings: Settings) -> int:
-    """Check the ledger of every project, and print what was found; how many differences."""
-    configure_logging("WARNING", settings.log_format)  # what is printed is the answer
-    try:
-        with reach_database(settings) as reached:
-            found = asyncio.run(_verify(reached))
-    except SQLAlchemyError as error:
-        raise CommandFailed(database_reason(error)) from error
+def verify_ledger(settings: Settings) -> int:
+    """Check the ledger of every project, print what was found, and count the differences."""
+    configure_logging("WARNING", settings.log_format)
+    with database_errors(), reach_database(settings) as url:
+        found = asyncio.run(_verify(url))
     console = Console()
     console.print(_projects(found.projects, found.differences))
     if found.differences:
@@ -38,9 +33,7 @@ def verify(settings: Settings) -> int:
 async def _verify(url: str) -> Verification:
     engine = create_engine(url, pool_size=1)
     try:
-        lack = await pending_migration(engine)
-        if lack is not None:
-            raise CommandFailed(f"{lack}: run `annotation-budget migrate` first.")
+        await require_newest_schema(engine)
         async with session_factory(engine)() as session:
             return await verify_projects(session)
     finally:
@@ -83,5 +76,5 @@ def _differences(differences: Sequence[Difference]) -> Table:
 
 
 def _figure(value: Decimal) -> str:
-    """A whole number without its zeros."""
+    """Without trailing zeros."""
     return f"{value:f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"

@@ -1,17 +1,16 @@
-"""The commands that look after the database: `ledger verify`, `backup`, `restore`."""
-# ruff: noqa: PLC0415 - a command imports what it needs, when it runs
+"""`ledger verify`, `backup` and `restore`."""
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cli.errors import plain_errors
 from app.cli.options import DataDir, examples
 
-keeping = typer.Typer(rich_markup_mode="rich")
+commands = typer.Typer(rich_markup_mode="rich")
 ledger = typer.Typer(help="Look at the ledger.", no_args_is_help=True, rich_markup_mode="rich")
-keeping.add_typer(ledger, name="ledger")
+commands.add_typer(ledger, name="ledger")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The file of the backup.")]
 
@@ -23,20 +22,18 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The file of the back
     )
 )
 def verify(data_dir: DataDir = None) -> None:
-    """Check that everything that is counted is what it counts; the service may run meanwhile.
+    """Check that every stored count agrees with what it counts; the service may run meanwhile.
 
     Prints every project's ledger, and what differs; the exit status is 1 if anything does.
     """
-    from app.cli import ledger as cli_ledger
+    from app.cli.database.ledger import verify_ledger
     from app.cli.settings import read_settings
-    from app.storage.embedded.errors import EmbeddedPostgresError
 
-    with plain_errors(EmbeddedPostgresError):
-        if cli_ledger.verify(read_settings(data_dir=data_dir)):
-            raise typer.Exit(1)
+    if verify_ledger(read_settings(data_dir=data_dir)):
+        raise typer.Exit(1)
 
 
-@keeping.command(
+@commands.command(
     epilog=examples(
         "annotation-budget backup monday.backup",
         "annotation-budget backup --data-dir ./data monday.backup",
@@ -48,17 +45,13 @@ def backup(file: File, data_dir: DataDir = None) -> None:
 
     The file has pg_dump's own custom format. It appears whole, or not at all.
     """
-    from app.cli import backup as cli_backup
+    from app.cli.database.backup import write_backup
     from app.cli.settings import read_settings
-    from app.storage.backup import BackupUnwritable
-    from app.storage.embedded.errors import EmbeddedPostgresError
-    from app.storage.programs import ProgramFailed
 
-    with plain_errors(BackupUnwritable, EmbeddedPostgresError, ProgramFailed):
-        cli_backup.backup(read_settings(data_dir=data_dir), file)
+    write_backup(read_settings(data_dir=data_dir), file)
 
 
-@keeping.command(
+@commands.command(
     epilog=examples(
         "annotation-budget restore monday.backup",
         "annotation-budget restore --data-dir ./data --force monday.backup",
@@ -71,12 +64,8 @@ def restore(
         bool, typer.Option("--force", help="Replace everything that is in the database.")
     ] = False,
 ) -> None:
-    """Put a backup back, all of it or nothing; the service must not run meanwhile."""
-    from app.cli import backup as cli_backup
+    """Restore a backup, all of it or nothing; the service must not run meanwhile."""
+    from app.cli.database.backup import restore_backup
     from app.cli.settings import read_settings
-    from app.storage.embedded.errors import EmbeddedPostgresError
-    from app.storage.programs import ProgramFailed
-    from app.storage.restore import BackupUnusable, DatabaseUnsuited
 
-    with plain_errors(BackupUnusable, DatabaseUnsuited, EmbeddedPostgresError, ProgramFailed):
-        cli_backup.restore(read_settings(data_dir=data_dir), file, force=force)
+    restore_backup(read_settings(data_dir=data_dir), file, force=force)

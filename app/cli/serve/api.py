@@ -1,4 +1,4 @@
-"""What the command `api` does: the HTTP API in a process of its own."""
+"""Run the HTTP API in a process of its own."""
 
 import asyncio
 import gc
@@ -8,28 +8,29 @@ import socket
 
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy.exc import SQLAlchemyError
 
-from app.cli.errors import CommandFailed
-from app.cli.service import begin_part, database_reason
+from app.cli.errors import database_errors
+from app.cli.serve.run import begin_part
+from app.errors import CommandFailed
 from app.main import create_app
 from app.processes.admin_key import settle_admin_key
 from app.processes.listening import listen
 from app.processes.server import Server
 from app.settings import Settings
 from app.storage.engine import create_engine
-from app.storage.migrate import pending_migration
+from app.storage.migrate import require_newest_schema
 
 _KEEP_ALIVE_SECONDS = 75
-"""Longer than clients and proxies commonly keep an idle connection (5 to 60 s): so they end it, and
-no request meets a connection that is being closed."""
+"""Longer than clients and proxies keep an idle connection (5 to 60 s), so that they close it first
+and no request arrives on a connection that is being closed."""
 
 
-def serve_api(settings: Settings, *, supervised: bool, descriptor: int | None) -> None:
+def run_api(settings: Settings, *, supervised: bool, descriptor: int | None) -> None:
     """Run the API alone, on a socket of its own or on the supervisor's."""
     url = begin_part(settings)
     if not supervised:
-        asyncio.run(_ready_database(settings, url))
+        with database_errors():
+            asyncio.run(_check_database(settings, url))
     listener = (
         listen(settings.host, settings.port)
         if descriptor is None
@@ -39,10 +40,10 @@ def serve_api(settings: Settings, *, supervised: bool, descriptor: int | None) -
     config = server_config(application, settings)
     shares_sockets = descriptor is not None and settings.api_processes > 1
     server = Server(config, application.state.stopping, shares_sockets=shares_sockets)
-    # Uvicorn sends itself the signal it was stopped by, to die of it; stopping is no failure.
+    # Uvicorn ends by sending itself the signal that stopped it; a stop must exit with status 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    # What stands now stays: no collection of garbage need look at it again.
+    # What is loaded now stays: garbage collections need not look at it again.
     gc.freeze()
     server.run(sockets=[listener])
     if not server.started:
@@ -61,16 +62,12 @@ def server_config(application: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
-async def _ready_database(settings: Settings, url: str) -> None:
-    """See that the database has our schema, and an admin with a known key."""
+async def _check_database(settings: Settings, url: str) -> None:
+    """Require the newest schema, and set the admin's key where ``ADMIN_KEY`` gives one."""
     engine = create_engine(url, pool_size=1)
     try:
-        lack = await pending_migration(engine)
-        if lack is not None:
-            raise CommandFailed(f"{lack}: run `annotation-budget migrate` first.")
+        await require_newest_schema(engine)
         if settings.admin_key is not None:
             await settle_admin_key(settings, url)
-    except SQLAlchemyError as error:
-        raise CommandFailed(database_reason(error)) from error
     finally:
         await engine.dispose()

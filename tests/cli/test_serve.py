@@ -1,9 +1,9 @@
-"""How the command `api` serves."""
+"""How `api` serves."""
 
 import httpx
 from fastapi import FastAPI
 
-from app.cli.api_process import server_config
+from app.cli.serve.api import server_config
 from app.settings import Settings
 
 USUAL_PROXY_SECONDS = 60  # nginx, and the load balancers of the clouds

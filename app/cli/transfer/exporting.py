@@ -1,8 +1,9 @@
-"""`export`: a dataset out of a running service, verified: whole or not at all."""
+"""Download a dataset from a running service, verify it, and write it whole or not at all."""
 
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import sys
 import zipfile
@@ -10,12 +11,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 from urllib.parse import quote
 
 import httpx
 
-from app.cli.errors import CommandFailed
-from app.cli.transfer import Query, Service, destination, progress, refuse_failure
+from app.cli.transfer.service import Query, Service, progress, raise_for_refusal
+from app.errors import CommandFailed
 
 _CHUNK_BYTES = 256 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
@@ -24,15 +26,15 @@ _BROKE_OFF = "The dataset broke off on its way; nothing was written. Try again."
 
 
 def is_folder(out: Path) -> bool:
-    """Whether a dataset is to become a folder: it is one, or its name has no suffix."""
+    """Whether ``out`` names a folder: it is one, or its name has no suffix."""
     return out.is_dir() or not out.suffix
 
 
 def export_file(recipe: str, service: Service, query: Query, out: Path | None) -> None:
     """Write a recipe's single file to ``out``, or to standard output.
 
-    It always travels as gzip, which ends with a checksum of the whole; and is unpacked here unless
-    gzip was asked for.
+    The download is always gzip, because gzip ends with a checksum of the whole; it is unpacked here
+    unless ``query`` asks for gzip.
 
     Raises:
         CommandFailed: the service refused, the dataset broke off, or the file cannot be written.
@@ -45,17 +47,17 @@ def export_file(recipe: str, service: Service, query: Query, out: Path | None) -
         service.client() as client,
         _stream(client, f"/exports/{quote(recipe, safe='')}", query) as response,
         progress() as bar,
-        destination(out) as file,
+        _destination(out) as file,
     ):
         task = bar.add_task(f"Receiving {recipe}", total=None)
         check = zlib.decompressobj(_GZIP)
         for chunk in response.iter_raw(_CHUNK_BYTES):
-            plain = _unpacked(check, chunk)
+            plain = _decompress(check, chunk)
             file.write(chunk if keep_packed else plain)
             bar.advance(task, len(chunk))
         if not check.eof:
             raise CommandFailed(_BROKE_OFF)
-    _tell_pending(response)
+    _print_pending(response)
 
 
 def export_folder(recipe: str, service: Service, query: Query, out: Path) -> None:
@@ -86,7 +88,7 @@ def export_folder(recipe: str, service: Service, query: Query, out: Path) -> Non
         if out.exists():
             out.rmdir()
         shutil.move(folder, out)
-    _tell_pending(response)
+    _print_pending(response)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -97,30 +99,50 @@ def _unpack(archive: Path, folder: Path) -> None:
         manifest = json.loads((folder / _MANIFEST).read_bytes())
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError) as error:
         raise CommandFailed(_BROKE_OFF) from error
-    for told in manifest["files"]:
-        with (folder / told["name"]).open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != told["sha256"]:
+    for entry in manifest["files"]:
+        with (folder / entry["name"]).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
                 raise CommandFailed(_BROKE_OFF)
 
 
 @contextlib.contextmanager
+def _destination(out: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that appears whole under its name or not at all."""
+    if out is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(out)
+    except OSError as error:
+        raise CommandFailed(f"{out} cannot be written: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def _stream(client: httpx.Client, path: str, query: Query) -> Iterator[httpx.Response]:
-    """A stream of the service; an error of it is told instead of written."""
-    # A kind of compression that nobody knows is the service's to refuse.
+    """A download; a refusal is raised instead of written to the file."""
+    # An unknown compression is passed on, so that the service refuses it.
     params = {**query, "compression": "gzip"} if query["compression"] == "none" else dict(query)
     with client.stream("GET", path, params=params) as response:
-        refuse_failure(response)
+        raise_for_refusal(response)
         yield response
 
 
-def _unpacked(check: "zlib._Decompress", chunk: bytes) -> bytes:
+def _decompress(check: "zlib._Decompress", chunk: bytes) -> bytes:
     try:
         return check.decompress(chunk)
     except zlib.error as error:
         raise CommandFailed(_BROKE_OFF) from error
 
 
-def _tell_pending(response: httpx.Response) -> None:
+def _print_pending(response: httpx.Response) -> None:
     pending = response.headers.get("X-Pending-Prompts", "0")
     if pending != "0":
         print(f"{pending} prompts are left out: they are still being planned.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""An already labelled file, read for a simulation: its formats are those of `import`."""
+"""Read a labelled file, in any format that `import` reads, as the input of a simulation."""
 
 import gzip
 import zlib
@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cli.errors import CommandFailed
 from app.embedding.unit import normalise
+from app.errors import CommandFailed
 from app.formats.format import Preference
 from app.formats.json import parse_json
 from app.formats.registry import read_line
@@ -38,7 +38,7 @@ class LabelledFile:
     rejected: Sequence[tuple[int, str]]
     """Numbers of the lines that cannot be read, and why."""
     sent_responses: Sequence[int]
-    """How many responses each line that can be read has, dropped ones too: ``(lines,)``."""
+    """How many responses each of ``lines`` was sent with, dropped ones included."""
 
     def world(self, vectors: "FileVectors") -> World:
         """The file as arrays.
@@ -89,13 +89,13 @@ def read_labelled_file(path: Path) -> LabelledFile:
     return LabelledFile(good, [(line.number, line.detail) for line in bad], sent)
 
 
-def encode_file(file: LabelledFile, encode: Encode, told: Callable[[int], None]) -> FileVectors:
-    """Embed the texts of a file; ``told`` hears how many texts have been embedded, as they are."""
+def encode_file(file: LabelledFile, encode: Encode, advance: Callable[[int], None]) -> FileVectors:
+    """Embed the texts of a file; ``advance`` is called with the number of texts in each batch."""
     texts: list[str] = []
     for line in file.lines:
         texts.append(render_prompt(line.prompt.content))
         texts += [response.text for response in line.prompt.responses]
-    vectors = _encode_sorted(texts, encode, told)
+    vectors = _encode_sorted(texts, encode, advance)
     prompts, responses, at = [], [], 0
     for line in file.lines:
         kept = len(line.prompt.responses)
@@ -106,9 +106,9 @@ def encode_file(file: LabelledFile, encode: Encode, told: Callable[[int], None])
 
 
 def load_vectors(file: LabelledFile, path: Path) -> FileVectors:
-    """Vectors made elsewhere: ``prompts``, a row a line, and ``responses``, a row a response.
+    """Load vectors made elsewhere: ``prompts``, a row a line, and ``responses``, a row a response.
 
-    Rows are in the order of the file; responses that are empty or repeated count too.
+    Rows are in the order of the file; empty and repeated responses have a row too.
 
     Raises:
         CommandFailed: the arrays are missing, do not fit the file, or hold no vectors.
@@ -131,7 +131,7 @@ def load_vectors(file: LabelledFile, path: Path) -> FileVectors:
         )
     starts = np.concatenate([[0], np.cumsum(file.sent_responses)[:-1]])
     kept = [
-        responses[start + np.array(_places_kept(line.prompt))]
+        responses[start + np.array(_kept_positions(line.prompt))]
         for line, start in zip(file.lines, starts, strict=True)
     ]
     return FileVectors(prompts, kept)
@@ -150,21 +150,21 @@ def _lines(path: Path) -> list[Line]:
     return [*splitter.feed(content), *splitter.finish()]
 
 
-def _encode_sorted(texts: Sequence[str], encode: Encode, told: Callable[[int], None]) -> Vectors:
-    """By length, so that a batch holds texts of one length."""
+def _encode_sorted(texts: Sequence[str], encode: Encode, advance: Callable[[int], None]) -> Vectors:
+    """Encode in order of length, so that the texts of a batch are about equally long."""
     order = sorted(range(len(texts)), key=lambda number: (len(texts[number]), number))
     parts = []
     for start in range(0, len(order), 64):
         batch = order[start : start + 64]
         parts.append(encode([texts[number] for number in batch]))
-        told(len(batch))
+        advance(len(batch))
     vectors = np.empty_like(np.concatenate(parts))
     vectors[order] = np.concatenate(parts)
     return vectors
 
 
-def _places_kept(prompt: IncomingPrompt) -> list[int]:
-    """The place, as sent, of the first text of each response that is kept."""
+def _kept_positions(prompt: IncomingPrompt) -> list[int]:
+    """For each kept response, the position at which its text was first sent."""
     first: dict[int, int] = {}
     for sent, kept in sorted(prompt.kept.kept_as.items()):
         first.setdefault(kept, sent)

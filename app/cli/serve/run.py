@@ -1,44 +1,39 @@
-"""What the commands that run the service, its background parts, or its migrations do."""
+"""Run the whole service, its migrations, or prepare one of its background processes."""
 
 import sys
 
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
-from app.cli.errors import CommandFailed
+from app.cli.errors import database_errors
+from app.errors import CommandFailed
 from app.log import configure_logging
-from app.processes.serve import Addresses
-from app.processes.serve import serve as run_service
+from app.processes.serve import Addresses, serve
 from app.settings import Settings
 from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.migrate import upgrade
 
 
-def serve(settings: Settings) -> None:
+def run_service(settings: Settings) -> None:
     """Run the whole service until it is stopped."""
     configure_logging(settings.log_level, settings.log_format)
-    try:
-        run_service(settings, _announce)
-    except SQLAlchemyError as error:
-        raise CommandFailed(database_reason(error)) from error
+    with database_errors():
+        serve(settings, _announce)
 
 
-def migrate(settings: Settings) -> None:
-    """Bring the database to the newest schema; the embedded one is started for it."""
+def run_migrations(settings: Settings) -> None:
+    """Bring the database to the newest schema; start the embedded one for it."""
     configure_logging(settings.log_level, settings.log_format)
-    try:
+    with database_errors():
         if settings.database_url is not None:
             upgrade(str(settings.database_url))
         else:
             with EmbeddedPostgres(settings.data_dir) as database:
                 upgrade(database.url)
-    except SQLAlchemyError as error:
-        raise CommandFailed(database_reason(error)) from error
     sys.stdout.write("The database is at the newest schema.\n")
 
 
 def begin_part(settings: Settings) -> str:
-    """Set up logging; the address of the database.
+    """Set up logging, and return the address of the database.
 
     Raises:
         CommandFailed: none is set.
@@ -49,12 +44,6 @@ def begin_part(settings: Settings) -> str:
             "Set DATABASE_URL to the address of a PostgreSQL; only `serve` brings its own."
         )
     return str(settings.database_url)
-
-
-def database_reason(error: SQLAlchemyError) -> str:
-    """What the driver says, in one line, without the statement."""
-    cause = getattr(error, "orig", None) or error
-    return "The database: " + " ".join(str(cause).split())
 
 
 def _announce(addresses: Addresses) -> None:

@@ -1,4 +1,4 @@
-"""What `import` reads: JSON lines, a JSON array, CSV or Parquet, all of them as JSON lines."""
+"""Read JSON lines, a JSON array, CSV or Parquet, and turn it into JSON lines."""
 
 import contextlib
 import csv
@@ -12,17 +12,17 @@ from typing import Any, BinaryIO, Final, Protocol, cast
 
 import orjson
 
-from app.cli.errors import CommandFailed
-from app.cli.json_array import array_lines
+from app.cli.transfer.json_array import array_lines
+from app.errors import CommandFailed
 
 Chunk = tuple[bytes, int]
-"""Bytes of JSON lines, and how many bytes of the file are read so far."""
+"""JSON lines, and how many bytes of the file have been read so far."""
 
 _CHUNK_BYTES: Final = 256 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _PARQUET_MAGIC: Final = b"PAR1"
 _ROWS_PER_CHUNK: Final = 256
-_LONGEST_CELL: Final = 32 * 1024 * 1024
+_MAX_CELL_CHARACTERS: Final = 32 * 1024 * 1024
 _CONVERSATIONS: Final = ("prompt", "chosen", "rejected")
 _RESPONSES: Final = frozenset(
     {"chosen", "rejected"} | {f"response{side}" for side in ("_a", "_b", "_1", "_2", "1", "2")}
@@ -54,33 +54,33 @@ def opened(source: Path) -> Iterator[tuple[BinaryIO, int | None]]:
 
 
 def json_lines(file: BinaryIO, source: Path) -> Iterator[Chunk]:
-    """The file as JSON lines. gzip is unpacked; CSV is known by its name, the rest by its start.
+    """The file as JSON lines, read a piece at a time.
 
-    All of them are read a piece at a time.
+    gzip is unpacked. CSV and TSV are recognised by the file's name, the rest by its first bytes.
 
     Raises:
-        CommandFailed: the file is damaged, or no table or array after all.
+        CommandFailed: the file is damaged.
     """
-    if _starts(file, 4).startswith(_PARQUET_MAGIC):
+    if _first_bytes(file, 4).startswith(_PARQUET_MAGIC):
         return _parquet_lines(file, source)
     plain, name = file, source.name.lower()
-    if _starts(file, 2) == _GZIP_MAGIC:
+    if _first_bytes(file, 2) == _GZIP_MAGIC:
         plain, name = cast("BinaryIO", gzip.GzipFile(fileobj=file)), name.removesuffix(".gz")
     if name.endswith((".csv", ".tsv")):
         return _csv_lines(plain, file, source, "\t" if name.endswith(".tsv") else ",")
     return _plain_lines(plain, file, source)
 
 
-def _starts(file: BinaryIO, size: int) -> bytes:
+def _first_bytes(file: BinaryIO, size: int) -> bytes:
     return cast("_Peekable", file).peek(size)[:size]
 
 
 def _plain_lines(plain: BinaryIO, file: BinaryIO, source: Path) -> Iterator[Chunk]:
     sent = 0
-    with _told(source):
+    with _damage_reported(source):
         chunk = plain.read(_CHUNK_BYTES)
         if chunk.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
-            for lines in _joined(array_lines(chunk, plain, source)):
+            for lines in _chunks(array_lines(chunk, plain, source)):
                 sent += len(lines)
                 yield lines, file.tell() if file.seekable() else sent
             return
@@ -90,8 +90,8 @@ def _plain_lines(plain: BinaryIO, file: BinaryIO, source: Path) -> Iterator[Chun
             chunk = plain.read(_CHUNK_BYTES)
 
 
-def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines by the chunk."""
+def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Join lines into chunks of ``_CHUNK_BYTES``."""
     chunk: list[bytes] = []
     size = 0
     for line in lines:
@@ -105,11 +105,11 @@ def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _csv_lines(plain: BinaryIO, file: BinaryIO, source: Path, delimiter: str) -> Iterator[Chunk]:
-    csv.field_size_limit(_LONGEST_CELL)
+    csv.field_size_limit(_MAX_CELL_CHARACTERS)
     text = io.TextIOWrapper(plain, encoding="utf-8-sig", newline="")
     sent = 0
     try:
-        with _told(source):
+        with _damage_reported(source):
             rows: list[dict[str, Any]] = []
             for row in csv.DictReader(text, delimiter=delimiter, strict=True):
                 rows.append(_from_csv(row))
@@ -121,13 +121,12 @@ def _csv_lines(plain: BinaryIO, file: BinaryIO, source: Path, delimiter: str) ->
             if rows:
                 yield _lines(rows), file.tell() if file.seekable() else sent
     finally:
-        # The file is the caller's to close.
+        # Without this, the wrapper would close the caller's file.
         text.detach()
 
 
 def _from_csv(row: dict[str | Any, Any]) -> dict[str, Any]:
-    """A row's cells by column. Empty ones are left out, but for empty responses; conversations
-    stand as JSON in theirs."""
+    """A row's cells by column; an empty cell was not given, unless it is a response."""
     found: dict[str, Any] = {}
     for name, cell in row.items():
         if not isinstance(name, str) or not isinstance(cell, str):
@@ -138,6 +137,7 @@ def _from_csv(row: dict[str | Any, Any]) -> dict[str, Any]:
 
 
 def _cell(name: str, cell: str) -> Any:
+    """A score as a number, a conversation or an object from its JSON, anything else as text."""
     if name in _NUMBERS:
         with contextlib.suppress(ValueError):
             return float(cell)
@@ -157,7 +157,7 @@ def _is_conversation(value: Any) -> bool:
 
 
 def _parquet_lines(file: BinaryIO, source: Path) -> Iterator[Chunk]:
-    import pyarrow as pa  # noqa: PLC0415 - half a second that JSON lines need not wait for
+    import pyarrow as pa  # noqa: PLC0415 - takes half a second
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     if not file.seekable():
@@ -175,7 +175,7 @@ def _parquet_lines(file: BinaryIO, source: Path) -> Iterator[Chunk]:
 
 
 def _without_nulls(value: Any) -> Any:
-    """A table has every field in every row; what is null there was not given."""
+    """Remove null fields: Parquet has every field in every row, also those not given."""
     if isinstance(value, dict):
         return {name: _without_nulls(each) for name, each in value.items() if each is not None}
     if isinstance(value, list):
@@ -190,8 +190,8 @@ def _lines(rows: list[Any]) -> bytes:
 
 
 @contextlib.contextmanager
-def _told(source: Path) -> Iterator[None]:
-    """Damage in one line; what was read before may have been sent."""
+def _damage_reported(source: Path) -> Iterator[None]:
+    """Raise damage as ``CommandFailed``; the lines before it may have been sent already."""
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:

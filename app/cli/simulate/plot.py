@@ -1,4 +1,4 @@
-"""The curves of a simulation, drawn with matplotlib (the extra `simulate`)."""
+"""Draw the curves of a simulation with matplotlib (the extra `simulate`)."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from app.selection.simulation.curve import Report
 
 
 def draw_report(report: Report, path: Path) -> None:
-    """Accuracy over labels, a line and a band (95%) a strategy; PNG or SVG by the path's suffix.
+    """Draw accuracy over labels, with a line and its 95% band for each strategy.
 
-    The same report gives the same bytes.
+    The path's suffix chooses PNG or SVG. The same report gives the same bytes.
     """
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.add_subplot()

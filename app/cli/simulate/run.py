@@ -1,4 +1,4 @@
-"""`simulate` and `strategies`: which rule would have saved labels on a file like yours?"""
+"""Simulate strategies on a labelled file, and report how many labels each would have saved."""
 
 import contextlib
 import os
@@ -13,26 +13,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from app.cli.errors import CommandFailed
-from app.cli.simulate_file import FileVectors, LabelledFile, encode_file, load_vectors
-from app.cli.simulate_file import read_labelled_file as read
+from app.cli.simulate.labelled_file import (
+    FileVectors,
+    LabelledFile,
+    encode_file,
+    load_vectors,
+    read_labelled_file,
+)
+from app.errors import CommandFailed
 from app.selection.registry import STRATEGIES
 from app.selection.simulation.curve import Curve, Estimate, Report
-from app.selection.simulation.simulate import BASELINE
-from app.selection.simulation.simulate import simulate as run
+from app.selection.simulation.simulate import BASELINE, simulate
 
 _PLOT_SUFFIXES = {".png", ".svg"}
 _TABLE_BUDGETS = 6
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
-def list_strategies() -> None:
-    """Print every strategy with what it does, in one line each."""
-    width = max(len(name) for name in STRATEGIES)
-    for name, strategy in STRATEGIES.items():
-        print(f"{name:<{width}}  {strategy.description}")
-
-
-def simulate(
+def run_simulation(
     source: Path,
     *,
     strategies: str | None,
@@ -45,28 +43,28 @@ def simulate(
     model: str | None,
     device: str | None,
 ) -> None:
-    """Simulate strategies on a labelled file, and print, write and draw how they did.
+    """Simulate strategies on a labelled file; print, write and draw the results.
 
     Raises:
-        CommandFailed: an option or the file is not usable; the message says why.
+        CommandFailed: an option or the file cannot be used.
     """
     names = _names(strategies)
     draw = None if plot is None else _plotter(plot)
-    file = read(source)
+    file = read_labelled_file(source)
     for number, detail in file.rejected[:3]:
         print(f"line {number} is left out: {detail}", file=sys.stderr)
     vectors = _vectors(file, embeddings, model, device)
     world = file.world(vectors)
     total = seeds * len({BASELINE, *names})
     try:
-        with _progress("Simulating", total) as told:
-            report = run(
+        with _progress("Simulating", total) as advance:
+            report = simulate(
                 world,
                 names,
                 splits=seeds,
                 seed=seed,
                 processes=processes or os.cpu_count() or 1,
-                on_progress=lambda: told(1),
+                on_progress=lambda: advance(1),
             )
     except ValueError as error:
         raise CommandFailed(f"Nothing to simulate: {error}.") from error
@@ -75,9 +73,6 @@ def simulate(
         _write(json_out, orjson.dumps(as_json(source, report, seeds, seed), option=_JSON))
     if draw is not None:
         draw(report)
-
-
-_JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
 def as_json(source: Path, report: Report, seeds: int, seed: int) -> dict[str, Any]:
@@ -109,20 +104,19 @@ def _vectors(
 ) -> FileVectors:
     if embeddings is not None:
         return load_vectors(file, embeddings)
-    # Vectors made elsewhere need no encoder.
     from app.embedding.load import ModelUnusable, load_encoder  # noqa: PLC0415 - loads torch
 
     texts = sum(1 + len(line.prompt.responses) for line in file.lines)
     try:
-        with _progress("Embedding", texts) as told:
-            return encode_file(file, load_encoder(model, device).encode, told)
+        with _progress("Embedding", texts) as advance:
+            return encode_file(file, load_encoder(model, device).encode, advance)
     except ModelUnusable as error:
         raise CommandFailed(str(error)) from error
 
 
 @contextlib.contextmanager
 def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal; nothing where standard error is none."""
+    """A progress bar on standard error if that is a terminal, else nothing."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -160,7 +154,7 @@ def _print_table(source: Path, report: Report, prompts: int, seeds: int) -> None
 
 
 def _shown(budgets: Sequence[int]) -> list[int]:
-    """At most six budgets, the last among them, from the doubling ones."""
+    """Indices of at most six of the doubling budgets; the last is always among them."""
     doubling = [
         place for place, size in enumerate(budgets) if size % 25 == 0 or size == budgets[-1]
     ]
@@ -193,11 +187,11 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _plotter(path: Path) -> Callable[[Report], None]:
-    """What draws a report to ``path``; tells before the work if it cannot."""
+    """A function that draws a report to ``path``; fails before the work begins if it cannot."""
     if path.suffix.lower() not in _PLOT_SUFFIXES:
         raise CommandFailed(f"--plot: {path.name} must end in .png or .svg")
     try:
-        from app.cli.simulate_plot import draw_report  # noqa: PLC0415 - only a plot needs it
+        from app.cli.simulate.plot import draw_report  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise CommandFailed(
             "--plot needs matplotlib: pip install 'annotation-budget[simulate]'"

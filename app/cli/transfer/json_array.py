@@ -1,5 +1,7 @@
-"""A JSON array of any size as JSON lines, an element at a time: as Argilla and Label Studio export
-their records."""
+"""Read a JSON array of any size as JSON lines, one element at a time.
+
+Argilla and Label Studio export their records as such arrays.
+"""
 
 import codecs
 import json
@@ -7,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from app.cli.errors import CommandFailed
+from app.errors import CommandFailed
 from app.settings import MAX_LINE_BYTES
 
 _CHUNK_CHARACTERS: Final = 256 * 1024
@@ -16,12 +18,12 @@ _NO_BREAKS: Final = str.maketrans("\r\n", "  ")
 
 
 def array_lines(start: bytes, rest: BinaryIO, source: Path) -> Iterator[bytes]:
-    """The elements, each as a line and as it stands in the file; one is in memory at a time.
+    """Each element as a line, its text unchanged; only one is in memory at a time.
 
-    ``start`` is what has been read of the file, and ``rest`` gives what follows.
+    ``start`` is what has been read of the file already; ``rest`` is read for more.
 
     Raises:
-        CommandFailed: it is no array after all, or an element is over the limit of a line.
+        CommandFailed: it is not a JSON array, or an element is longer than a line may be.
         UnicodeDecodeError: it is not UTF-8.
     """
     text = _Text(start, rest, source)
@@ -34,7 +36,7 @@ def array_lines(start: bytes, rest: BinaryIO, source: Path) -> Iterator[bytes]:
         while True:
             number += 1
             element = text.take_element(decoder, number)
-            # A line break within an element is space: within a string it would be written \n.
+            # JSON strings hold no raw line breaks, so each of these only separates tokens.
             yield element.translate(_NO_BREAKS).encode() + b"\n"
             if text.next_character() == "]":
                 text.take("]")
@@ -45,7 +47,7 @@ def array_lines(start: bytes, rest: BinaryIO, source: Path) -> Iterator[bytes]:
 
 
 class _Text:
-    """What has been read and not been taken yet."""
+    """The text that has been read and not been consumed yet."""
 
     def __init__(self, start: bytes, rest: BinaryIO, source: Path) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
@@ -56,7 +58,7 @@ class _Text:
         self._is_whole = False
 
     def next_character(self) -> str:
-        """The next character that is no space, not taken; empty at the end."""
+        """Look at the next character that is not space; empty at the end of the file."""
         while True:
             while self._at < len(self._text):
                 if self._text[self._at] not in _SPACE:
@@ -79,7 +81,7 @@ class _Text:
             except (json.JSONDecodeError, RecursionError) as error:
                 reason = getattr(error, "msg", "nested too deeply")
             else:
-                # A number may go on in what has not been read yet.
+                # A number at the end may continue in the next chunk.
                 if end < len(self._text) or self._is_whole:
                     element = self._text[self._at : end]
                     self._at = end
@@ -92,11 +94,11 @@ class _Text:
                 raise self.broken(
                     f"element {number} is over {MAX_LINE_BYTES} bytes, or broken: {reason}"
                 )
-            # Twice as much each time: an element is parsed anew, but not over and over.
+            # Double what is read each time: a long element is parsed again only a few times.
             self._read(max(_CHUNK_CHARACTERS, waiting))
 
     def broken(self, reason: str) -> CommandFailed:
-        """What to tell; elements before may have been sent."""
+        """The error; the elements before this place may have been sent already."""
         return CommandFailed(
             f"{self._source} is no JSON array ({reason}); elements before may have been imported."
         )

@@ -1,14 +1,14 @@
-"""What the commands `backup` and `restore` do."""
+"""Back the database up, and restore it."""
 
 import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 from rich.console import Console
 
-from app.cli.errors import CommandFailed
+from app.cli.errors import database_errors
+from app.errors import CommandFailed
 from app.log import configure_logging
 from app.settings import Settings
 from app.storage.backup import back_up
@@ -19,30 +19,27 @@ from app.storage.reach import reach_database
 from app.storage.restore import check_file, check_target, load
 
 
-def backup(settings: Settings, file: Path) -> None:
-    """Write a backup of the database, and say how large it is."""
+def write_backup(settings: Settings, file: Path) -> None:
+    """Write a backup of the database, and print its size."""
     configure_logging("WARNING", settings.log_format)
     with reach_database(settings) as url, _busy("Backing up"):
         size = back_up(url, file)
     print(f"{file}: {size:,} bytes.")
 
 
-def restore(settings: Settings, file: Path, *, force: bool) -> None:
-    """Put a backup back into the database, and forget the index, which is a cache of another."""
+def restore_backup(settings: Settings, file: Path, *, force: bool) -> None:
+    """Restore a backup, and delete the index files: they are a cache of the database before."""
     configure_logging("WARNING", settings.log_format)
     check_file(file)
-    with _alone(settings) as url, _busy("Restoring"):
-        try:
-            check_target(url, force=force)
-            _forget_index(DataFolder.of(settings.data_dir))
-            load(url, file)
-        except psycopg.Error as error:
-            raise CommandFailed("The database: " + " ".join(str(error).split())) from error
+    with _database_to_ourselves(settings) as url, _busy("Restoring"), database_errors():
+        check_target(url, force=force)
+        _delete_index(DataFolder.of(settings.data_dir))
+        load(url, file)
     print(f"{file} is restored.")
 
 
 @contextlib.contextmanager
-def _alone(settings: Settings) -> Iterator[str]:
+def _database_to_ourselves(settings: Settings) -> Iterator[str]:
     """The database's address, while nobody else works in the data folder."""
     folder = DataFolder.of(settings.data_dir)
     folder.make()
@@ -57,7 +54,7 @@ def _alone(settings: Settings) -> Iterator[str]:
         )
 
 
-def _forget_index(folder: DataFolder) -> None:
+def _delete_index(folder: DataFolder) -> None:
     try:
         if folder.index.exists():
             shutil.rmtree(folder.index)
@@ -66,5 +63,5 @@ def _forget_index(folder: DataFolder) -> None:
 
 
 def _busy(what: str) -> contextlib.AbstractContextManager[object]:
-    """A sign of life on a terminal."""
+    """A spinner on a terminal."""
     return Console(stderr=True).status(f"{what} ...")

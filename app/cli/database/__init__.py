@@ -1,0 +1,1 @@
+"""The commands that look after the database: `ledger verify`, `backup` and `restore`."""

@@ -1,0 +1,1 @@
+"""The commands `simulate` and `strategies`: compare strategies on a file with labels."""

@@ -1,0 +1,85 @@
+"""`simulate` and `strategies`."""
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.options import examples
+
+commands = typer.Typer(rich_markup_mode="rich")
+
+
+@commands.command(
+    epilog=examples(
+        "annotation-budget simulate labelled.jsonl.gz",
+        "annotation-budget simulate labelled.jsonl --strategies auto,dissimilar --seeds 40",
+        "annotation-budget simulate labelled.jsonl --json report.json --plot curve.svg",
+    )
+)
+def simulate(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Prompts with preferences, in a format that `import` reads; gzip is unpacked.",
+        ),
+    ],
+    strategies: Annotated[
+        str | None,
+        typer.Option(
+            "--strategies", help="Names, with commas between [default: all].", show_default=False
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=2, help="Splits by prompt.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the splits and draws.")] = 0,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            "--processes", min=1, help="Processes [default: one a processor].", show_default=False
+        ),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(
+            "--embeddings",
+            help="NPZ file with `prompts` and `responses`: vectors made elsewhere.",
+            show_default=False,
+        ),
+    ] = None,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures there.", show_default=False)
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Draw the curves: .png or .svg.", show_default=False),
+    ] = None,
+) -> None:
+    """Find out which strategy would have saved labels on a file that is already labelled."""
+    from app.cli.settings import read_settings
+    from app.cli.simulate.run import run_simulation
+
+    settings = read_settings()
+    run_simulation(
+        source,
+        strategies=strategies,
+        seeds=seeds,
+        seed=seed,
+        processes=processes,
+        embeddings=embeddings,
+        json_out=json_out,
+        plot=plot,
+        model=settings.embedding_model,
+        device=settings.embedding_device,
+    )
+
+
+@commands.command(epilog=examples("annotation-budget strategies"))
+def strategies() -> None:
+    """List the strategies, with one line each."""
+    from app.selection.registry import STRATEGIES
+
+    width = max(len(name) for name in STRATEGIES)
+    for name, strategy in STRATEGIES.items():
+        typer.echo(f"{name:<{width}}  {strategy.description}")

@@ -1,0 +1,134 @@
+"""`import` and `export`."""
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.options import DEFAULT_URL, DataDir, Key, Project, Url, examples
+
+if TYPE_CHECKING:
+    from app.cli.transfer.service import Service
+
+commands = typer.Typer(rich_markup_mode="rich")
+
+
+@commands.command(
+    "import",
+    epilog=examples(
+        "annotation-budget import prompts.ndjson",
+        "annotation-budget import hh-train.jsonl.gz --project helpful-v1 --labels keep",
+        "annotation-budget import argilla-records.json --labels keep",
+        "zstd -dc prompts.ndjson.zst | annotation-budget import -",
+    ),
+)
+def import_prompts(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Prompts: JSON lines, a JSON array, CSV or Parquet; gzip is unpacked; `-` reads "
+            "standard input.",
+        ),
+    ],
+    project: Project = "default",
+    labels: Annotated[
+        str, typer.Option("--labels", help="`keep` the preferences that lines carry, or `ignore`.")
+    ] = "ignore",
+    url: Url = DEFAULT_URL,
+    admin_key: Key = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Stream prompts and responses into a running service.
+
+    Prints the counts, and the lines that were rejected; the exit status is 1 if there are any.
+    """
+    from app.cli.transfer.importing import import_file
+
+    service = _service(url, admin_key, data_dir)
+    if import_file(source, service, {"project": project, "labels": labels}):
+        raise typer.Exit(1)
+
+
+@commands.command(
+    "export",
+    epilog=examples(
+        "annotation-budget export dpo > preferences.jsonl",
+        "annotation-budget export dpo --out my-dataset",
+        "annotation-budget export dpo --file parquet --split train --out train.parquet",
+        "annotation-budget export dpo --layout conversational --metadata --min-agreement 0.7",
+    ),
+)
+def export_dataset(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="What to make of the labels, as `dpo`.")
+    ],
+    project: Project = "default",
+    file: Annotated[str, typer.Option("--file", help="`jsonl` or `parquet`.")] = "jsonl",
+    layout: Annotated[
+        str, typer.Option("--layout", help="`standard` or `conversational`.")
+    ] = "standard",
+    split: Annotated[str, typer.Option("--split", help="`all`, `train` or `test`.")] = "all",
+    test_fraction: Annotated[
+        float, typer.Option("--test-fraction", help="Share of the groups that is the test.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the split.")] = 0,
+    min_agreement: Annotated[
+        float, typer.Option("--min-agreement", help="Least share of labels that agree with a row.")
+    ] = 0.5,
+    surplus: Annotated[bool, typer.Option("--surplus", help="Take surplus labels too.")] = False,
+    aggregation: Annotated[
+        str,
+        typer.Option(
+            "--aggregation", help="Several labels of a pair: `majority` or `dawid-skene`."
+        ),
+    ] = "majority",
+    metadata: Annotated[
+        bool, typer.Option("--metadata", help="Add the columns of provenance.")
+    ] = False,
+    compression: Annotated[
+        str, typer.Option("--compression", help="`none`, or `gzip` for a packed file.")
+    ] = "none",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File to write, or (a name without a suffix) folder for train, test, dataset card "
+            "and manifest; whole or not at all. Standard output without it.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Url = DEFAULT_URL,
+    admin_key: Key = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Download the labels of a running service as a dataset that a trainer loads, and verify it."""
+    from app.cli.transfer.exporting import export_file, export_folder, is_folder
+
+    query: dict[str, str | int | float | bool] = {
+        "project": project,
+        "file": file,
+        "layout": layout,
+        "split": split,
+        "test_fraction": test_fraction,
+        "seed": seed,
+        "min_agreement": min_agreement,
+        "aggregation": aggregation,
+        "surplus": surplus,
+        "metadata": metadata,
+        "compression": compression,
+    }
+    service = _service(url, admin_key, data_dir)
+    if out is not None and is_folder(out):
+        export_folder(recipe, service, query, out)
+    else:
+        export_file(recipe, service, query, out)
+
+
+def _service(url: str, admin_key: str | None, data_dir: Path | None) -> "Service":
+    """The running service, opened with the given key or the one in the data folder."""
+    from app.cli.settings import kept_admin_key, read_settings
+    from app.cli.transfer.service import Service
+
+    return Service(url, admin_key or kept_admin_key(read_settings(data_dir=data_dir)))

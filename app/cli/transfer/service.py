@@ -1,0 +1,93 @@
+"""A running service, reached over HTTP."""
+
+import contextlib
+import ipaddress
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import httpx
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+
+from app.errors import CommandFailed
+
+_CONNECT_SECONDS = 10.0
+
+Query = Mapping[str, str | int | float | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service, and the key to call it with."""
+
+    url: str
+    key: str
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[httpx.Client]:
+        """A client that waits for as long as the service works.
+
+        Raises:
+            CommandFailed: nothing answers there, or the connection broke off.
+        """
+        try:
+            with httpx.Client(
+                base_url=self.url,
+                headers={"Authorization": f"Bearer {self.key}"},
+                timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+                # A proxy is for other machines.
+                trust_env=not _is_local(httpx.URL(self.url).host),
+            ) as client:
+                yield client
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise CommandFailed(
+                f"Nothing answers at {self.url}: is the service running? (--url names another.)"
+            ) from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            raise CommandFailed(f"Not an address or a key one can use: {error}") from error
+        except httpx.TransportError as error:
+            raise CommandFailed(f"The connection to {self.url} broke off: {error}") from error
+
+
+def raise_for_refusal(response: httpx.Response) -> None:
+    """Raise what the service refused as ``CommandFailed``, in one line."""
+    if response.is_success:
+        return
+    response.read()
+    try:
+        problem = response.json()
+        reason = f"{problem['title']}: {problem['detail']}"
+    except (ValueError, KeyError, TypeError):
+        reason = response.reason_phrase
+    raise CommandFailed(f"{reason} ({response.status_code})")
+
+
+def progress() -> Progress:
+    """A progress bar on standard error if that is a terminal, else nothing."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
