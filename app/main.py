@@ -11,10 +11,9 @@ from app.accounts import routes as accounts
 from app.annotation import routes as annotation
 from app.exports import routes as exports
 from app.http import health, problems
-from app.http.middleware import RefuseNulCharacters, RequestLog
-from app.http.rate_limits import LimitRates
-from app.http.rates import Rates
-from app.http.request_metrics import CountRequests, RequestMetrics
+from app.http.middleware import CountRequests, LimitRates, RefuseNulCharacters, RequestLog
+from app.http.rate_limits import RateLimits
+from app.http.request_metrics import RequestMetrics
 from app.imports import routes as imports
 from app.insights import routes as insights
 from app.insights.cache import Cache, fresh_in_proportion_to_cost, fresh_until_labels_change
@@ -32,14 +31,14 @@ under a budget, keeps every label, and gives back a dataset that a trainer loads
 def create_app(settings: Settings) -> FastAPI:
     """The API over the database of ``settings.database_url``, which must be set."""
     url = str(settings.database_url)
-    rates = Rates(settings)
+    rate_limits = RateLimits(settings)
 
     @asynccontextmanager
     async def connected(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             engine = create_engine(url, pool_size=settings.database_pool_size)
             stack.push_async_callback(engine.dispose)
-            stack.push_async_callback(rates.close)
+            stack.push_async_callback(rate_limits.close)
             app.state.engine = engine
             app.state.autocommit_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
             app.state.sessions = session_factory(engine)
@@ -75,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     for room in (accounts, projects, imports, prompts, annotation, exports, insights, health):
         app.include_router(room.router)
     app.add_middleware(RefuseNulCharacters)
-    app.add_middleware(LimitRates, rates=rates)
+    app.add_middleware(LimitRates, limits=rate_limits)
     app.add_middleware(RequestLog)
     app.add_middleware(CountRequests, metrics=app.state.request_metrics)
     return app

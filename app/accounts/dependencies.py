@@ -7,7 +7,7 @@ from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.accounts.service import Principal, authenticate, require_admin
-from app.http.rate_limits import AUTHENTICATED
+from app.http.middleware import AUTHENTICATED
 
 # Only for the OpenAPI document: `authenticate` reads the header itself.
 _bearer = HTTPBearer(auto_error=False, scheme_name="key", description="`Bearer <key>`")

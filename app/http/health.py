@@ -14,7 +14,7 @@ router = APIRouter(tags=["health"])
 
 
 class Healthy(BaseModel):
-    """All is well."""
+    """The process is healthy."""
 
     status: Literal["ok"] = "ok"
 

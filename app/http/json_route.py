@@ -1,4 +1,4 @@
-"""JSON bodies, read strictly: what Postgres or a client could not take back never comes in."""
+"""Read JSON bodies strictly: refuse what Postgres cannot store, or a client could not read back."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -16,7 +16,7 @@ _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class JsonRoute(APIRoute):
-    """A route whose JSON body is refused where it is too large, not strict, or not JSON at all."""
+    """A route that refuses a JSON body that is too large or not strict JSON."""
 
     def get_route_handler(self) -> _Handler:
         """Read and check the body before FastAPI does."""
@@ -26,7 +26,7 @@ class JsonRoute(APIRoute):
         async def handle_strictly(request: Request) -> Response:
             if takes_json and _has_body(request.headers):
                 require_media_type(request.headers, "application/json")
-                # What Starlette keeps of a body that has been read, and FastAPI asks for.
+                # Starlette caches a body here, and FastAPI takes it from there.
                 request._body = await _read(request)
                 request._json = parse_json(request._body)
             return await handle(request)

@@ -14,7 +14,7 @@ _DEFAULT_PAGE = 100
 
 
 class Page:
-    """The rows after a number, at most so many."""
+    """At most ``limit`` rows, those after the row ``after_id``."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Page:
         self.limit = limit
 
     def next_cursor(self, row_ids: list[int]) -> str | None:
-        """The cursor of the page after these rows; None if they did not fill this one."""
+        """The cursor of the next page; None if ``row_ids`` do not fill this one."""
         return _encode(row_ids[-1]) if len(row_ids) == self.limit else None
 
 

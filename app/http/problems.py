@@ -1,4 +1,4 @@
-"""How every error becomes an answer, and how each operation documents its errors."""
+"""Turn every error into a problem+json answer, and document the errors of each operation."""
 
 from typing import Any, Final
 
@@ -62,17 +62,17 @@ _PROBLEM: Final = {
     "required": ["type", "title", "status", "detail"],
 }
 
-_OF_EVERY_KEY: Final = (429, 503)
-"""What every operation that asks for a key can answer: keys are counted, and stored."""
+_WITH_ANY_KEY: Final = (429, 503)
+"""Possible for every operation that needs a key: keys are rate limited, and stored in Postgres."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The ``responses=`` of an operation that can answer these errors."""
-    every = (*statuses, *_OF_EVERY_KEY) if 401 in statuses else statuses
+    documented = (*statuses, *_WITH_ANY_KEY) if 401 in statuses else statuses
     return {
         status: {
             "description": _BY_STATUS[status].title,
-            "headers": {"Retry-After": _RETRY_AFTER} if status in _OF_EVERY_KEY else {},
+            "headers": {"Retry-After": _RETRY_AFTER} if status in _WITH_ANY_KEY else {},
             "content": {
                 MEDIA_TYPE: {
                     "schema": _PROBLEM,
@@ -80,7 +80,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
                 }
             },
         }
-        for status in every
+        for status in documented
     }
 
 
@@ -92,7 +92,7 @@ def _example(kind: type[AppError]) -> AppError:
 
 
 def answer(error: AppError) -> Response:
-    """The answer for an error of ours."""
+    """The problem+json answer for an ``AppError``."""
     return JSONResponse(
         error.problem(), status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE
     )
@@ -130,7 +130,7 @@ async def _answer_validation_error(_: Request, error: Exception) -> Response:
 
 
 def _printable(part: str | int) -> str | int:
-    """A place in the input; keys are the caller's own and may be anything, so they are cut."""
+    """A place in the input; the caller chooses keys, so long ones are cut."""
     return part if isinstance(part, int) else part[:100]
 
 
@@ -148,7 +148,7 @@ async def _answer_http_error(_: Request, error: Exception) -> Response:
 
 
 async def _answer_database_away(request: Request, error: Exception) -> Response:
-    """Postgres restarts, has no connection free, or chose this transaction to end a deadlock."""
+    """Postgres restarts, has no free connection, or aborted this transaction to end a deadlock."""
     log.warning("database away", path=request.url.path, error=str(error).splitlines()[0])
     return answer(errors.Unavailable(_DATABASE_AWAY, retry_after=1))
 

@@ -1,64 +1,145 @@
-"""Too many requests are refused before their bodies are read: plain ASGI, nothing is buffered."""
+"""Which requests are too many: those of one key, and wrong keys from one address.
 
-import math
+Hits are counted a minute at a time: in Redis, which all API processes share, or in this process
+where there is no Redis or while it does not answer.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
 from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
-from app.errors import TooManyRequests
-from app.http.problems import answer
-from app.http.rates import Rates, name_of
+from app.settings import Settings
+from app.storage.redis_patience import RETRY_SECONDS, RedisPatience
 
-AUTHENTICATED: Final = "is_authenticated"
-"""Where a key that opened is noted in the request's state."""
-_UNGUARDED: Final = frozenset({"/healthz", "/readyz"})
-_UNCOUNTED: Final = frozenset({"/metrics"})
-"""It asks for a key, which must not be guessed here either."""
-_NOBODY: Final = "unknown"
+_REDIS_TIMEOUT_SECONDS: Final = 0.05
+"""The longest that Redis may delay a request."""
+_REDIS_CONNECTIONS: Final = 16
+_REDIS_PREFIX: Final = "annotation-budget:rate"
+_MAX_REMEMBERED: Final = 10_000
+_DIGEST_BYTES: Final = 16
 
 
-class LimitRates:
-    """Counts requests that carry a key, and refuses those beyond the limits."""
+class RateLimits:
+    """The two limits of an API process.
 
-    def __init__(self, app: ASGIApp, rates: Rates) -> None:
-        self.app = app
-        self.rates = rates
+    A key that has been accepted here is known: its requests count against the key's own limit. Any
+    other key may be a guess: after too many wrong keys from one address, unknown keys from there
+    are refused without a look until the minute is over. Known keys behind the same proxy go on
+    working.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or refuse it."""
-        key = _key(scope)
-        if key is None:
-            await self.app(scope, receive, send)
+    def __init__(self, settings: Settings) -> None:
+        redis_url = None if settings.redis_url is None else str(settings.redis_url)
+        self._counter = HitCounter(redis_url)
+        self._requests = _per_minute(settings.rate_limit_requests_per_minute, "requests")
+        self._failures = _per_minute(settings.rate_limit_failures_per_minute, "failures")
+        self._known_keys = _Recent()
+        self._refused_until = _Recent()
+
+    async def seconds_to_wait(self, key: str, address: str, *, is_counted: bool) -> float | None:
+        """How long a request with that key has to wait; None if it may go on."""
+        if key not in self._known_keys:
+            wait = self._refused_until.get(address, 0.0) - time.monotonic()
+            return wait if wait > 0 else None
+        if self._requests is None or not is_counted:
+            return None
+        return await self._counter.hit(self._requests, key)
+
+    def accepted(self, key: str) -> None:
+        """Remember a key that belongs to somebody."""
+        self._known_keys.put(key, 0.0)
+
+    async def rejected(self, key: str, address: str) -> None:
+        """Count a key that belongs to nobody against the address that sent it."""
+        self._known_keys.pop(key, None)
+        if self._failures is None:
             return
-        client = scope.get("client")
-        address = client[0] if client else _NOBODY
-        is_counted = scope["path"] not in _UNCOUNTED
-        wait = await self.rates.wait_for(key, address, is_counted=is_counted)
+        wait = await self._counter.hit(self._failures, address)
         if wait is not None:
-            refusal = answer(
-                TooManyRequests(
-                    "this key, or this address, has made too many requests in this minute",
-                    retry_after=max(1, math.ceil(wait)),
+            self._refused_until.put(address, time.monotonic() + wait)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._counter.close()
+
+
+class HitCounter:
+    """Counts hits against limits. While Redis does not answer, each process counts its own."""
+
+    def __init__(self, redis_url: str | None, *, retry_seconds: float = RETRY_SECONDS) -> None:
+        self._local = FixedWindowRateLimiter(MemoryStorage())
+        self._shared: FixedWindowRateLimiter | None = None
+        self._pool: BlockingConnectionPool | None = None
+        self._patience = RedisPatience("rate limits", retry_seconds)
+        if redis_url is not None:
+            self._pool = BlockingConnectionPool.from_url(
+                redis_url,
+                max_connections=_REDIS_CONNECTIONS,
+                timeout=_REDIS_TIMEOUT_SECONDS,
+                socket_timeout=_REDIS_TIMEOUT_SECONDS,
+                socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+                retry=Retry(NoBackoff(), 0),
+            )
+            self._shared = FixedWindowRateLimiter(
+                RedisStorage(
+                    "async+redis://",
+                    implementation="redispy",
+                    key_prefix=_REDIS_PREFIX,
+                    # The library passes its options on to Redis unchanged.
+                    connection_pool=self._pool,  # type: ignore[arg-type]
                 )
             )
-            await refusal(scope, receive, send)
-            return
 
-        async def learn_and_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                if scope.get("state", {}).get(AUTHENTICATED):
-                    self.rates.opened(key)
-                elif message["status"] == 401:
-                    await self.rates.failed(key, address)
-            await send(message)
+    async def hit(self, limit: RateLimitItem, name: str) -> float | None:
+        """Count a hit; None within the limit, else the seconds until there is room again."""
+        if self._shared is not None and self._patience.may_ask():
+            try:
+                async with asyncio.timeout(_REDIS_TIMEOUT_SECONDS):
+                    wait = await _hit(self._shared, limit, name)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._patience.failed(error)
+            else:
+                self._patience.answered()
+                return wait
+        return await _hit(self._local, limit, name)
 
-        await self.app(scope, receive, learn_and_send)
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._pool is not None:
+            await self._pool.aclose()
 
 
-def _key(scope: Scope) -> str | None:
-    """The name of the key that a request carries; None for none, and where none is asked for."""
-    if scope["type"] == "http" and scope["path"] not in _UNGUARDED:
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                return name_of(value)
-    return None
+async def _hit(limiter: FixedWindowRateLimiter, limit: RateLimitItem, name: str) -> float | None:
+    if await limiter.hit(limit, name):
+        return None
+    window = await limiter.get_window_stats(limit, name)
+    return max(0.0, window.reset_time - time.time())
+
+
+class _Recent(OrderedDict[str, float]):
+    """The most recent names, each with a time; bounded, because clients choose the names."""
+
+    def put(self, name: str, moment: float) -> None:
+        self[name] = moment
+        self.move_to_end(name)
+        if len(self) > _MAX_REMEMBERED:
+            self.popitem(last=False)
+
+
+def digest_of_key(authorization: bytes) -> str:
+    """What stands for a key in memory and in Redis: never the key itself."""
+    return hashlib.blake2b(authorization, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _per_minute(amount: int, namespace: str) -> RateLimitItemPerMinute | None:
+    return RateLimitItemPerMinute(amount, namespace=namespace) if amount else None

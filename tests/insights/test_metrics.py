@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select, text
 
-from app.http.request_metrics import CLAIM_STATUS, CountRequests, RequestMetrics
+from app.http.middleware import CountRequests
+from app.http.request_metrics import CLAIM_STATUS, RequestMetrics
 from app.insights.metrics import DatabaseMetrics, StreamMetrics
 from app.storage.tables import Response, ResponseEmbedding
 from tests.annotation.conftest import World

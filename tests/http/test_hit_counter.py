@@ -1,4 +1,4 @@
-"""Hits are counted by the minute, over all processes where there is Redis, and never wait long."""
+"""Hits are counted by the minute, shared by processes through Redis, and never delay a request."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ import pytest
 import structlog
 from limits import RateLimitItemPerMinute
 
-from app.http.counting import Counting
+from app.http.rate_limits import HitCounter
 from tests.support.redis_server import RedisServer, running_redis
 
 THREE = RateLimitItemPerMinute(3, namespace="requests")
@@ -24,13 +24,13 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @asynccontextmanager
-async def counting(url: str | None, retry_seconds: float = 5.0) -> AsyncIterator[Counting]:
-    made = Counting(url, retry_seconds=retry_seconds)
+async def counting(url: str | None, retry_seconds: float = 5.0) -> AsyncIterator[HitCounter]:
+    made = HitCounter(url, retry_seconds=retry_seconds)
     yield made
     await made.close()
 
 
-async def refusals(counter: Counting, hits: int, name: str = "a") -> list[bool]:
+async def refusals(counter: HitCounter, hits: int, name: str = "a") -> list[bool]:
     return [await counter.hit(THREE, name) is not None for _ in range(hits)]
 
 
