@@ -28,11 +28,22 @@ AppError                      500, never raised itself
 ├── TooManyRequests           429
 └── Unavailable               503
 
-CommandFailed                 the command line's: one line on standard error, exit status 1
+CommandFailed                 of the command line: printed on standard error, exit status 1
+├── AddressUnusable
+├── EmbeddedPostgresError
+│   ├── DataDirInUse
+│   ├── DataDirUnusable
+│   ├── BinariesMissing
+│   └── ServerFailed
+├── ProgramFailed
+├── BackupUnwritable
+├── BackupUnusable
+└── DatabaseUnsuited
 """
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Self
 
 PROBLEM_TYPE_PREFIX = "/problems/"
@@ -240,3 +251,49 @@ class Unavailable(AppError):
 
 class CommandFailed(Exception):
     """A command cannot do its work; the message tells the person at the terminal why."""
+
+
+class AddressUnusable(CommandFailed):
+    """The API cannot listen there: the port is in use, or the address is not this machine's."""
+
+
+class EmbeddedPostgresError(CommandFailed):
+    """The embedded database cannot run."""
+
+
+class DataDirInUse(EmbeddedPostgresError):
+    """Another process works in this data folder."""
+
+    def __init__(self, data_dir: Path, pid: int | None) -> None:
+        holder = "another process" if pid is None else f"process {pid}"
+        super().__init__(
+            f"{data_dir} is in use by {holder}: stop it first, or choose another --data-dir."
+        )
+
+
+class DataDirUnusable(EmbeddedPostgresError):
+    """The data folder has wrong permissions, a missing file, or another Postgres version."""
+
+
+class BinariesMissing(EmbeddedPostgresError):
+    """The PostgreSQL binaries are not installed, or do not run here."""
+
+
+class ServerFailed(EmbeddedPostgresError):
+    """Postgres ended while it started, or took too long; the message ends with its log."""
+
+
+class ProgramFailed(CommandFailed):
+    """A program of PostgreSQL's failed; the message ends with its output."""
+
+
+class BackupUnwritable(CommandFailed):
+    """The file of the backup cannot be written."""
+
+
+class BackupUnusable(CommandFailed):
+    """The file is not a whole backup that this version can restore."""
+
+
+class DatabaseUnsuited(CommandFailed):
+    """The database to restore into is in use, or not empty."""

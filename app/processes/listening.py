@@ -1,24 +1,20 @@
-"""The TCP socket of the API, opened before the API runs, and kept while it is restarted."""
+"""The API's TCP socket, opened before the API starts, and kept open while it restarts."""
 
 import errno
 import socket
 import time
 
-from app.errors import CommandFailed
+from app.errors import AddressUnusable
 
 _BACKLOG = 2048
 _RETRY_SECONDS = 0.1
 
 
-class AddressUnusable(CommandFailed):
-    """The API cannot listen there: the port is in use, or the address is not this machine's."""
-
-
 def listen(host: str, port: int, *, patience_seconds: float = 0.0) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
+    """Open a listening socket; port 0 takes a free one.
 
-    Clients that connect before the API runs wait in its queue. A port in use is tried again for
-    ``patience_seconds``.
+    Clients that connect before the API runs wait in its queue. A port that is in use is tried again
+    for ``patience_seconds``.
 
     Raises:
         AddressUnusable: somebody else listens there, or the address is not ours.
@@ -40,21 +36,21 @@ def listen(host: str, port: int, *, patience_seconds: float = 0.0) -> socket.soc
             listener.close()
             in_use = error.errno == errno.EADDRINUSE
             if not in_use or time.monotonic() >= deadline:
-                raise AddressUnusable(_complaint(host, port, error)) from error
+                raise AddressUnusable(_reason(host, port, error)) from error
             time.sleep(_RETRY_SECONDS)
         else:
             return listener
 
 
 def address_of(listener: socket.socket) -> str:
-    """The ``http://`` address of a listening socket, as one opens it on this machine."""
+    """The ``http://`` address of a listening socket, for a client on this machine."""
     host, port = listener.getsockname()[:2]
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not listened on
-        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104 - the same
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - only compared
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104 - only compared
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _complaint(host: str, port: int, error: OSError) -> str:
+def _reason(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
             f"Port {port} of {host} is in use: stop what listens there, or choose another --port "

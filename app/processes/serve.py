@@ -17,8 +17,7 @@ from app.processes.admin_key import settle_admin_key
 from app.processes.listening import address_of, listen
 from app.processes.supervisor import Part, StopAsked, StopSignals, Supervisor
 from app.settings import Settings
-from app.storage.embedded.folder import DataFolder
-from app.storage.embedded.lock import DataDirLock
+from app.storage.embedded.folder import DataDirLock, DataFolder
 from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.migrate import upgrade
 

@@ -13,7 +13,7 @@ from types import FrameType
 
 import structlog
 
-from app.storage.embedded.errors import EmbeddedPostgresError
+from app.errors import EmbeddedPostgresError
 from app.storage.embedded.postgres import EmbeddedPostgres
 
 log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""Migrations: bring a database to the newest schema, or say what is missing."""
+"""Bring a database to the newest schema, or say what it lacks."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def _config() -> Config:
 
 
 def upgrade(url: str) -> None:
-    """Apply all missing migrations. Several processes may do so at once."""
+    """Apply every migration that the database lacks; safe to call from several processes."""
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool
     )
@@ -42,7 +42,7 @@ def upgrade(url: str) -> None:
 
 
 async def pending_migration(engine: AsyncEngine) -> str | None:
-    """A sentence about the missing migrations; None if the schema is the newest."""
+    """What the database lacks, in words; None if it is at the newest schema."""
     head = _scripts().get_current_head()
     async with engine.connect() as connection:
         current = await connection.run_sync(_current_revision)
@@ -52,7 +52,7 @@ async def pending_migration(engine: AsyncEngine) -> str | None:
 
 
 async def require_newest_schema(engine: AsyncEngine) -> None:
-    """See that the database is at the newest schema.
+    """Check that the database is at the newest schema.
 
     Raises:
         CommandFailed: it is not.

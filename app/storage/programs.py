@@ -1,4 +1,4 @@
-"""Run PostgreSQL's own programs against a database. Passwords are never arguments."""
+"""Run PostgreSQL's own programs. A password is passed in the environment, never as an argument."""
 
 import contextlib
 import getpass
@@ -11,28 +11,24 @@ from typing import IO, Final, Self
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from app.errors import CommandFailed
+from app.errors import ProgramFailed
 from app.storage.embedded.binaries import find_binaries
 from app.storage.embedded.folder import DataFolder
 from app.storage.embedded.user import ServerUser
 from app.storage.engine import raw_dsn
 
-_LINES_QUOTED: Final = 3
-
-
-class ProgramFailed(CommandFailed):
-    """A PostgreSQL program failed; the message ends with its last lines of output."""
+_LINES_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The PostgreSQL programs that come with this package."""
+    """The programs of the PostgreSQL that this package brings."""
 
     folder: Path
 
     @classmethod
     def find(cls) -> Self:
-        """The installed programs, run as the current user.
+        """The installed ones, run as the user of this process.
 
         Raises:
             BinariesMissing: there are none, or they do not run here.
@@ -40,7 +36,7 @@ class Programs:
         return cls(find_binaries(ServerUser(getpass.getuser()), DataFolder(Path())))
 
     def run(self, name: str, *arguments: str, url: str | None = None) -> str:
-        """Run a program to its end; gives its output.
+        """Run a program to its end, and return what it printed.
 
         Raises:
             ProgramFailed: it failed.
@@ -56,7 +52,7 @@ class Programs:
             check=False,
         )
         if done.returncode != 0:
-            raise ProgramFailed(last_lines(name, done.stderr))
+            raise ProgramFailed(_failure(name, done.stderr))
         return done.stdout
 
     def start(
@@ -82,7 +78,7 @@ class Programs:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running program. At the end of a ``with`` block it is killed if it still runs."""
+    """A running program; leaving its ``with`` block kills it if it still runs."""
 
     name: str
     process: "subprocess.Popen[bytes]"
@@ -96,7 +92,7 @@ class Running:
         """
         if self.process.wait() != 0:
             self.errors.seek(0)
-            raise ProgramFailed(last_lines(self.name, self.errors.read().decode(errors="replace")))
+            raise ProgramFailed(_failure(self.name, self.errors.read().decode(errors="replace")))
 
     def __enter__(self) -> Self:
         return self
@@ -106,15 +102,15 @@ class Running:
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                # A killed program leaves its input unread; that is no error.
+                # A killed program has not read everything.
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
         self.errors.close()
 
 
-def last_lines(name: str, said: str) -> str:
+def _failure(name: str, output: str) -> str:
     """The last lines of a program's output, as one line."""
-    words = " ".join(said.strip().splitlines()[-_LINES_QUOTED:])
+    words = " ".join(output.strip().splitlines()[-_LINES_SHOWN:])
     return f"{name} failed: {words}"
 
 

@@ -1,11 +1,11 @@
-"""The database for a command, whether or not the service is running."""
+"""Reach the database from a command, whether or not the service runs."""
 
 import contextlib
 from collections.abc import Iterator
 
+from app.errors import DataDirInUse, DataDirUnusable
 from app.settings import Settings
-from app.storage.embedded.address import find_running
-from app.storage.embedded.errors import DataDirInUse, DataDirUnusable
+from app.storage.embedded.cluster import find_running
 from app.storage.embedded.folder import DataFolder
 from app.storage.embedded.postgres import EmbeddedPostgres
 
@@ -14,11 +14,11 @@ from app.storage.embedded.postgres import EmbeddedPostgres
 def reach_database(settings: Settings) -> Iterator[str]:
     """The address of ``DATABASE_URL``, or of the embedded database in the data folder.
 
-    If the embedded server is running, it is shared; otherwise it is started for the command.
+    If the service runs, its server is used; otherwise one is started and stopped again.
 
     Raises:
         DataDirUnusable: the folder holds no database.
-        DataDirInUse: another process uses the folder, but its database takes no connections.
+        DataDirInUse: another process works in the folder, and its database takes no connections.
         EmbeddedPostgresError: the embedded database does not start.
     """
     if settings.database_url is not None:

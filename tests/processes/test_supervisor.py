@@ -20,7 +20,8 @@ import httpx
 import psutil
 import pytest
 
-from app.processes.listening import AddressUnusable, address_of, listen
+from app.errors import AddressUnusable
+from app.processes.listening import address_of, listen
 from app.processes.supervisor import Part, StopAsked, StopSignals, Supervisor, _Backoff
 
 POLL_SECONDS = 0.02

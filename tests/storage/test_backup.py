@@ -11,13 +11,13 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from app.errors import BackupUnusable, BackupUnwritable, DatabaseUnsuited, ProgramFailed
 from app.main import create_app
 from app.planner import process as plan
 from app.settings import Settings
-from app.storage.backup import BackupUnwritable, back_up
+from app.storage.backup import back_up, check_file, check_target, load
 from app.storage.migrate import upgrade
-from app.storage.programs import ProgramFailed, Programs
-from app.storage.restore import BackupUnusable, DatabaseUnsuited, check_file, check_target, load
+from app.storage.programs import Programs
 from app.storage.sessions import Sessions
 from tests.conftest import ADMIN_KEY, client_of
 from tests.prompts.sending import embedded

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.storage.backup import check_file
 from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.migrate import upgrade
-from app.storage.restore import check_file
 from tests.storage.conftest import connection
 
 SETTINGS = ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "ADMIN_KEY", "HOST", "PORT")

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from app.annotation.verify import verify
-from app.storage.embedded.address import find_running
+from app.storage.embedded.cluster import find_running
 from app.storage.embedded.folder import DataFolder
 from app.storage.engine import create_engine, raw_dsn, session_factory
 from tests.e2e.serving import RunningService, answers_ok, running_service, wait_until

@@ -11,12 +11,10 @@ from app.cli.errors import database_errors
 from app.errors import CommandFailed
 from app.log import configure_logging
 from app.settings import Settings
-from app.storage.backup import back_up
-from app.storage.embedded.folder import DataFolder
-from app.storage.embedded.lock import DataDirLock
+from app.storage.backup import back_up, check_file, check_target, load
+from app.storage.embedded.folder import DataDirLock, DataFolder
 from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.reach import reach_database
-from app.storage.restore import check_file, check_target, load
 
 
 def write_backup(settings: Settings, file: Path) -> None:

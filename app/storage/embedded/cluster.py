@@ -1,21 +1,31 @@
-"""The embedded database's files: made once, and freed of what a crash left in them."""
+"""The files of the embedded database, and the server that runs over them, if any."""
 
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import psutil
+from sqlalchemy import URL
 
+from app.errors import DataDirUnusable, ServerFailed
 from app.storage.embedded.binaries import POSTGRES_MAJOR
-from app.storage.embedded.errors import DataDirUnusable, ServerFailed
 from app.storage.embedded.folder import DataFolder, sync_folder, write_private
 from app.storage.embedded.guard import FAST_SHUTDOWN
 from app.storage.embedded.user import ServerUser
 
-ORPHAN_SECONDS = 60.0
+DATABASE: Final = "annotation_budget"
+ROLE: Final = "annotation_budget"
+SOCKET_PORT: Final = 5432
+"""Part of the socket's file name."""
+_ORPHAN_SECONDS = 60.0
 """How long a server that lost its owner may take for its last checkpoint."""
 _POLL_SECONDS = 0.02
+_PID_FILE = "postmaster.pid"
+_PID_FILE_PORT, _PID_FILE_SOCKET_FOLDER, _PID_FILE_STATUS = 3, 4, 7
+"""Lines of ``postmaster.pid``, in which Postgres says where it listens."""
 
 _TUNING = {
     "shared_buffers": "256MB",
@@ -26,8 +36,8 @@ _TUNING = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
-    # An error quotes texts of prompts and responses, and the log would outlive their erasure.
-    # The client is told it all the same.
+    # Errors quote texts of prompts and responses, which would stay in the log after their erasure.
+    # The client gets the whole error all the same.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
@@ -35,10 +45,35 @@ _TUNING = {
 """Written to postgresql.conf when the cluster is made; there the operator may change them."""
 
 
-def make_cluster(
-    folder: DataFolder, binaries: Path, user: ServerUser, *, role: str, password: str
-) -> None:
-    """Make the database files beside their place, then move them there whole; once.
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where the server listens: a socket in the folder, or a port of 127.0.0.1."""
+
+    folder: DataFolder
+    port: int | None
+    """None for the socket."""
+    password: str
+
+    @property
+    def host(self) -> str:
+        """For libpq, which takes a path for the folder of a socket."""
+        return "127.0.0.1" if self.port else str(self.folder.run)
+
+    def url(self) -> URL:
+        """For SQLAlchemy, which takes the folder of a socket from the query, beside a host."""
+        return URL.create(
+            "postgresql+psycopg",
+            username=ROLE,
+            password=self.password,
+            host="127.0.0.1" if self.port else "localhost",
+            port=self.port or SOCKET_PORT,
+            database=DATABASE,
+            query={} if self.port else {"host": str(self.folder.run)},
+        )
+
+
+def make_cluster(folder: DataFolder, binaries: Path, user: ServerUser, password: str) -> None:
+    """Make the database's files, unless they exist; they appear in their place when complete.
 
     Raises:
         DataDirUnusable: another version of PostgreSQL made the files that are there.
@@ -57,7 +92,7 @@ def make_cluster(
         [
             binaries / "initdb",
             f"--pgdata={folder.partial_cluster}",
-            f"--username={role}",
+            f"--username={ROLE}",
             f"--pwfile={password_file}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
@@ -80,15 +115,28 @@ def make_cluster(
     sync_folder(folder.root)
 
 
-def end_orphan(cluster: Path) -> None:
-    """Stop a server that outlived its owner, and forget a pid that is somebody else's by now.
+def find_running(folder: DataFolder) -> ServerAddress | None:
+    """The server that another process runs over the folder; None if none takes connections."""
+    try:
+        lines = (folder.cluster / _PID_FILE).read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    if len(lines) <= _PID_FILE_STATUS or lines[_PID_FILE_STATUS].strip() != "ready":
+        return None
+    listens_on_socket = bool(lines[_PID_FILE_SOCKET_FOLDER].strip())
+    port = None if listens_on_socket else int(lines[_PID_FILE_PORT])
+    return ServerAddress(folder, port, folder.kept_password())
 
-    Only for the holder of the folder's lock: whatever runs in the cluster then has no owner.
+
+def end_orphan(cluster: Path) -> None:
+    """Stop a server that outlived its owner, and remove a pid file that names another process.
+
+    Only the holder of the folder's lock may call this: a server that still runs has no owner then.
 
     Raises:
         ServerFailed: it does not stop.
     """
-    pid_file = cluster / "postmaster.pid"
+    pid_file = cluster / _PID_FILE
     if not pid_file.exists():
         return
     pid = pid_file.read_text().partition("\n")[0].strip()
@@ -96,7 +144,7 @@ def end_orphan(cluster: Path) -> None:
     if orphan is None:
         pid_file.unlink(missing_ok=True)
         return
-    deadline = time.monotonic() + ORPHAN_SECONDS
+    deadline = time.monotonic() + _ORPHAN_SECONDS
     orphan.send_signal(FAST_SHUTDOWN)
     while _server(orphan.pid, cluster) is not None:
         if time.monotonic() > deadline:
@@ -105,7 +153,7 @@ def end_orphan(cluster: Path) -> None:
 
 
 def _server(pid: int, cluster: Path) -> psutil.Process | None:
-    """The living process ``pid`` if it is a server of this cluster; a zombie is none."""
+    """The process ``pid`` if it lives (is no zombie) and is a server of this cluster."""
     try:
         process = psutil.Process(pid)
         alive = process.status() != psutil.STATUS_ZOMBIE and str(cluster) in process.cmdline()

@@ -1,10 +1,11 @@
-"""The data folder: what lies where in it, and who may enter.
+"""The data folder: what lies where in it, who may enter, and the lock of who works in it.
 
-``postgres/`` is the cluster, ``run/`` its socket, ``binaries/`` a copy of PostgreSQL where one is
-needed, ``index/`` the FAISS files; beside them ``postgres.password``, ``postgres.log``,
-``admin.key`` and ``lock``.
+``postgres/`` holds the database's files, ``run/`` its socket, ``binaries/`` a copy of PostgreSQL
+where one is needed, and ``index/`` the FAISS files; beside them lie ``postgres.password``,
+``postgres.log``, ``admin.key`` and ``lock``.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from app.storage.embedded.errors import DataDirUnusable
+from app.errors import DataDirInUse, DataDirUnusable
 from app.storage.embedded.user import ServerUser
 
 
@@ -24,22 +25,22 @@ class DataFolder:
 
     @classmethod
     def of(cls, data_dir: Path) -> Self:
-        """The folder that a setting or an option names."""
+        """The folder of a setting or an option."""
         return cls(data_dir.expanduser().absolute())
 
     @property
     def cluster(self) -> Path:
-        """Postgres's own files."""
+        """The files of the database."""
         return self.root / "postgres"
 
     @property
     def partial_cluster(self) -> Path:
-        """A cluster that is being made."""
+        """The database's files while they are being made."""
         return self.root / "postgres.partial"
 
     @property
     def run(self) -> Path:
-        """Where the socket lives."""
+        """The folder of the socket."""
         return self.root / "run"
 
     @property
@@ -54,7 +55,7 @@ class DataFolder:
 
     @property
     def log(self) -> Path:
-        """What Postgres said."""
+        """Postgres's log."""
         return self.root / "postgres.log"
 
     @property
@@ -69,14 +70,14 @@ class DataFolder:
 
     @property
     def lock(self) -> Path:
-        """The file whose lock says that somebody works here."""
+        """The file that is locked while a process works in the folder."""
         return self.root / "lock"
 
     def make(self) -> None:
-        """Make the folder, closed to everybody else, unless it is there.
+        """Make the folder, closed to everybody else, unless it exists.
 
         Raises:
-            DataDirUnusable: it cannot be made, or is no folder.
+            DataDirUnusable: it cannot be made, or is not a folder.
         """
         try:
             if not self.root.exists():
@@ -87,9 +88,9 @@ class DataFolder:
             raise DataDirUnusable(f"{self.root} is not a folder.")
 
     def open_to(self, user: ServerUser) -> None:
-        """Let Postgres's user pass through the folder, if the folder is ours to open.
+        """Let Postgres's user pass through the folder, if it holds nothing but our own files.
 
-        One that holds other people's things keeps its rights, and so do all its parents.
+        A folder with other files in it keeps its permissions, and so do all its parents.
 
         Raises:
             DataDirUnusable: that user cannot reach the folder.
@@ -105,16 +106,16 @@ class DataFolder:
             )
 
     def clear_run(self, user: ServerUser) -> None:
-        """An empty folder for the socket, that Postgres's user alone may enter."""
+        """Make an empty folder for the socket that only Postgres's user may enter."""
         shutil.rmtree(self.run, ignore_errors=True)
         self.run.mkdir(mode=0o700)
         user.own(self.run)
 
     def kept_password(self) -> str:
-        """The database's password: the one kept, or a fresh one while there is no cluster.
+        """The database's password; a new one is made and stored while there is no database.
 
         Raises:
-            DataDirUnusable: there is a cluster, and its password is lost.
+            DataDirUnusable: there is a database, and its password is lost.
         """
         if self.password.exists():
             return self.password.read_text().strip()
@@ -136,10 +137,55 @@ class DataFolder:
         )
 
 
-def write_private(path: Path, content: str, user: ServerUser | None = None) -> None:
-    """Write a line to a file that its owner (``user``, or us) alone may read.
+class DataDirLock:
+    """Allows one process at a time in a data folder.
 
-    It appears whole and on disk, or not at all.
+    It is an advisory lock on ``DIR/lock``, so the kernel frees it however its holder dies. The file
+    holds the process id of the holder, for the message to whoever comes second.
+    """
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._descriptor is not None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises:
+            DataDirInUse: somebody else holds it.
+            DataDirUnusable: the folder cannot be written.
+        """
+        try:
+            descriptor = os.open(self._folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise DataDirUnusable(f"{self._folder.root} cannot be used: {error}.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            pid = int(holder) if holder.isdecimal() else None
+            raise DataDirInUse(self._folder.root, pid) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock back; harmless when it is not held."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def write_private(path: Path, content: str, user: ServerUser | None = None) -> None:
+    """Write a line to a file that only its owner (``user``, or us) may read.
+
+    It appears whole and synced to disk, or not at all.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.unlink(missing_ok=True)
@@ -154,7 +200,7 @@ def write_private(path: Path, content: str, user: ServerUser | None = None) -> N
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in ``folder`` on disk."""
+    """Sync the directory entries of ``folder`` to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,11 +1,11 @@
-"""A tiny process that keeps one Postgres company, and never lets it outlive its owner.
+"""A small process between the service and Postgres, so that Postgres never outlives the service.
 
-Run as a script of its own: ``python -I -S embedded_guard.py OPTIONS -- COMMAND``.
-Its standard input is a pipe from the owner. When that closes, because the owner asked for it or
-was killed, Postgres is shut down. When the guard itself is killed, Linux does the same through the
-parent-death signal; elsewhere the next start finds the orphan and stops it.
+It runs as a script: ``python -I -S guard.py OPTIONS -- COMMAND``, and imports nothing of ours.
+Its standard input is a pipe from its owner. When the pipe closes, because the owner closed it or
+was killed, the guard shuts Postgres down. When the guard itself is killed, Linux does the same by
+the parent-death signal; on other systems the next start stops the orphan.
 
-It also writes Postgres's log, within bounds.
+It also writes Postgres's log and bounds its size.
 """
 
 import argparse
@@ -21,14 +21,14 @@ from typing import BinaryIO
 
 _PR_SET_PDEATHSIG = 1
 FAST_SHUTDOWN = signal.SIGINT
-"""What Postgres takes as: end every session, write a checkpoint, and go."""
+"""Postgres ends every session, writes a checkpoint and exits."""
 _FAST_SHUTDOWN_SECONDS = 60.0
 _IMMEDIATE_SHUTDOWN_SECONDS = 5.0
 _LOG_DRAIN_SECONDS = 1.0
 
 
 def main() -> int:
-    """Run the command until it ends or the owner goes; its exit status is ours."""
+    """Run the command until it ends or the owner is gone, and return its exit status."""
     options = _options()
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
 
 
 def _dying_with_parent() -> Callable[[], None] | None:
-    """What the child runs before ``exec``: ask Linux for a fast shutdown when the guard dies."""
+    """For the child to call before ``exec``: Linux shuts it down when the guard dies."""
     if not sys.platform.startswith("linux"):
         return None
     guard = os.getpid()
@@ -85,37 +85,37 @@ def _dying_with_parent() -> Callable[[], None] | None:
 
 
 def _stop_after_owner(server: "subprocess.Popen[bytes]") -> None:
-    """Wait until the owner's end of the pipe closes, then stop the server, firmer each time."""
+    """When the owner's end of the pipe closes, stop the server, by stronger signals if needed."""
     while os.read(sys.stdin.fileno(), 4096):
         pass
     server.send_signal(FAST_SHUTDOWN)
-    for patience, firmer in (
+    for seconds, stronger in (
         (_FAST_SHUTDOWN_SECONDS, signal.SIGQUIT),
         (_IMMEDIATE_SHUTDOWN_SECONDS, signal.SIGKILL),
     ):
         try:
-            server.wait(patience)
+            server.wait(seconds)
         except subprocess.TimeoutExpired:
-            server.send_signal(firmer)
+            server.send_signal(stronger)
 
 
 def _write_log(lines: BinaryIO, path: Path, limit_bytes: int) -> None:
-    """Append what the server says to ``path``; over the limit it becomes ``path.1``."""
-    log = _opened(path)
+    """Append the server's output to ``path``; at the limit, ``path`` is renamed to ``path.1``."""
+    log = _open(path)
     for line in lines:
         try:
             if os.fstat(log).st_size + len(line) > limit_bytes:
                 path.replace(path.with_name(path.name + ".1"))
                 os.close(log)
-                log = _opened(path)
+                log = _open(path)
             os.write(log, line)
         except OSError:
-            # A full disk costs lines of the log; a pipe nobody reads would block the database.
+            # A full disk costs lines of the log; an unread pipe would block the database.
             continue
 
 
-def _opened(path: Path) -> int:
-    """A descriptor of the log, which its owner alone may read."""
+def _open(path: Path) -> int:
+    """A descriptor of the log, which only its owner may read."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own in the data folder: made, started, watched and stopped here."""
+"""The embedded PostgreSQL server: start it, watch it, stop it."""
 
 import os
 import socket
@@ -12,33 +12,38 @@ from typing import Final, Self
 import psycopg
 from psycopg import sql
 
-from app.storage.embedded import guard as embedded_guard
-from app.storage.embedded.address import DATABASE, ROLE, SOCKET_PORT, ServerAddress
+from app.errors import DataDirUnusable, EmbeddedPostgresError, ServerFailed
+from app.storage.embedded import guard
 from app.storage.embedded.binaries import find_binaries
-from app.storage.embedded.cluster import end_orphan, make_cluster
-from app.storage.embedded.errors import DataDirUnusable, EmbeddedPostgresError, ServerFailed
-from app.storage.embedded.folder import DataFolder
-from app.storage.embedded.lock import DataDirLock
+from app.storage.embedded.cluster import (
+    DATABASE,
+    ROLE,
+    SOCKET_PORT,
+    ServerAddress,
+    end_orphan,
+    make_cluster,
+)
+from app.storage.embedded.folder import DataDirLock, DataFolder
 from app.storage.embedded.user import ServerUser, choose_server_user
 
-LOG_BYTES: Final = 10 * 1024 * 1024
-START_SECONDS: Final = 60.0
-"""Patience with a start: recovery after a crash replays what was not yet checkpointed."""
-STOP_SECONDS: Final = 75.0
-"""A little more than the guard needs for all its ways to stop a server."""
+_LOG_BYTES: Final = 10 * 1024 * 1024
+_START_SECONDS: Final = 60.0
+"""A start after a crash replays everything since the last checkpoint."""
+_STOP_SECONDS: Final = 75.0
+"""A little longer than the guard needs to stop a server that resists."""
 _POLL_SECONDS = 0.02
 _RETRY_SECONDS = 0.5
 _MAX_SOCKET_BYTES = 100
-"""Of a socket's path; the systems allow 103 to 107."""
+"""Longest path of a socket; operating systems allow 103 to 107."""
 
 _TEMPORARY_FAILURES = ("pre-existing shared memory block", "lock file", "could not bind")
-"""What Postgres says when something of an earlier server still has to die."""
+"""Postgres logs these while an earlier server is still ending."""
 
 
 class EmbeddedPostgres:
-    """One Postgres server over one data folder, alive at most as long as this process.
+    """One Postgres server over one data folder; it never outlives this process.
 
-    ``start`` may be called again when the server died; the address stays the same.
+    If the server dies, ``start`` may be called again; the address stays the same.
     """
 
     def __init__(self, data_dir: Path, lock: DataDirLock | None = None) -> None:
@@ -51,7 +56,7 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """The SQLAlchemy address of the database; it carries the password.
+        """The SQLAlchemy address of the database, password included.
 
         Raises:
             EmbeddedPostgresError: the server was never started.
@@ -62,17 +67,17 @@ class EmbeddedPostgres:
 
     @property
     def running(self) -> bool:
-        """Whether the server we started is still alive."""
+        """Whether the server that was started is still alive."""
         return self._guard is not None and self._guard.poll() is None
 
     def start(self) -> str:
-        """Start the server, made first if there is none; its address, once it answers.
+        """Start the server, make the database first if there is none, and return its address.
 
         Raises:
             DataDirInUse: another process works in the folder.
             DataDirUnusable: the folder's rights or contents do not allow it.
             BinariesMissing: PostgreSQL is not installed or does not run here.
-            ServerFailed: Postgres did not come up; its last words are in the message.
+            ServerFailed: Postgres did not come up; the message ends with its log.
         """
         if self.running:
             return self.url
@@ -84,9 +89,9 @@ class EmbeddedPostgres:
             self._folder.open_to(user)
             binaries = find_binaries(user, self._folder)
             self._password = self._folder.kept_password()
-            make_cluster(self._folder, binaries, user, role=ROLE, password=self._password)
+            make_cluster(self._folder, binaries, user, self._password)
             end_orphan(self._folder.cluster)
-            self._launch_patiently(binaries, user)
+            self._launch_with_retries(binaries, user)
             self._ensure_database()
         except BaseException:
             self.stop()
@@ -94,7 +99,7 @@ class EmbeddedPostgres:
         return self.url
 
     def stop(self) -> None:
-        """Shut the server down and free the folder; harmless when nothing runs."""
+        """Shut the server down and release the folder; harmless when nothing runs."""
         try:
             self._end_guard()
         finally:
@@ -113,17 +118,17 @@ class EmbeddedPostgres:
     ) -> None:
         self.stop()
 
-    def _launch_patiently(self, binaries: Path, user: ServerUser) -> None:
-        """Start the server, again and again while an earlier one's remains are in the way."""
-        deadline = time.monotonic() + START_SECONDS
+    def _launch_with_retries(self, binaries: Path, user: ServerUser) -> None:
+        """Start the server, and try again while an earlier one is still ending."""
+        deadline = time.monotonic() + _START_SECONDS
         while True:
             self._folder.clear_run(user)
-            told = self._log_bytes()
+            log_bytes = self._log_bytes()
             self._launch(binaries, user)
             if self._wait_until_ready(deadline):
                 return
-            words = self._last_words(told)
-            if not any(sign in words for sign in _TEMPORARY_FAILURES):
+            words = self._log_since(log_bytes)
+            if not any(failure in words for failure in _TEMPORARY_FAILURES):
                 raise ServerFailed(
                     f"Postgres ended while starting in {self._folder.root}:\n{words}"
                 )
@@ -132,17 +137,20 @@ class EmbeddedPostgres:
             time.sleep(_RETRY_SECONDS)
 
     def _launch(self, binaries: Path, user: ServerUser) -> None:
-        """Start the guard, and the server under it; neither takes part in a terminal's Ctrl-C."""
+        """Start the guard, which starts the server; a terminal's Ctrl-C reaches neither."""
         self._close_pipe()
-        options = ["--log", str(self._folder.log), "--log-bytes", str(LOG_BYTES)]
+        options = ["--log", str(self._folder.log), "--log-bytes", str(_LOG_BYTES)]
         if user.uid is not None:
             options += ["--uid", str(user.uid), "--gid", str(user.gid)]
-        place = self._place() | {"unix_socket_permissions": "0700", "logging_collector": "off"}
+        settings = self._listening() | {
+            "unix_socket_permissions": "0700",
+            "logging_collector": "off",
+        }
         self._guard = subprocess.Popen(  # noqa: S603 - fixed words and our own paths
             [
-                *(sys.executable, "-I", "-S", embedded_guard.__file__, *options, "--"),
+                *(sys.executable, "-I", "-S", guard.__file__, *options, "--"),
                 *(str(binaries / "postgres"), "-D", str(self._folder.cluster)),
-                *(word for name, value in place.items() for word in ("-c", f"{name}={value}")),
+                *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
             ],
             cwd="/",
             stdin=subprocess.PIPE,
@@ -150,10 +158,10 @@ class EmbeddedPostgres:
             start_new_session=True,
         )
 
-    def _place(self) -> dict[str, str]:
-        """Where the server listens: a socket in our folder, or TCP where its path is too long.
+    def _listening(self) -> dict[str, str]:
+        """The settings for a socket in our folder, or for TCP where its path is too long.
 
-        A comma separates hosts for libpq, so a path with one counts as too long.
+        libpq separates hosts by commas, so a path with a comma needs TCP too.
         """
         socket_path = os.fsencode(self._folder.run / f".s.PGSQL.{SOCKET_PORT}")
         if self._port is None and (len(socket_path) > _MAX_SOCKET_BYTES or b"," in socket_path):
@@ -172,10 +180,10 @@ class EmbeddedPostgres:
         }
 
     def _wait_until_ready(self, deadline: float) -> bool:
-        """Whether the server answered before it died.
+        """Wait until the server answers; False if it died first.
 
         Raises:
-            DataDirUnusable: it refuses our password.
+            DataDirUnusable: it refuses the stored password.
             ServerFailed: it neither answered nor died in time.
         """
         while self.running:
@@ -188,7 +196,7 @@ class EmbeddedPostgres:
                     ) from error
                 if time.monotonic() > deadline:
                     raise ServerFailed(
-                        f"Postgres did not answer in {START_SECONDS:.0f} s: {error}"
+                        f"Postgres did not answer in {_START_SECONDS:.0f} s: {error}"
                     ) from error
                 time.sleep(_POLL_SECONDS)
             else:
@@ -196,7 +204,7 @@ class EmbeddedPostgres:
         return False
 
     def _ensure_database(self) -> None:
-        """Make the database on the first start, or when a crash came before it was made."""
+        """Make the database, unless it exists."""
         try:
             self._connect(DATABASE).close()
         except psycopg.OperationalError as error:
@@ -222,21 +230,21 @@ class EmbeddedPostgres:
     def _log_bytes(self) -> int:
         return self._folder.log.stat().st_size if self._folder.log.exists() else 0
 
-    def _last_words(self, told: int) -> str:
-        """What the server logged since the log was ``told`` bytes long."""
+    def _log_since(self, size: int) -> str:
+        """What the server logged since the log was ``size`` bytes long, at most its end."""
         if not self._folder.log.exists():
             return ""
         with self._folder.log.open("rb") as log:
-            log.seek(told if told <= self._log_bytes() else 0)
+            log.seek(size if size <= self._log_bytes() else 0)
             return log.read()[-4000:].decode(errors="replace").strip()
 
     def _end_guard(self) -> None:
-        """Close the pipe to the guard, which then stops the server; both are gone afterwards."""
+        """Close the pipe to the guard, which then stops the server, and wait for both to end."""
         if self._guard is None:
             return
         self._close_pipe()
         try:
-            self._guard.wait(STOP_SECONDS)
+            self._guard.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._guard.kill()
             self._guard.wait()

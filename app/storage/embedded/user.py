@@ -1,4 +1,4 @@
-"""The user Postgres runs as: it refuses root, so a root process lends it an unprivileged one."""
+"""The user Postgres runs as: it refuses root, so root starts it as an unprivileged user."""
 
 import os
 import pwd
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from app.storage.embedded.errors import DataDirUnusable
+from app.errors import DataDirUnusable
 
 _CANDIDATES = ("annotation-budget", "postgres", "nobody")
-"""A user of our own if the operator made one, else the one meant for Postgres, else anyone weak."""
+"""In this order: a user made for this service, the usual user of Postgres, any weak user."""
 
 
 class Privileges(TypedDict, total=False):
@@ -23,7 +23,7 @@ class Privileges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """Who runs Postgres. ``uid`` and ``gid`` are ``None`` where it is simply us."""
+    """Who runs Postgres; ``uid`` and ``gid`` are None if it is the user of this process."""
 
     name: str
     uid: int | None = None
@@ -37,12 +37,12 @@ class ServerUser:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def own(self, path: Path) -> None:
-        """Make ``path`` this user's."""
+        """Make this user the owner of ``path``."""
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether this user may pass through ``folder``, asked of the system itself."""
+        """Whether this user may enter ``folder``, found out by trying."""
         if self.uid is None:
             return os.access(folder, os.X_OK)
         probe = subprocess.run(  # noqa: S603 - a fixed command; the path is an argument
@@ -58,27 +58,30 @@ class ServerUser:
 
 
 def choose_server_user(cluster: Path) -> ServerUser:
-    """The user for the database files in ``cluster``: their owner if they exist.
+    """The user for the database's files in ``cluster``: their owner, if they exist.
 
-    So a user that appears later (a Postgres package installed) changes nothing for old files.
+    So existing files keep their owner when a better candidate is added to the system later.
 
     Raises:
-        DataDirUnusable: we may not run as their owner, or there is no user to lend.
+        DataDirUnusable: we may not run as their owner, or there is no unprivileged user.
     """
     us = os.geteuid()
     owner = cluster.stat().st_uid if cluster.exists() else None
     if us != 0:
-        if owner not in {None, us}:
+        if owner is not None and owner != us:
             raise DataDirUnusable(
                 f"{cluster} belongs to user {_name(owner)}, and this process runs as {_name(us)}: "
                 "start it as that user, or choose another --data-dir."
             )
         return ServerUser(_name(us))
     if owner is not None and owner != 0:
-        return _lent(_entry(owner), owner)
+        try:
+            return _server_user(pwd.getpwuid(owner))
+        except KeyError:
+            return ServerUser(str(owner), owner, owner)
     for name in _CANDIDATES:
         try:
-            return _lent(pwd.getpwnam(name), None)
+            return _server_user(pwd.getpwnam(name))
         except KeyError:
             continue
     raise DataDirUnusable(
@@ -87,20 +90,12 @@ def choose_server_user(cluster: Path) -> ServerUser:
     )
 
 
-def _lent(entry: pwd.struct_passwd | None, uid: int | None) -> ServerUser:
-    if entry is None:
-        assert uid is not None
-        return ServerUser(str(uid), uid, uid)
+def _server_user(entry: pwd.struct_passwd) -> ServerUser:
     return ServerUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
-def _entry(uid: int) -> pwd.struct_passwd | None:
+def _name(uid: int) -> str:
     try:
-        return pwd.getpwuid(uid)
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return None
-
-
-def _name(uid: int | None) -> str:
-    entry = None if uid is None else _entry(uid)
-    return str(uid) if entry is None else entry.pw_name
+        return str(uid)

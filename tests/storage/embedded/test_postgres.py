@@ -17,14 +17,14 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from app.storage.embedded import guard as embedded_guard
-from app.storage.embedded.binaries import find_binaries
-from app.storage.embedded.errors import (
+from app.errors import (
     DataDirInUse,
     DataDirUnusable,
     EmbeddedPostgresError,
     ServerFailed,
 )
+from app.storage.embedded import guard as guard_script
+from app.storage.embedded.binaries import find_binaries
 from app.storage.embedded.folder import DataFolder
 from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.embedded.user import ServerUser, choose_server_user
@@ -412,7 +412,7 @@ def test_the_log_stays_within_bounds(parent: Path) -> None:
     options = ["--log", str(log), "--log-bytes", "4000", "--"]
     guard = subprocess.run(
         [
-            *(sys.executable, "-I", "-S", embedded_guard.__file__, *options),
+            *(sys.executable, "-I", "-S", guard_script.__file__, *options),
             *(sys.executable, "-I", "-c", script),
         ],
         stdin=pipe[0],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.embedded.address import find_running
+from app.storage.embedded.cluster import find_running
 from app.storage.embedded.folder import DataFolder
 
 
