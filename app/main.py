@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from app import __version__
+from app import __distribution__
 from app.accounts import routes as accounts
 from app.annotation import routes as annotation
 from app.exports import routes as exports
@@ -58,8 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(
-        title="annotation-budget",
-        version=__version__,
+        title=__distribution__,
+        version=version(__distribution__),
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=connected,

@@ -6,6 +6,7 @@ import typer
 
 from app.cli.database.commands import commands as database
 from app.cli.errors import plain_errors
+from app.cli.installation import refuse_foreign_packages
 from app.cli.serve.commands import commands as serve
 from app.cli.simulate.commands import commands as simulate
 from app.cli.transfer.commands import commands as transfer
@@ -23,6 +24,7 @@ for family in (serve, transfer, simulate, database):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
+    refuse_foreign_packages()
     with plain_errors():
         cli(arguments)
 
