@@ -1,4 +1,4 @@
-"""Every error of the service, and how each becomes a problem+json answer (RFC 9457).
+"""Every error of the service: of a request, answered as problem+json (RFC 9457), or of a command.
 
 AppError                      500, never raised itself
 ├── Unauthenticated           401
@@ -66,7 +66,7 @@ class FieldError:
 
 
 class AppError(Exception):
-    """Something went wrong; ``detail`` says what, for the person who reads the answer."""
+    """An error of a request; ``detail`` tells its reader what went wrong."""
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"

@@ -1,4 +1,4 @@
-"""Structured logs: one line an event, with the request's id where there is one."""
+"""Structured logs: one line for each event, with the request's id if there is one."""
 
 import logging
 import sys
@@ -42,6 +42,6 @@ def configure_logging(level: str, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # Their lines say nothing that ours do not.
+    # They only repeat what our own lines say.
     for noisy in ("uvicorn.access", "httpx", "alembic", "faiss.loader"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,1 +1,1 @@
-"""What runs: the supervisor, its parts, the sockets they listen on, and the HTTP server."""
+"""What runs: the supervisor and its parts, the API's socket, and the HTTP server."""

@@ -10,11 +10,11 @@ from app.storage.engine import create_engine, session_factory
 
 
 async def settle_admin_key(settings: Settings, url: str) -> str | None:
-    """Have an admin whose key the operator knows; the key, if it is the one we keep.
+    """Make sure that the operator knows the admin's key; return it if it is the kept one.
 
-    ``ADMIN_KEY`` is always the admin's key. Otherwise the kept key is, unless the admin was given
-    another one since: that one stays, and the answer is None. Where none is kept, one is made; so
-    deleting ``admin.key`` is the way back in for somebody who lost the key.
+    If ``ADMIN_KEY`` is set, it becomes the admin's key. Otherwise the kept key is, unless the admin
+    was given another one since: then that one stays, and None is returned. If no key is kept, one
+    is made. So whoever loses the key gets a new one by deleting ``admin.key``.
     """
     engine = create_engine(url, pool_size=1)
     try:
@@ -23,20 +23,20 @@ async def settle_admin_key(settings: Settings, url: str) -> str | None:
                 await ensure_admin(session, settings.admin_key.get_secret_value())
                 await session.commit()
                 return None
-            return await _keep_a_key(session, DataFolder.of(settings.data_dir))
+            return await _kept_or_new_key(session, DataFolder.of(settings.data_dir))
     finally:
         await engine.dispose()
 
 
-async def _keep_a_key(session: AsyncSession, folder: DataFolder) -> str | None:
-    """The kept key if it opens, or a new one.
+async def _kept_or_new_key(session: AsyncSession, folder: DataFolder) -> str | None:
+    """The kept key if it is valid, or a new one.
 
-    A new one is on disk as ``admin.key.new`` before the database has it, and gets its name after:
-    a crash in between leaves a file that the next start finishes.
+    A new key is written to ``admin.key.new`` before it is stored in the database, and renamed
+    after. If the process crashes in between, the next start continues with that file.
     """
     if folder.admin_key.exists():
         kept = folder.admin_key.read_text().strip()
-        if not await _opens(session, kept):
+        if not await _is_valid(session, kept):
             if await ensure_admin(session, None) is None:
                 return None
             await ensure_admin(session, kept)
@@ -52,7 +52,7 @@ async def _keep_a_key(session: AsyncSession, folder: DataFolder) -> str | None:
     return key
 
 
-async def _opens(session: AsyncSession, key: str) -> bool:
+async def _is_valid(session: AsyncSession, key: str) -> bool:
     try:
         await authenticate(session, f"Bearer {key}")
     except Unauthenticated:

@@ -1,4 +1,4 @@
-"""The whole service on one machine: database, APIs, embedders and planner under one supervisor."""
+"""The whole service on one machine: database, API, embedder and planner under a supervisor."""
 
 import asyncio
 import contextlib
@@ -25,15 +25,15 @@ log = structlog.get_logger()
 
 _FIRST_ANSWER_SECONDS = 120.0
 _RETRY_SECONDS = 0.1
-_MOST_API_CONNECTIONS = 80
-"""Of all API processes together: a PostgreSQL as it comes takes 100, from the other parts too."""
+_MAX_API_CONNECTIONS = 80
+"""Of all API processes together; PostgreSQL allows 100 by default, for all parts."""
 _PORT_SECONDS = 3.0
-"""How long the parts of a supervisor that was killed may take to leave its port."""
+"""How long the parts of a killed supervisor may take to release its port."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """What is told when the API answers. ``admin_key`` is None where we do not know it."""
+    """What to announce when the API answers; ``admin_key`` is None if it is not known."""
 
     api: str
     admin_key: str | None
@@ -59,7 +59,7 @@ def serve(settings: Settings, announce: Callable[[Addresses], None]) -> None:
 def _prepared(
     settings: Settings, announce: Callable[[Addresses], None], stack: contextlib.ExitStack
 ) -> Supervisor:
-    """Everything but the parts, entered on ``stack``: the folder, the socket, the database."""
+    """Lock the folder, open the socket and start the database, all released by ``stack``."""
     folder = DataFolder.of(settings.data_dir)
     folder.make()
     lock = DataDirLock(folder)
@@ -86,7 +86,7 @@ def _prepared(
 
 
 def _parts(settings: Settings, url: str, listener: socket.socket) -> Iterator[Part]:
-    """The processes; the address of the database carries a password, so it is no argument."""
+    """The processes; the database's address has a password in it, so it is no argument."""
     data_dir = DataFolder.of(settings.data_dir).root
     environment = os.environ | {
         "DATABASE_URL": url,
@@ -94,9 +94,9 @@ def _parts(settings: Settings, url: str, listener: socket.socket) -> Iterator[Pa
         "DATABASE_POOL_SIZE": str(connections_of_each(settings)),
         "API_PROCESSES": str(settings.api_processes),
     }
-    # -P: a folder `app` where the user happens to stand is not ours.
+    # -P keeps a folder `app` in the working directory from being imported.
     command = [sys.executable, "-P", "-m", "app.cli"]
-    # They all accept on the one socket: whoever is free takes the next connection.
+    # All API processes accept on one socket.
     api = [*command, "api", "--supervised", f"--listen-descriptor={listener.fileno()}"]
     for name in _numbered("api", settings.api_processes):
         yield Part(name, api, environment, inherited=(listener.fileno(),))
@@ -106,20 +106,20 @@ def _parts(settings: Settings, url: str, listener: socket.socket) -> Iterator[Pa
 
 
 def connections_of_each(settings: Settings) -> int:
-    """The pool of each API process: the setting, or less where many processes share a server."""
+    """The connections of each API process: the setting, or less if many processes share them."""
     if settings.api_processes == 1:
         return settings.database_pool_size
-    fair = max(1, _MOST_API_CONNECTIONS // settings.api_processes)
+    fair = max(1, _MAX_API_CONNECTIONS // settings.api_processes)
     return min(settings.database_pool_size, fair)
 
 
 def _numbered(name: str, count: int) -> list[str]:
-    """Names to tell processes of one kind apart in the log."""
+    """Names that tell the processes of one kind apart in the log."""
     return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
 
 
 def _announce_when_it_answers(addresses: Addresses, announce: Callable[[Addresses], None]) -> None:
-    """A patient request: it waits in the socket's queue until the API takes it."""
+    """Send a request, which waits in the socket's queue until the API takes it."""
     deadline = time.monotonic() + _FIRST_ANSWER_SECONDS
     while time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""Uvicorn, sharing a socket fairly with other processes, and a stop that streams do not hold up."""
+"""Uvicorn, changed to share a socket fairly with other processes and to stop despite streams."""
 
 import asyncio
 import contextlib
@@ -11,20 +11,21 @@ import uvicorn
 
 _EXHAUSTED_SECONDS = 0.1
 _PAUSE_SECONDS_PER_CONNECTION = 0.0001
-_MOST_PAUSE_SECONDS = 0.002
+_MAX_PAUSE_SECONDS = 0.002
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 log = structlog.get_logger()
 
 
 class Server(uvicorn.Server):
-    """Serves on the sockets it is given; sets ``stopping`` before it waits for connections to end.
+    """Serves on the sockets it is given, and sets ``stopping`` when it begins to stop.
 
-    It takes one connection at a time. Uvicorn's own loop takes all that wait at once: of several
-    processes on one socket, whoever woke up first would have nearly all of the clients. With
-    ``shares_sockets``, the more connections it has, the longer it leaves the next to others.
+    It accepts one connection at a time. Uvicorn accepts all that wait at once, so of several
+    processes on one socket the first to wake would get nearly all clients. With
+    ``shares_sockets``, a process with more connections leaves the next one longer to the others.
 
-    The application's own end (its lifespan) comes only after the wait: too late for streams.
+    ``stopping`` is set before the wait for open connections. The end of the application's lifespan
+    comes after that wait, too late to end streams.
     """
 
     def __init__(
@@ -36,18 +37,18 @@ class Server(uvicorn.Server):
         self._accepted: set[asyncio.Task[object]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, then take connections."""
+        """Start the application, then accept connections."""
         await super().startup(sockets=[])
         for listener in [] if self.should_exit else sockets or []:
             listener.setblocking(False)
             self._listen(listener)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell what waits and streams to end, then stop as Uvicorn does."""
+        """Ask waiting requests and streams to end, then stop as Uvicorn does."""
         self._stopping.set()
         for listener in sockets or []:
             asyncio.get_running_loop().remove_reader(listener)
-        # What has been taken is served: it is among Uvicorn's connections from here on.
+        # After this, Uvicorn knows every accepted connection, and serves it.
         await asyncio.gather(*self._accepted, return_exceptions=True)
         await super().shutdown(sockets)
 
@@ -56,7 +57,7 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Take one connection, unless another process has been faster."""
+        """Accept one connection, unless another process was faster."""
         loop = asyncio.get_running_loop()
         try:
             connection, _ = listener.accept()
@@ -73,7 +74,7 @@ class Server(uvicorn.Server):
         task.add_done_callback(self._accepted.discard)
         if self._shares_sockets:
             open_here = len(self.server_state.connections) + len(self._accepted)
-            pause = min(_PAUSE_SECONDS_PER_CONNECTION * open_here, _MOST_PAUSE_SECONDS)
+            pause = min(_PAUSE_SECONDS_PER_CONNECTION * open_here, _MAX_PAUSE_SECONDS)
             self._pause(listener, pause)
 
     def _pause(self, listener: socket.socket, seconds: float) -> None:

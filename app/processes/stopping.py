@@ -1,4 +1,4 @@
-"""What each part of the service (api, embedder, planner) does to end when it should."""
+"""How a part of the service (API, embedder, planner) ends when it should."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 
 
 def run_until_stopped(work: Coroutine[None, None, None]) -> None:
-    """Run a part until it ends by itself, or cancel it on SIGTERM or Ctrl-C."""
+    """Run a part until it ends, and cancel it on SIGTERM or Ctrl-C."""
 
     async def stoppable() -> None:
         task = asyncio.ensure_future(work)

@@ -1,4 +1,4 @@
-"""Keep the parts of the service running, each a process of its own, and stop them in order."""
+"""Keep the parts of the service running, each in a process of its own, and stop them."""
 
 import contextlib
 import os
@@ -21,14 +21,14 @@ log = structlog.get_logger()
 FIRST_BACKOFF_SECONDS = 0.25
 MAX_BACKOFF_SECONDS = 30.0
 STEADY_SECONDS = 30.0
-"""A part that lived this long had started well: its next death is its first again."""
+"""A part that ran this long had started well, so its next restart waits the shortest time."""
 _TICK_SECONDS = 1.0
 _STOP_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A process to keep running. ``inherited``: the descriptors it takes over from us."""
+    """A process to keep running; ``inherited`` are the file descriptors it gets from us."""
 
     name: str
     command: Sequence[str]
@@ -37,14 +37,15 @@ class Part:
 
 
 class StopAsked(BaseException):
-    """SIGTERM or Ctrl-C came while something slow was going on."""
+    """SIGTERM or Ctrl-C came during something slow."""
 
 
 class Supervisor:
-    """Starts the parts, starts again what dies, and stops all of it.
+    """Starts the parts, restarts those that die, and stops all of them.
 
-    Each part is a session of its own, so that a terminal's Ctrl-C reaches it through us alone. Its
-    standard input is a pipe from us: when we are killed, it closes, and the part ends.
+    Each part is a session of its own, so a terminal's Ctrl-C reaches only the supervisor. A part's
+    standard input is a pipe from the supervisor: it closes when the supervisor is killed, and then
+    the part ends.
     """
 
     def __init__(
@@ -64,9 +65,9 @@ class Supervisor:
         try:
             while not signals.asked:
                 now = time.monotonic()
-                self._tend_database(now, signals)
+                self._keep_database_alive(now, signals)
                 for part in self._parts:
-                    part.tend(now)
+                    part.keep_alive(now)
                 signals.wait(_TICK_SECONDS if self._all_well() else FIRST_BACKOFF_SECONDS / 2)
         except StopAsked:
             pass
@@ -74,7 +75,7 @@ class Supervisor:
             self.stop()
 
     def stop(self) -> None:
-        """Ask every part to end, and kill what has not after ``shutdown_seconds``."""
+        """Ask every part to end, and kill those that have not after ``shutdown_seconds``."""
         for part in self._parts:
             part.signal(signal.SIGTERM)
         deadline = time.monotonic() + self._shutdown_seconds
@@ -88,8 +89,8 @@ class Supervisor:
             self._database is None or self._database.running
         )
 
-    def _tend_database(self, now: float, signals: "StopSignals") -> None:
-        """Start the database again when it died; the parts wait for it by themselves."""
+    def _keep_database_alive(self, now: float, signals: "StopSignals") -> None:
+        """Restart the database if it died; the parts wait for it by themselves."""
         if self._database is None or self._database.running or not self._database_backoff.over(now):
             return
         log.warning("the database died, starting it again")
@@ -98,7 +99,7 @@ class Supervisor:
                 self._database.start()
         except EmbeddedPostgresError as error:
             log.error("the database does not start", reason=str(error))
-            self._database_backoff.lengthen(time.monotonic())
+            self._database_backoff.begin(time.monotonic())
         else:
             log.info("the database is back")
             self._database_backoff = _Backoff()
@@ -106,7 +107,7 @@ class Supervisor:
 
 @dataclass(slots=True)
 class _Backoff:
-    """The wait before the next start: doubled with every death soon after a start."""
+    """The wait before the next start; it doubles with every death soon after a start."""
 
     failures: int = 0
     until: float = 0.0
@@ -115,8 +116,8 @@ class _Backoff:
         """Whether the wait is over."""
         return now >= self.until
 
-    def lengthen(self, now: float) -> float:
-        """Begin the next wait; its seconds."""
+    def begin(self, now: float) -> float:
+        """Begin the next wait, and return its length in seconds."""
         seconds: float = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0**self.failures)
         self.failures += 1
         self.until = now + seconds
@@ -125,7 +126,7 @@ class _Backoff:
 
 @dataclass(slots=True)
 class _Running:
-    """A part, and the process that plays it now."""
+    """A part and its current process."""
 
     part: Part
     process: "subprocess.Popen[bytes] | None" = None
@@ -134,25 +135,25 @@ class _Running:
 
     @property
     def alive(self) -> bool:
-        """Whether its process lives."""
+        """Whether the process lives."""
         return self.process is not None and self.process.poll() is None
 
-    def tend(self, now: float) -> None:
-        """Start the process, again if it died and its wait is over."""
+    def keep_alive(self, now: float) -> None:
+        """Start the process if it is not running, unless its wait is not over."""
         if self.alive:
             return
         if self.process is not None:
-            self._bury(now)
+            self._record_death(now)
         if self.backoff.over(now):
             self._start(now)
 
     def signal(self, asked: signal.Signals) -> None:
-        """Send a signal to the process itself, if it lives."""
+        """Send a signal to the process, if there is one."""
         if self.process is not None:
             self.process.send_signal(asked)
 
     def end(self) -> None:
-        """Kill what is left of the process and of all that it started."""
+        """Kill what is left of the process and of the processes that it started."""
         if self.process is None:
             return
         if self.process.poll() is None:
@@ -173,11 +174,11 @@ class _Running:
         self.started_at = now
         log.info("part started", part=self.part.name, pid=self.process.pid)
 
-    def _bury(self, now: float) -> None:
+    def _record_death(self, now: float) -> None:
         assert self.process is not None
         if now - self.started_at > STEADY_SECONDS:
             self.backoff = _Backoff()
-        seconds = self.backoff.lengthen(now)
+        seconds = self.backoff.begin(now)
         log.warning(
             "part died, starting it again",
             part=self.part.name,
@@ -194,7 +195,7 @@ class _Running:
 
 
 class StopSignals:
-    """SIGTERM and Ctrl-C as a flag, and a wait that they and a child's death cut short."""
+    """SIGTERM and Ctrl-C as a flag, and a wait that ends early when they come or a child dies."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -205,11 +206,11 @@ class StopSignals:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator["StopSignals"]:
-        """Take the signals over, and give them back at the end."""
+        """Handle the signals, and restore the previous handlers at the end."""
         handlers: dict[signal.Signals, Callable[[int, FrameType | None], None]] = {
             signal.SIGTERM: self._stop,
             signal.SIGINT: self._stop,
-            # Nothing to do but to wake up; a signal without a handler would not.
+            # Without a handler, SIGCHLD would not wake the wait.
             signal.SIGCHLD: lambda *_: None,
         }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
@@ -224,7 +225,7 @@ class StopSignals:
 
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:
-        """Within, a signal to stop raises ``StopAsked``; one that came before does at once."""
+        """Raise ``StopAsked`` inside when asked to stop; at once if that was before."""
         self._raise = True
         try:
             if self.asked:
@@ -234,14 +235,14 @@ class StopSignals:
             self._raise = False
 
     def wait(self, seconds: float) -> None:
-        """Sleep until a signal comes, at most so long."""
+        """Sleep until a signal comes, for at most ``seconds``."""
         select.select([self._woken], [], [], seconds)
         with contextlib.suppress(BlockingIOError):
             while self._woken.recv(4096):
                 pass
 
     def close(self) -> None:
-        """Give the sockets back."""
+        """Close the sockets."""
         self._woken.close()
         self._waker.close()
 

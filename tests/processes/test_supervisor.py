@@ -96,7 +96,7 @@ def test_a_part_that_fails_at_once_is_tried_ever_more_slowly(tmp_path: Path) -> 
 
 def test_the_wait_before_a_start_doubles_up_to_half_a_minute() -> None:
     backoff = _Backoff()
-    waits = [backoff.lengthen(now=100.0) for _ in range(9)]
+    waits = [backoff.begin(now=100.0) for _ in range(9)]
     assert waits == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
     assert not backoff.over(129.9)
     assert backoff.over(130.0)
