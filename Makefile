@@ -1,38 +1,73 @@
-# Everything a fresh machine with Python 3.11+ needs: `make run`, `make test`.
-# Linux users without a GPU: make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Everything a fresh machine with Python 3.11 or newer needs. `make help` lists it.
+#
+# TORCH_INDEX: where torch comes from; empty means where pip looks anyway. The README names
+# PyTorch's index of CPU builds, which saves gigabytes on Linux without a GPU.
+# PYTEST_ARGS: more words for pytest, such as a folder: make unit PYTEST_ARGS=tests/annotation
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_INDEX ?=
+PYTEST_ARGS ?=
+LOCK_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := .ci/constraints.txt
+PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+# Two workers on two cores: more threads in each would only get in each other's way.
+TWO_WORKERS := --numprocesses 2
+quick unit coverage lowest test-postgres: export OMP_NUM_THREADS ?= 1
 
-.PHONY: run install check test unit e2e clean
+.DEFAULT_GOAL := help
+.PHONY: help run install format check quick test unit e2e coverage lowest test-postgres lock clean
 
-run: $(VENV)/.installed
+help:  ## List these commands
+	@grep -E '^[a-z0-9-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*  ## /\t/' \
+	  | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+run: $(VENV)/.installed  ## Install and start the service on this machine
 	$(BIN)/annotation-budget serve
 
-install: $(VENV)/.installed-dev
+install: $(VENV)/.installed-dev  ## Set up everything for development in .venv
 
-check: $(VENV)/.installed-dev
+format: $(VENV)/.installed-dev  ## Format the code and apply the linter's safe fixes
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+check: $(VENV)/.installed-dev  ## Formatting, linter, types, imports, Dockerfile
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
 
-test: unit e2e
+quick: $(VENV)/.installed-dev  ## The tests that need no database, in seconds
+	$(PYTEST) -m quick $(TWO_WORKERS)
 
-# Each worker has a Postgres of its own.
-unit: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not e2e" --numprocesses 2
+test: unit e2e  ## All tests
 
-# Whole services, one after the other.
-e2e: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m e2e
+unit: $(VENV)/.installed-dev  ## Tests of the parts; each worker has a PostgreSQL of its own
+	$(PYTEST) -m "not e2e" $(TWO_WORKERS) --durations 15
 
-clean:
-	rm -rf $(VENV)
+e2e: $(VENV)/.installed-dev  ## Tests of whole services, one after the other
+	$(PYTEST) -m e2e --durations 15
+
+# What follows is run by hand, not by CI.
+
+coverage: $(VENV)/.installed-dev  ## By hand: unit tests with the coverage of app/
+	$(PYTEST) -m "not e2e" $(TWO_WORKERS) --cov --cov-report term:skip-covered --cov-report html
+
+lowest: $(VENV)/.installed-lock  ## By hand: unit tests with the lowest versions allowed
+	mkdir -p build
+	$(BIN)/python .ci/compile.py build/lowest.txt --resolution lowest-direct
+	$(MAKE) unit VENV=build/lowest CONSTRAINTS=build/lowest.txt
+
+test-postgres: $(VENV)/.installed-dev  ## By hand: unit tests on PostgreSQL 15 and 16
+	$(BIN)/python .ci/test_postgres.py 15 16 -- $(PYTEST_ARGS)
+
+lock: $(VENV)/.installed-lock  ## By hand: renew .ci/constraints.txt (LOCK_ARGS=--upgrade: newest)
+	$(BIN)/python .ci/compile.py $(CONSTRAINTS) $(LOCK_ARGS)
+
+clean:  ## Remove what these commands have made
+	rm -rf $(VENV) build dist htmlcov .coverage
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -47,4 +82,8 @@ endif
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) install -q -c $(CONSTRAINTS) --group test --group lint
+	touch $@
+
+$(VENV)/.installed-lock: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -q --group lock
 	touch $@

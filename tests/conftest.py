@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
+import hypothesis
 import psycopg
 import pytest
 from fastapi import FastAPI
@@ -24,6 +25,7 @@ from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.engine import create_engine, raw_dsn, session_factory
 from app.storage.migrate import upgrade
 from app.storage.tables import Base
+from tests.support import quick
 
 first_schema = importlib.import_module("migrations.versions.0001_first_schema")
 default_strategy = importlib.import_module("migrations.versions.0002_default_strategy")
@@ -35,6 +37,26 @@ configure_logging("WARNING", "console")
 
 Client = httpx.AsyncClient
 ClientFactory = Callable[..., Awaitable[httpx.AsyncClient]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples where only quick tests are asked for; bound none by its time."""
+    hypothesis.settings.register_profile("full", deadline=None)
+    hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+    hypothesis.settings.load_profile("quick" if quick.only_quick(config) else "full")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import slow test files when only quick tests are asked for."""
+    return True if quick.only_quick(config) and quick.is_slow_path(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest picks by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the quick tests."""
+    for item in items:
+        if quick.is_quick(item):
+            item.add_marker("quick")
 
 
 @pytest.fixture(scope="session")

@@ -159,6 +159,7 @@ async def test_the_openapi_document_gives_every_operation_a_summary_and_its_erro
                 assert {"413", "415", "422"} <= operation["responses"].keys(), place
 
 
+@pytest.mark.slow
 def test_the_api_process_holds_neither_torch_nor_faiss() -> None:
     code = (
         "import sys, app.main; "

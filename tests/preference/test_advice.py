@@ -59,6 +59,7 @@ def test_it_is_too_early_with_two_points() -> None:
     assert advise(planted(90, 1000), BUDGET).startswith("Too early to say")
 
 
+@pytest.mark.slow
 def test_it_changes_sides_as_labels_come() -> None:
     """Early on the next tenth of the budget brings much, late it brings nothing."""
     early, late = planted(200, 4000, strength=8), planted(12_000, 4000, strength=8)

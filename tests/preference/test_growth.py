@@ -77,6 +77,7 @@ def test_laws_stay_within_their_bounds(accuracy: list[float], sd: float, more: i
     assert then.low <= then.value <= then.high <= 1
 
 
+@pytest.mark.slow
 def test_what_is_expected_covers_what_a_far_longer_run_measures() -> None:
     """Twenty planted projects, each continued to four times its labels, on a test of thousands."""
     covered = [_longer_run_is_covered(seed) for seed in range(20)]

@@ -93,6 +93,7 @@ def test_the_same_labels_and_seed_give_the_same() -> None:
     np.testing.assert_array_equal(one.trained, other.trained)
 
 
+@pytest.mark.slow
 def test_the_spread_over_training_labels_is_that_of_fresh_ones() -> None:
     """One Newton step from the fit says how far other labels would have led."""
     reward = PlantedReward(5)

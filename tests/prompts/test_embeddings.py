@@ -23,6 +23,7 @@ def _prompts(draw: st.DrawFn) -> SentVectors:
     return SentVectors(draw(st.none() | vectors) if responses else None, responses)
 
 
+@pytest.mark.slow
 @given(st.lists(_prompts(), max_size=8))
 def test_all_at_once_gives_what_one_by_one_gives(prompts: list[SentVectors]) -> None:
     found = unit_vectors(prompts)

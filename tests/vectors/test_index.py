@@ -73,6 +73,7 @@ def test_what_is_missing_has_the_id_minus_one(rng: np.random.Generator) -> None:
     assert index.search(vectors[:0], 3)[1].shape == (0, 3)
 
 
+@pytest.mark.slow
 def test_above_the_limit_near_duplicates_are_still_found_and_removal_still_works(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
