@@ -4,8 +4,8 @@ import importlib
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
@@ -26,17 +26,12 @@ from app.storage.engine import create_engine, raw_dsn, session_factory
 from app.storage.migrate import upgrade
 from app.storage.tables import Base
 from tests.support import quick
+from tests.support.api import ADMIN_KEY, ClientFactory, client_of
 
 first_schema = importlib.import_module("migrations.versions.0001_first_schema")
 default_strategy = importlib.import_module("migrations.versions.0002_default_strategy")
 
-ADMIN_KEY = "an-admin-key-for-the-tests"
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
-
 configure_logging("WARNING", "console")
-
-Client = httpx.AsyncClient
-ClientFactory = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -143,17 +138,6 @@ async def app(
     application = create_app(settings)
     async with application.router.lifespan_context(application):
         yield application
-
-
-@asynccontextmanager
-async def client_of(app: FastAPI, key: str | None) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application with that key (None: without one)."""
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://service", headers=headers, timeout=60
-    ) as client:
-        yield client
 
 
 @pytest.fixture
