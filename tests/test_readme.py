@@ -18,6 +18,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.e2e.serving import REPOSITORY, RunningService, own_environment, running_service
+from tests.support.data import is_whole, real_file
 
 README: Final = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -128,9 +129,9 @@ def test_the_trainer_of_the_readme_leaves_a_model(readers_folder: Path) -> None:
 
 
 def test_the_sample_is_every_tenth_prompt_of_its_source(tmp_path: Path) -> None:
-    source = REPOSITORY / ".." / "shared" / "data" / "multi-qafeedback-dev.jsonl.gz"
-    if not source.exists():
-        pytest.skip("the real data are not beside this checkout: ../shared/data")
+    if not is_whole("multi-qafeedback-dev"):
+        pytest.skip("only the whole file, ../shared/data/multi-qafeedback-dev.jsonl.gz, can tell")
+    source = real_file("multi-qafeedback-dev")
     maker = REPOSITORY / "examples" / "make_sample.py"
     subprocess.run([sys.executable, maker, source, "--to", tmp_path], check=True)
     for name in ("qafeedback-50.ndjson", "qafeedback-50-votes.ndjson"):

@@ -13,8 +13,7 @@ from app.selection.pair_grid import pair_columns
 from app.selection.registry import STRATEGIES
 from app.selection.simulation.world import FIRST, SECOND, TIE
 from tests.selection.simulation.planted import planted_world
-
-DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
+from tests.support.data import is_whole, real_file
 
 
 def _exit_status(*arguments: str) -> int:
@@ -202,26 +201,23 @@ def test_texts_are_embedded_once_each_and_put_back_in_their_places(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "prompts", "gold"),
+    ("name", "prompts", "in_sample", "gold"),
     [
-        ("multi-cragc25", 65, True),
-        ("multi-pandalm", 164, False),
-        ("multi-oasst-en100", 206, True),
-        ("multi-qafeedback-dev", 500, False),
-        ("multi-qlora-vicuna80-gpt4judge", 80, True),
-        ("pairs-llmbar", 619, False),
-        ("hh-harmless-pairs", 2303, False),
+        ("multi-cragc25", 65, 4, True),
+        ("multi-pandalm", 164, 10, False),
+        ("multi-oasst-en100", 206, 16, True),
+        ("multi-qafeedback-dev", 500, 25, False),
+        ("multi-qlora-vicuna80-gpt4judge", 80, 3, True),
+        ("pairs-llmbar", 619, 9, False),
+        ("hh-harmless-pairs", 2303, 11, False),
     ],
 )
-def test_the_shared_files_are_read(name: str, prompts: int, gold: bool) -> None:
-    path = DATA / f"{name}.jsonl.gz"
-    if not path.exists():
-        pytest.skip("the shared data are not here")
-    file = read_labelled_file(path)
+def test_real_files_are_read(name: str, prompts: int, in_sample: int, gold: bool) -> None:
+    file = read_labelled_file(real_file(name))
 
     world = file.world(
         encode_file(file, lambda texts: np.ones((len(texts), 2), dtype=np.float32), lambda _: None)
     )
 
-    assert len(world.prompts) == prompts
+    assert len(world.prompts) == (prompts if is_whole(name) else in_sample)
     assert any(prompt.gold is not None for prompt in world.prompts) == gold

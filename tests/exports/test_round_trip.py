@@ -1,6 +1,5 @@
 """Export then import gives the same labels; and real preference data goes in and out."""
 
-import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -12,8 +11,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from tests.conftest import SHARED_DATA
 from tests.exports.dataset import add_label, add_pair, add_project, add_prompt, embed
+from tests.support.data import is_whole, real_lines
 
 Rows = list[dict[str, Any]]
 Sessions = async_sessionmaker[AsyncSession]
@@ -88,14 +87,6 @@ async def test_exported_rankings_come_back_with_the_same_preferences(
     assert [row["prefix"] for row in before] == [row["prefix"] for row in after]
 
 
-def _real(name: str) -> Rows:
-    path = SHARED_DATA / name
-    if not path.exists():
-        pytest.skip(f"the real data are not beside this checkout: ../shared/data/{name}")
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
-
-
 Said = dict[tuple[str, frozenset[str]], Counter[str]]
 """By prompt and the two texts, the votes for each."""
 
@@ -120,13 +111,11 @@ def _votes(lines: Iterable[dict[str, Any]]) -> Said:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize(
-    "name", ["multi-cragc25.jsonl.gz", "multi-pandalm.jsonl.gz", "multi-oasst-en100.jsonl.gz"]
-)
+@pytest.mark.parametrize("name", ["multi-cragc25", "multi-pandalm", "multi-oasst-en100"])
 async def test_real_votes_become_the_majoritys_preferences_without_a_circle(
     client: httpx.AsyncClient, sessions: Sessions, name: str
 ) -> None:
-    lines = _real(name)
+    lines = real_lines(name)
     said = _votes(lines)
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
@@ -150,16 +139,17 @@ async def test_real_votes_become_the_majoritys_preferences_without_a_circle(
         _rows(await _export(client, "real", "dpo", split=split)) for split in ("train", "test")
     ]
     assert len(train) + len(test) == len(rows)
-    assert train
-    assert test
+    if is_whole(name):  # all groups of a small sample may fall on one side
+        assert train
+        assert test
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("name", ["multi-cragc25.jsonl.gz", "multi-pandalm.jsonl.gz"])
+@pytest.mark.parametrize("name", ["multi-cragc25", "multi-pandalm"])
 async def test_every_recipe_that_votes_can_fill_is_filled_from_real_votes(
     client: httpx.AsyncClient, sessions: Sessions, name: str
 ) -> None:
-    lines = _real(name)
+    lines = real_lines(name)
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     await _import(client, sessions, "real", body)
 

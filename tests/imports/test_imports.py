@@ -13,19 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.settings import MAX_LINE_BYTES
 from app.storage.tables import Label, Pair, Project, Prompt
-from tests.conftest import ADMIN_KEY, SHARED_DATA
+from tests.conftest import ADMIN_KEY
 from tests.prompts.sending import as_lines, counts, embedded, import_lines, in_base64, prompt
+from tests.support.data import real_lines
 
 Sessions = async_sessionmaker[AsyncSession]
 _ZERO = Decimal(0)
-
-
-def _real_lines(name: str) -> list[Any]:
-    path = SHARED_DATA / name
-    if not path.exists():
-        pytest.skip(f"the real data are not beside this checkout: {name}")
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def _vote(winner: str, annotator: str = "ana") -> dict[str, str]:
@@ -327,26 +320,27 @@ async def test_hh_transcripts_are_imported_with_their_preferences(
     client: httpx.AsyncClient,
 ) -> None:
     lines = []
-    for source in _real_lines("hh-harmless-pairs.jsonl.gz"):
+    for source in real_lines("hh-harmless-pairs"):
         start = f"\n\n{source['prompt']}\n\nAssistant: "
         lines.append({side: start + source[side] for side in ("chosen", "rejected")})
     report = await import_lines(client, as_lines(lines), labels="keep")
     assert report["rejected"] == []
-    assert report["created"] + report["unchanged"] == len(lines) == 2303
+    assert report["created"] + report["unchanged"] == len(lines)
     assert report["labels"] == report["created"]
     page = (await client.get("/prompts", params={"limit": 1000})).json()["prompts"]
-    assert sum(isinstance(each["prompt"], list) for each in page) > 900
+    assert sum(isinstance(each["prompt"], list) for each in page) > 0.9 * len(page)
 
 
 async def test_qa_feedback_is_imported_with_every_vote(
     client: httpx.AsyncClient, sessions: Sessions
 ) -> None:
-    lines = _real_lines("multi-qafeedback-dev.jsonl.gz")
+    lines = real_lines("multi-qafeedback-dev")
     report = await import_lines(client, as_lines(lines), labels="keep")
     assert report["rejected"] == []
-    assert (report["created"], report["labels"]) == (500, 3000)
+    votes = 6 * len(lines)  # one on each pair of four responses
+    assert (report["created"], report["labels"]) == (len(lines), votes)
     async with sessions() as session:
-        assert await session.scalar(select(func.count(Pair.id))) == 3000
+        assert await session.scalar(select(func.count(Pair.id))) == votes
         ties = await session.scalar(select(func.count(Label.id)).where(Label.choice == "tie"))
         assert ties == sum(
             vote["winner"] == "tie" for line in lines for vote in line["preferences"]
@@ -356,11 +350,12 @@ async def test_qa_feedback_is_imported_with_every_vote(
 async def test_repeated_and_empty_responses_of_real_data_are_left_out(
     client: httpx.AsyncClient,
 ) -> None:
-    lines = _real_lines("multi-pandalm.jsonl.gz")
+    lines = real_lines("multi-pandalm")
     report = await import_lines(client, as_lines(lines), labels="keep")
     told = {each["line"]: each["detail"] for each in report["rejected"]}
     for number, line in enumerate(lines, start=1):
         texts = {response["text"].strip() for response in line["responses"]} - {""}
         assert (len(texts) < 2) == told.get(number, "").startswith("responses: ")
-    assert report["created"] > 150
-    assert report["labels"] > 2000
+    votes = sum(len(line["preferences"]) for line in lines)
+    assert report["created"] > 0.88 * len(lines)
+    assert report["labels"] > 0.65 * votes
