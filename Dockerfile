@@ -5,9 +5,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 
-# With CUDA: --build-arg TORCH_INDEX=https://pypi.org/simple
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN pip install --no-deps --index-url "$TORCH_INDEX" torch==2.13.0
+# Where torch comes from; empty: the default index. docs/deployment.md names the index of CPU builds.
+ARG TORCH_INDEX=
+# hadolint ignore=DL3013 - torch is pinned; hadolint takes the index for a package
+RUN pip install --no-deps torch==2.13.0 ${TORCH_INDEX:+--index-url "$TORCH_INDEX"}
 
 WORKDIR /build
 COPY .ci/constraints.txt .ci/

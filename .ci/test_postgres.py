@@ -64,17 +64,19 @@ def server(version: str, folder: Path) -> Iterator[str]:
         path.chmod(0o700)
         if user:
             os.chown(path, user["user"], user["group"])
-    initdb = [binaries / "initdb", "--pgdata", cluster, "--username", "tests"]
-    initdb += ["--auth", "scram-sha-256", "--pwfile", password_file]
+    initdb = [str(binaries / "initdb"), "--pgdata", str(cluster), "--username", "tests"]
+    initdb += ["--auth", "scram-sha-256", "--pwfile", str(password_file)]
     initdb += ["--encoding", "UTF8", "--locale", "C"]
     subprocess.run(initdb, check=True, cwd="/", stdout=subprocess.DEVNULL, **user)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = [f"-c{name}={value}" for name, value in SETTINGS.items()]
-    command = [binaries / "postgres", "-D", cluster, "-p", str(port), "-k", cluster, *options]
+    command = [str(binaries / "postgres"), "-D", str(cluster), "-p", str(port), "-k", str(cluster)]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log, **user)
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            [*command, *options], cwd="/", stdout=log, stderr=log, **user
+        )
     try:
         wait_until_listening(port, process, folder / "log")
         yield f"postgresql://tests:{password}@127.0.0.1:{port}/postgres"

@@ -106,7 +106,7 @@ def process(
 
 
 @contextlib.contextmanager
-def running_service(**settings: str) -> Iterator[RunningService]:
+def running_service(*, command: Path = COMMAND, **settings: str) -> Iterator[RunningService]:
     """A service with an embedded database in a new folder, stopped with SIGTERM at the end."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -114,7 +114,7 @@ def running_service(**settings: str) -> Iterator[RunningService]:
     with open_folder() as folder:
         data_dir, log = folder / "data", folder / "serve.log"
         where = ["--data-dir", str(data_dir), "--host", "127.0.0.1", "--port", str(port)]
-        with process([str(COMMAND), "serve", *where], environment, log) as server:
+        with process([str(command), "serve", *where], environment, log) as server:
 
             def ready() -> bool:
                 assert server.poll() is None, log.read_text(errors="replace")[-4000:]
@@ -122,7 +122,7 @@ def running_service(**settings: str) -> Iterator[RunningService]:
 
             wait_until(ready, START_SECONDS, f"{url}/readyz answers 200", log)
             shown = subprocess.run(
-                [COMMAND, "key", "--data-dir", data_dir],
+                [command, "key", "--data-dir", data_dir],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -32,6 +32,7 @@ SLOW_PATHS: Final = (
     "storage/embedded/test_postgres.py",
     "storage/test_backup.py",
     "stress",
+    "test_package.py",
     "test_readme.py",
     "test_schemathesis.py",
     # These compute for seconds.
