@@ -7,7 +7,8 @@ ENV PATH=/opt/venv/bin:$PATH
 
 # Where torch comes from; empty: the default index. docs/deployment.md names the index of CPU builds.
 ARG TORCH_INDEX=
-# hadolint ignore=DL3013 - torch is pinned; hadolint takes the index for a package
+# It is pinned; hadolint takes the index for a package.
+# hadolint ignore=DL3013
 RUN pip install --no-deps torch==2.13.0 ${TORCH_INDEX:+--index-url "$TORCH_INDEX"}
 
 WORKDIR /build

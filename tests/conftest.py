@@ -28,6 +28,9 @@ from app.storage.tables import Base
 from tests.support import quick
 from tests.support.api import ADMIN_KEY, ClientFactory, client_of
 
+# Until all tests import these from tests.support.api.
+__all__ = ["ADMIN_KEY", "ClientFactory", "client_of"]
+
 first_schema = importlib.import_module("migrations.versions.0001_first_schema")
 default_strategy = importlib.import_module("migrations.versions.0002_default_strategy")
 
@@ -35,9 +38,12 @@ configure_logging("WARNING", "console")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Try fewer examples where only quick tests are asked for; bound none by its time."""
-    hypothesis.settings.register_profile("full", deadline=None)
-    hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+    """Let no property test fail by its time; try fewer examples in `make quick`."""
+    any_speed = hypothesis.settings(
+        deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.register_profile("full", any_speed)
+    hypothesis.settings.register_profile("quick", any_speed, max_examples=20)
     hypothesis.settings.load_profile("quick" if quick.only_quick(config) else "full")
 
 

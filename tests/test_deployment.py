@@ -180,9 +180,9 @@ def test_the_commands_of_the_compose_file_come_up_and_do_the_job(
         return process(arguments, environment, folder / f"{name}.log")
 
     with start("migrate") as migrate:
-        assert migrate.wait(60) == 0, (folder / "migrate.log").read_text()
+        assert migrate.wait(300) == 0, (folder / "migrate.log").read_text()
     with start("api") as api, start("embedder") as embedder, start("planner") as planner:
-        wait_until(lambda: answers_ok(f"{url}/readyz"), 60, "the API is ready", folder / "api.log")
+        wait_until(lambda: answers_ok(f"{url}/readyz"), 240, "the API is ready", folder / "api.log")
         probe = subprocess.run(
             [sys.executable, *json_after(r"^HEALTHCHECK[^\n]*\\\n\s*CMD")[1:]],
             env=environment_of("api", **addresses),
@@ -190,13 +190,13 @@ def test_the_commands_of_the_compose_file_come_up_and_do_the_job(
         )
         assert probe.returncode == 0
         bearer = {"Authorization": f"Bearer {REQUIRED['ADMIN_KEY']}"}
-        with httpx.Client(base_url=url, headers=bearer, timeout=60) as client:
+        with httpx.Client(base_url=url, headers=bearer, timeout=300) as client:
             assert client.post("/prompts", json=PROMPT).status_code == 201
 
             def handed_out() -> bool:
                 claim = client.get("/next-pairs", params={"wait": 20})
                 return len(claim.raise_for_status().json()["pairs"]) == 1
 
-            wait_until(handed_out, 120, "a pair", folder / "planner.log")
+            wait_until(handed_out, 400, "a pair", folder / "planner.log")
         assert [api.poll(), embedder.poll(), planner.poll()] == [None, None, None]
     assert [api.returncode, embedder.returncode, planner.returncode] == [0, 0, 0]

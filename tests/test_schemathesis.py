@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.serving import own_environment, running_service
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 _CHECKS = (
     "not_a_server_error",
@@ -17,7 +17,7 @@ _CHECKS = (
 )
 _LEFT_OUT = {
     "/events": "its answer never ends",
-    "/prompts/import": "the tool cannot make NDJSON; tests/prompts/test_imports.py tries the lines",
+    "/prompts/import": "the tool cannot make NDJSON; tests/imports/test_imports.py tries the lines",
     "/annotators/{name}/key": "it takes the admin's key away in the middle",
 }
 
@@ -32,7 +32,7 @@ def test_no_input_gets_a_server_error_or_an_undocumented_answer() -> None:
             *("--checks", ",".join(_CHECKS)),
             *("--phases", "examples,coverage,fuzzing"),
             *("--max-examples", "10", "--seed", "1", "--max-time", "120"),
-            *("--request-timeout", "60", "--continue-on-failure", "--no-color"),
+            *("--request-timeout", "120", "--continue-on-failure", "--no-color"),
             *("--generation-database", "none", "--suppress-health-check", "all"),
             *(option for path in _LEFT_OUT for option in ("--exclude-path", path)),
         ]
@@ -41,7 +41,7 @@ def test_no_input_gets_a_server_error_or_an_undocumented_answer() -> None:
             env=own_environment(),
             capture_output=True,
             text=True,
-            timeout=500,
+            timeout=1000,
             check=False,
         )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-4000:]

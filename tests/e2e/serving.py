@@ -17,8 +17,8 @@ import httpx
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("annotation-budget")
-START_SECONDS = 60.0
-STOP_SECONDS = 60.0
+START_SECONDS = 240.0
+STOP_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 _SETTINGS = ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "ADMIN_KEY", "HOST", "PORT")
 
@@ -36,7 +36,7 @@ class RunningService:
     def client(self) -> httpx.Client:
         """A client with the admin's key."""
         bearer = {"Authorization": f"Bearer {self.key}"}
-        return httpx.Client(base_url=self.url, headers=bearer, timeout=120)
+        return httpx.Client(base_url=self.url, headers=bearer, timeout=300)
 
 
 def own_environment(**settings: str) -> dict[str, str]:
@@ -68,7 +68,7 @@ def wait_until(
 def answers_ok(url: str) -> bool:
     """Whether a GET there gives 200."""
     try:
-        return httpx.get(url, timeout=5).status_code == 200
+        return httpx.get(url, timeout=30).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.settings import MAX_LINE_BYTES
 from app.storage.tables import Label, Pair, Project, Prompt
-from tests.conftest import ADMIN_KEY
 from tests.prompts.sending import as_lines, counts, embedded, import_lines, in_base64, prompt
+from tests.support.api import ADMIN_KEY
 from tests.support.data import real_lines
 
 Sessions = async_sessionmaker[AsyncSession]

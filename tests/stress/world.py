@@ -40,7 +40,7 @@ def make_project(
     assert taken.status_code == 201, taken.text
 
 
-def wait_for_plan(admin: httpx.Client, name: str, pairs: int, seconds: float = 60) -> None:
+def wait_for_plan(admin: httpx.Client, name: str, pairs: int, seconds: float = 300) -> None:
     """Until the project's plan holds so many pairs."""
 
     def is_planned() -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-_START_SECONDS = 20.0
+_START_SECONDS = 120.0
 
 
 def _binary() -> Path:
