@@ -28,9 +28,6 @@ from app.storage.tables import Base
 from tests.support import quick
 from tests.support.api import ADMIN_KEY, ClientFactory, client_of
 
-# Until all tests import these from tests.support.api.
-__all__ = ["ADMIN_KEY", "ClientFactory", "client_of"]
-
 first_schema = importlib.import_module("migrations.versions.0001_first_schema")
 default_strategy = importlib.import_module("migrations.versions.0002_default_strategy")
 

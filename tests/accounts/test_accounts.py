@@ -9,7 +9,7 @@ from sqlalchemy import select
 from app.accounts.service import ensure_admin
 from app.storage.tables import Annotator
 from tests.annotation.conftest import Sessions, World, world
-from tests.conftest import ADMIN_KEY, ClientFactory, client_of
+from tests.support.api import ADMIN_KEY, ClientFactory, client_of
 
 __all__ = ["world"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.storage.ids import IdKind, encode
 from tests.annotation.conftest import World
-from tests.conftest import ClientFactory
+from tests.support.api import ClientFactory
 
 pytestmark = pytest.mark.filterwarnings("error")
 

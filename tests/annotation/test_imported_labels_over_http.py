@@ -8,7 +8,7 @@ import pytest
 from tests.annotation.conftest import World
 from tests.annotation.test_claim import claim
 from tests.annotation.test_settle import held, post
-from tests.conftest import ClientFactory
+from tests.support.api import ClientFactory
 
 
 @pytest.fixture

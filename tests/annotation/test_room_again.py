@@ -12,7 +12,7 @@ from app.prompts.service import erase_prompt
 from tests.annotation.conftest import World
 from tests.annotation.test_claim import claim, pair_ids
 from tests.annotation.test_settle import held, post
-from tests.conftest import ClientFactory
+from tests.support.api import ClientFactory
 
 LEFT = {"choice": "left"}
 

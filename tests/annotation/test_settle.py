@@ -10,7 +10,7 @@ import pytest
 from app.storage.ids import IdKind, decode, encode
 from tests.annotation.conftest import World
 from tests.annotation.test_claim import claim
-from tests.conftest import ClientFactory
+from tests.support.api import ClientFactory
 
 
 async def post(client: httpx.AsyncClient, label: dict[str, Any], status: int = 201) -> Any:

@@ -9,7 +9,7 @@ from app.storage.ids import IdKind, decode, encode
 from tests.annotation.conftest import World
 from tests.annotation.test_claim import claim
 from tests.annotation.test_settle import held, post
-from tests.conftest import ClientFactory
+from tests.support.api import ClientFactory
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from sqlalchemy import select
 from app.processes.listening import address_of, listen
 from app.storage.sessions import Sessions
 from app.storage.tables import Project
-from tests.conftest import ADMIN_KEY
 from tests.exports.dataset import add_labelled_prompt
+from tests.support.api import ADMIN_KEY
 
 COMMANDS = (
     *("serve", "api", "embedder", "planner", "migrate", "key", "import", "export"),

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.exports.download import Download
-from tests.conftest import ADMIN_KEY
+from tests.support.api import ADMIN_KEY
 
 Sessions = async_sessionmaker[AsyncSession]
 

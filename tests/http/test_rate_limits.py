@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import Settings
-from tests.conftest import ADMIN_KEY, client_of
+from tests.support.api import ADMIN_KEY, client_of
 
 
 @asynccontextmanager

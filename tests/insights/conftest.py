@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from app.processes.server import Server
 from tests.annotation.conftest import Sessions, World
-from tests.conftest import ADMIN_KEY
+from tests.support.api import ADMIN_KEY
 
 
 @pytest.fixture

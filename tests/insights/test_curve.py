@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from app.storage.sessions import Sessions
 from app.storage.tables import Project
-from tests.conftest import ClientFactory
 from tests.preference.planted import PlantedProject
+from tests.support.api import ClientFactory
 
 
 @pytest.fixture

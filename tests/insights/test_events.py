@@ -15,9 +15,9 @@ from app.settings import Settings
 from app.storage.notifications import Channel, notify
 from app.storage.tables import Project
 from tests.annotation.conftest import World
-from tests.conftest import ADMIN_KEY, ClientFactory
 from tests.insights.conftest import client_at, give_label, serving, wait_until
 from tests.insights.reading import watching
+from tests.support.api import ADMIN_KEY, ClientFactory
 
 
 async def key_of(client: httpx.AsyncClient, name: str, projects: list[str] | None = None) -> str:

@@ -14,8 +14,8 @@ from app.http.request_metrics import CLAIM_STATUS, RequestMetrics
 from app.insights.metrics import DatabaseMetrics, StreamMetrics
 from app.storage.tables import Response, ResponseEmbedding
 from tests.annotation.conftest import World
-from tests.conftest import ClientFactory
 from tests.insights.conftest import give_label
+from tests.support.api import ClientFactory
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
 Samples = dict[str, list[tuple[dict[str, str], float]]]

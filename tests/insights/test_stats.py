@@ -9,8 +9,8 @@ from sqlalchemy import func, select, update
 from app.insights.statistics import wilson_interval
 from app.storage.tables import Label, Pair
 from tests.annotation.conftest import World
-from tests.conftest import ClientFactory
 from tests.insights.conftest import give_label
+from tests.support.api import ClientFactory
 
 
 async def test_a_project_without_labels_has_empty_figures(client: httpx.AsyncClient) -> None:

@@ -25,7 +25,7 @@ from app.storage.engine import raw_dsn
 from app.storage.sessions import Sessions
 from app.storage.tables import Label
 from tests.annotation.conftest import World
-from tests.conftest import ADMIN_KEY
+from tests.support.api import ADMIN_KEY
 
 COMMAND = [sys.executable, "-P", "-m", "app.cli"]
 HEADERS = {"Authorization": f"Bearer {ADMIN_KEY}"}

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.annotation.conftest import World, world
-from tests.conftest import ClientFactory
+from tests.support.api import ClientFactory
 
 __all__ = ["world"]
 

@@ -8,8 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.prompts.schemas import PromptsBody
 from app.settings import MAX_EXTERNAL_ID_CHARACTERS, MAX_METADATA_BYTES, MAX_TEXT_CHARACTERS
-from tests.conftest import ClientFactory
 from tests.prompts.sending import counts, embedded, fields, in_base64, prompt
+from tests.support.api import ClientFactory
 
 _PROBLEM = "application/problem+json"
 _JSON = {"Content-Type": "application/json"}

@@ -19,9 +19,9 @@ from app.storage.backup import back_up, check_file, check_target, load
 from app.storage.migrate import upgrade
 from app.storage.programs import Programs
 from app.storage.sessions import Sessions
-from tests.conftest import ADMIN_KEY, client_of
 from tests.prompts.sending import embedded
 from tests.storage.conftest import connection
+from tests.support.api import ADMIN_KEY, client_of
 
 DEADLINE_SECONDS = 120.0
 
