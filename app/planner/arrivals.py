@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.embedding.unit import from_bytes
 from app.planner.pairs import ChosenPair, price
 from app.planner.queries import arrivals as queries
 from app.planner.queries import pairs as pair_queries
 from app.planner.queries.arrivals import Arrival
 from app.planner.queries.outlook import Outlook
-from app.selection.draws import DrawnPair, exploration_draw, exploration_pair, order_key
+from app.selection.arrays import IntArray
+from app.selection.draws import exploration_draw, exploration_pair, order_key
 from app.selection.groups import GroupedPrompts, assign_groups
 from app.settings import NEAR_DUPLICATE_SIMILARITY
+from app.storage.arm import Arm
 from app.storage.notifications import Channel, notify
 from app.storage.sql import lock_prompts
 from app.vectors.service import Additions, Position, VectorIndex, read_additions
+from app.vectors.stored import StoredVectors, response_vectors
 
 _NEIGHBOURS = 4
 _STORED_ERROR = 0.002
@@ -106,19 +108,30 @@ async def _draw_exploration_pairs(
         return
     ids = [arrival.prompt_id for arrival in exploring]
     responses = await queries.read_response_ids(session, ids)
-    vectors = await pair_queries.read_vectors_of(session, ids)
+    drawn = {  # without prompts that were deleted meanwhile
+        prompt_id: exploration_pair(prompt_id, project.seed, own)
+        for prompt_id, own in responses.items()
+    }
+    both = {
+        prompt_id: np.array([pair.first_response_id, pair.second_response_id])
+        for prompt_id, pair in drawn.items()
+    }
+    assert project.dimensions is not None
+    vectors = await response_vectors(
+        session, np.array(list(both.values()), dtype=np.int64), project.dimensions
+    )
     chosen = []
     for arrival in exploring:
-        if arrival.prompt_id not in responses:
-            continue  # deleted meanwhile
-        pair = exploration_pair(arrival.prompt_id, project.seed, responses[arrival.prompt_id])
+        if arrival.prompt_id not in drawn:
+            continue
+        pair = drawn[arrival.prompt_id]
         chosen.append(
             ChosenPair(
                 prompt_id=arrival.prompt_id,
                 first_response_id=pair.first_response_id,
                 second_response_id=pair.second_response_id,
-                similarity=_similarity(pair, vectors, project.dimensions),
-                arm="exploration",
+                similarity=_similarity(vectors, both[arrival.prompt_id]),
+                arm=Arm.EXPLORATION,
                 strategy=_UNIFORM,
                 propensity=pair.propensity,
                 position=arrival.order_key,
@@ -129,11 +142,9 @@ async def _draw_exploration_pairs(
     )
 
 
-def _similarity(pair: DrawnPair, vectors: dict[int, bytes], dimensions: int | None) -> float | None:
+def _similarity(vectors: StoredVectors, response_ids: IntArray) -> float | None:
     """The pair's cosine; None where a response was added lately and has no vector yet."""
-    both = [vectors.get(pair.first_response_id), vectors.get(pair.second_response_id)]
-    stored = [vector for vector in both if vector is not None]
-    if len(stored) < len(both) or dimensions is None:
+    if not vectors.has(response_ids).all():
         return None
-    first, second = from_bytes(stored, dimensions)
+    first, second = vectors.of(response_ids)
     return float(first @ second)

@@ -21,6 +21,7 @@ from app.selection.pair_grid import pair_columns, pair_similarities
 from app.selection.registry import STRATEGIES
 from app.selection.strategies.learning import FIRST_LABELS
 from app.selection.strategy import PairOrder, Strategy
+from app.storage.arm import Arm
 
 Positions = NDArray[np.float32] | NDArray[np.float64]
 
@@ -127,7 +128,7 @@ def _rows(
             first_response_id=int(block.response_ids[row, first[column]]),
             second_response_id=int(block.response_ids[row, second[column]]),
             similarity=float(similarities[row, column]),
-            arm="strategy",
+            arm=Arm.STRATEGY,
             strategy=strategy,
             propensity=None,
             position=float(positions[row, place]),

@@ -10,7 +10,7 @@ from app.planner.choice import find_strategy
 from app.planner.model import ModelKeeper
 from app.planner.pairs import ChosenPair, price
 from app.planner.queries import pairs as plan_pair_queries
-from app.planner.queries import removal as plan_removal_queries
+from app.planner.queries import unseen as unseen_queries
 from app.planner.queries.outlook import Outlook, PlanSettings, begin_planning
 from app.planner.renewal import (
     PROMPTS_AT_A_TIME,
@@ -110,11 +110,11 @@ class PlanMaker:
         """Take out of the plan what nobody has seen and the project's settings do not allow."""
         changes = 0
         if project.settings != self._settings:
-            changes += await plan_removal_queries.apply_settings(
+            changes += await unseen_queries.apply_settings(
                 session, self.project_id, project.settings
             )
         if project.outgrown:
-            outgrown = await plan_removal_queries.take_out_outgrown(
+            outgrown = await unseen_queries.remove_outgrown(
                 session, self.project_id, _OUTGROWN_AT_A_TIME
             )
             changes += len(outgrown)
@@ -154,9 +154,7 @@ class PlanMaker:
                 return 0
             room = PLAN_AHEAD
             if project.horizon is None:
-                room -= await plan_pair_queries.count_untouched(
-                    session, self.project_id, PLAN_AHEAD
-                )
+                room -= await plan_pair_queries.count_open(session, self.project_id, PLAN_AHEAD)
             pairs = await price(session, project, best[:room])
             added = await plan_pair_queries.insert_pairs(session, self.project_id, pairs)
             if added:

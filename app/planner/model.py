@@ -8,9 +8,10 @@ from app.planner.queries.outlook import Outlook
 from app.preference.service import fit_project
 from app.selection.model.preference import PreferenceModel
 from app.selection.strategies.learning import FIRST_LABELS
+from app.storage.arm import Arm
 from app.storage.sessions import Sessions
 
-ARMS: Final = ("strategy", "imported")
+ARMS: Final = (Arm.STRATEGY, Arm.IMPORTED)
 """What the model learns from: exploration labels stay a test set that it has never seen."""
 _GROWTH = 0.1
 _REST = 9.0

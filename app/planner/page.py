@@ -8,9 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.planner.choice import Choice, choose_pairs
 from app.planner.pairs import ChosenPair
-from app.planner.queries import pairs as queries
 from app.planner.queries.outlook import Outlook
-from app.planner.queries.pairs import PlannablePrompt
+from app.planner.queries.prompts import PlannablePrompt, read_candidates
 from app.selection.model.features import MOST_FEATURES
 from app.selection.model.preference import PreferenceModel
 from app.selection.strategy import Strategy
@@ -64,20 +63,20 @@ async def choose_of_page(
     last: bool,
     before: float = math.inf,
     most: int | None = PLAN_AHEAD,
-    free_untouched: bool = False,
+    ignore_unseen: bool = False,
 ) -> list[ChosenPair]:
     """What the project's strategy chooses of these prompts' pairs; see ``Choice``.
 
-    With ``free_untouched`` as if the pairs that nobody has seen were not in the plan.
+    With ``ignore_unseen`` as if the pairs that nobody has seen were not in the plan.
     """
     assert project.dimensions is not None
-    candidates = await queries.read_candidates(
+    candidates = await read_candidates(
         session,
         prompts,
         project.dimensions,
         with_prompts=strategy.reads_prompts,
         with_words=_reads_words(project, model),
-        free_untouched=free_untouched,
+        ignore_unseen=ignore_unseen,
     )
     choice = Choice(
         strategy=strategy.name,

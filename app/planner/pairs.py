@@ -10,6 +10,7 @@ from app.planner.queries.pairs import NewPair
 from app.preference.service import count_response_words
 from app.selection.cost import expected_seconds
 from app.selection.draws import overlap_draw
+from app.storage.arm import Arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class ChosenPair:
     first_response_id: int
     second_response_id: int
     similarity: float | None
-    arm: str
+    arm: Arm
     strategy: str
     propensity: float | None
     position: float

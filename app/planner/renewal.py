@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.planner.page import choose_of_page, first_page
 from app.planner.pairs import ChosenPair, price
-from app.planner.queries import renewal as queries
+from app.planner.queries import prompts as queries
 from app.planner.queries.outlook import Outlook
-from app.planner.queries.pairs import NewPair, PlannablePrompt
+from app.planner.queries.pairs import NewPair
+from app.planner.queries.prompts import PlannablePrompt
 from app.planner.replacement import Replacement, read_known
 from app.selection.cost import Pricing
 from app.selection.model.preference import PreferenceModel
@@ -100,7 +101,7 @@ class RenewalByRound:
                 per_prompt=max((len(one.untouched) for one in known.values()), default=0),
                 last=last,
                 most=None,
-                free_untouched=True,
+                ignore_unseen=True,
             )
             by_prompt: dict[int, list[ChosenPair]] = defaultdict(list)
             for pair in chosen:

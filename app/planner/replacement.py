@@ -5,33 +5,34 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.planner.queries import renewal as queries
+from app.planner.queries import unseen as queries
 from app.planner.queries.outlook import Outlook
-from app.planner.queries.pairs import NewPair, PlannablePrompt, add_rows, count_pairs
-from app.planner.queries.renewal import PlannedPair, Responses
+from app.planner.queries.pairs import NewPair, add_to_counts, insert_rows
+from app.planner.queries.prompts import PlannablePrompt
+from app.planner.queries.unseen import ResponsePair, UnseenPair
 
 
 @dataclass(frozen=True, slots=True)
 class PairsOfPrompt:
     """A prompt's pairs in the plan, or that were."""
 
-    untouched: frozenset[PlannedPair]
+    untouched: frozenset[UnseenPair]
     """Those that nobody has seen."""
-    touched: frozenset[Responses]
+    touched: frozenset[ResponsePair]
 
 
 @dataclass(slots=True)
 class _Changes:
     """What makes other pairs of those that are there."""
 
-    deleted: list[PlannedPair] = field(default_factory=list)
-    moved: list[PlannedPair] = field(default_factory=list)
+    deleted: list[UnseenPair] = field(default_factory=list)
+    moved: list[UnseenPair] = field(default_factory=list)
     added: list[NewPair] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.deleted) + len(self.moved) + len(self.added)
 
-    def note(self, present: Collection[PlannedPair], wanted: Sequence[NewPair]) -> None:
+    def note(self, present: Collection[UnseenPair], wanted: Sequence[NewPair]) -> None:
         """What makes ``wanted`` of the pairs that are there."""
         by_responses = {pair.responses: pair for pair in present}
         for pair in wanted:
@@ -84,12 +85,12 @@ async def read_known(
 ) -> dict[int, PairsOfPrompt]:
     """The pairs of each of these prompts, as the session sees them."""
     ids = [prompt.id for prompt in prompts]
-    untouched = await queries.read_untouched(session, ids)
+    untouched = await queries.read_unseen(session, ids)
     pairs = await queries.read_pairs(session, ids)
     return {prompt_id: _sorted_out(pairs[prompt_id], untouched[prompt_id]) for prompt_id in ids}
 
 
-def _sorted_out(pairs: dict[int, Responses], untouched: Sequence[PlannedPair]) -> PairsOfPrompt:
+def _sorted_out(pairs: dict[int, ResponsePair], untouched: Sequence[UnseenPair]) -> PairsOfPrompt:
     free = {pair.id for pair in untouched}
     touched = frozenset(pair for number, pair in pairs.items() if number not in free)
     return PairsOfPrompt(frozenset(untouched), touched)
@@ -104,7 +105,7 @@ async def replace_pairs(
     """
     ids = [one.prompt_id for one in replacements]
     present = await queries.hold_prompts(session, ids)
-    untouched = await queries.read_untouched(session, ids, hold=True)
+    untouched = await queries.read_unseen(session, ids, lock=True)
     pairs = await queries.read_pairs(session, ids)
     changes, put_back = _Changes(), set()
     for one in replacements:
@@ -133,7 +134,7 @@ def _fitting(one: Replacement, now: PairsOfPrompt, project: Outlook) -> list[New
 async def _apply(session: AsyncSession, project_id: int, changes: _Changes) -> None:
     await queries.delete_pairs(session, changes.deleted)
     await queries.move_pairs(session, changes.moved)
-    more = await add_rows(session, project_id, changes.added)
+    more = await insert_rows(session, project_id, changes.added)
     for pair in changes.deleted:
         more[pair.prompt_id] -= 1
-    await count_pairs(session, more)
+    await add_to_counts(session, more)

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.planner.page import choose_of_page, first_page, page_size
 from app.planner.pairs import ChosenPair, price
-from app.planner.queries import pairs as queries
+from app.planner.queries import pairs as pair_queries
+from app.planner.queries import prompts as queries
 from app.planner.queries.outlook import Outlook
-from app.planner.queries.pairs import PlannablePrompt
+from app.planner.queries.prompts import PlannablePrompt
 from app.selection.model.preference import PreferenceModel
 from app.selection.ordering import earliest_position
 from app.selection.strategy import Strategy
@@ -36,7 +37,7 @@ async def top_up_by_round(
     assert project.dimensions is not None
     wanted = limit = page_size(project.dimensions)
     if fill:
-        wanted = PLAN_AHEAD - await queries.count_untouched(session, project.project_id, PLAN_AHEAD)
+        wanted = PLAN_AHEAD - await pair_queries.count_open(session, project.project_id, PLAN_AHEAD)
         limit = min(limit, wanted)
     prompts = await queries.next_by_round(
         session,
@@ -63,8 +64,8 @@ async def top_up_by_round(
     )
     productive = {pair.prompt_id for pair in chosen}
     barren = [prompt.id for prompt in page if prompt.id not in productive]
-    await queries.recount_pairs(session, barren)
-    return await queries.insert_pairs(
+    await pair_queries.recount_pairs(session, barren)
+    return await pair_queries.insert_pairs(
         session, project.project_id, await price(session, project, chosen)
     )
 
@@ -134,7 +135,7 @@ async def _scan(
                 exploration=last,
                 after=after,
                 limit=limit,
-                anew=anew,
+                ignore_unseen=anew,
             )
             chosen = await choose_of_page(
                 session,
@@ -145,7 +146,7 @@ async def _scan(
                 per_prompt=PLAN_AHEAD,
                 last=last,
                 before=_bound(None if anew else project.horizon, best),
-                free_untouched=anew,
+                ignore_unseen=anew,
             )
         best = _first([*best, *chosen])
         if len(prompts) < limit:

@@ -15,9 +15,10 @@ from app.storage.sql import fill
 ARRIVING_PROMPT: Final = "status = 'ready' AND group_id IS NULL"
 """A prompt that is embedded, but whose group is not fixed yet. ``ix_prompts_unplanned``."""
 
-PLANNABLE_PROMPT: Final = (
-    "status = 'ready' AND group_id IS NOT NULL AND pairs_planned < pairs_total"
-)
+ARRIVED_PROMPT: Final = "status = 'ready' AND group_id IS NOT NULL"
+"""A prompt that is embedded, and whose group is fixed."""
+
+PLANNABLE_PROMPT: Final = f"{ARRIVED_PROMPT} AND pairs_planned < pairs_total"
 """A prompt with pairs that are not in the plan. ``ix_prompts_plannable``.
 
 Queries add the project's own bound, ``pairs_per_prompt``.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.planner.model import ARMS, ModelKeeper, Taught
-from app.planner.queries.pairs import PlannablePrompt, read_candidates
+from app.planner.queries.prompts import PlannablePrompt, read_candidates
 from app.preference.service import fit_project
 from app.selection.candidates import PromptBlock, blocks_of
 from app.selection.model.posterior import binary_entropy, preference_probability
@@ -59,7 +59,7 @@ async def blocks(world: PlanWorld, prompts: list[Prompt]) -> list[PromptBlock]:
     ]
     async with world.sessions() as session:
         found = await read_candidates(
-            session, plannable, DIMENSIONS, with_prompts=True, with_words=True, free_untouched=True
+            session, plannable, DIMENSIONS, with_prompts=True, with_words=True, ignore_unseen=True
         )
     return blocks_of(found)
 

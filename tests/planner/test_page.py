@@ -1,7 +1,7 @@
 import pytest
 
 from app.planner.page import first_page
-from app.planner.queries.pairs import PlannablePrompt
+from app.planner.queries.prompts import PlannablePrompt
 from app.selection.registry import STRATEGIES
 from app.settings import MAX_EMBEDDING_DIMENSIONS, PLAN_AHEAD
 

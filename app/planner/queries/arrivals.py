@@ -1,4 +1,4 @@
-"""SQL of the planner over prompts that arrive in the plan."""
+"""SQL over the prompts that arrive."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.selection.groups import GroupedPrompts
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What is fixed of a prompt when it arrives in the plan."""
+    """What is fixed of a prompt when it arrives."""
 
     prompt_id: int
     group_id: int
@@ -54,7 +54,7 @@ _FIX = text("""
     RETURNING prompts.id
 """)
 
-_COUNT_PLANNED = text("""
+_COUNT_ARRIVED = text("""
     UPDATE project_intake SET unplanned = unplanned - :arrived WHERE project_id = :project_id
 """)
 
@@ -64,14 +64,14 @@ _PROMPT_VECTOR = text("""
 
 
 async def find_newcomers(session: AsyncSession, prompt_ids: Collection[int]) -> set[int]:
-    """Those of the prompts whose group is not fixed."""
+    """Those of the prompts that have not arrived."""
     return set(await session.scalars(_NEWCOMERS, {"ids": list(prompt_ids)}))
 
 
 async def read_grouped(
     session: AsyncSession, prompt_ids: Collection[int], dimensions: int
 ) -> GroupedPrompts:
-    """Those of the prompts whose group is fixed, with their stored vectors, by id."""
+    """Those of the prompts that have arrived, with their groups and stored vectors, by id."""
     rows = (await session.execute(_GROUPED, {"ids": list(prompt_ids)})).all()
     return GroupedPrompts(
         ids=np.array([row.id for row in rows], dtype=np.int64),
@@ -88,10 +88,11 @@ async def read_response_ids(
     return {row.prompt_id: row.ids for row in rows}
 
 
-async def fix_arrivals(session: AsyncSession, project_id: int, arrivals: Sequence[Arrival]) -> int:
-    """Fix what is fixed on arrival, once for all, and count the prompts as arrived.
+async def fix_arrivals(session: AsyncSession, project_id: int, arrivals: Sequence[Arrival]) -> None:
+    """Write what is fixed on arrival, and count the prompts as arrived.
 
-    The caller has locked the prompts. The project's count is contended: nothing may follow.
+    The caller has locked the prompts. The count is contended, so this is the last statement of its
+    transaction.
     """
     fixed = await session.scalars(
         _FIX,
@@ -104,14 +105,13 @@ async def fix_arrivals(session: AsyncSession, project_id: int, arrivals: Sequenc
         },
     )
     arrived = len(fixed.all())
-    await session.execute(_COUNT_PLANNED, {"arrived": arrived, "project_id": project_id})
-    return arrived
+    await session.execute(_COUNT_ARRIVED, {"arrived": arrived, "project_id": project_id})
 
 
 async def read_prompt_vector(
     session: AsyncSession, project_id: int, prompt_id: int
 ) -> bytes | None:
-    """The prompt's stored vector, if the project has such a prompt and it has one."""
+    """The prompt's stored vector; None if the project has no such prompt, or it has no vector."""
     vector: bytes | None = await session.scalar(
         _PROMPT_VECTOR, {"id": prompt_id, "project_id": project_id}
     )

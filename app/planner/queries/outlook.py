@@ -1,8 +1,8 @@
-"""SQL of the planner over projects: what is to be done, and who may do it."""
+"""SQL over projects: what there is to do, and who may do it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,11 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.selection.cost import Pricing
 from app.selection.ordering import earliest_position
 from app.settings import PLAN_AHEAD
+from app.storage.predicates import (
+    ARRIVING_PROMPT,
+    OUTGROWN_PROMPT,
+    PLANNABLE_PROMPT,
+    UNSEEN_PAIR,
+)
+from app.storage.sql import fill, statement
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSettings:
-    """Those settings of a project that pairs already in the plan depend on."""
+    """The settings of a project that pairs already in the plan depend on."""
 
     strategy: str
     labels_per_pair: int
@@ -22,12 +29,12 @@ class PlanSettings:
     overlap_labels: int
     pairs_per_prompt: int | None
     pricing: Pricing | None
-    """What pairs cost where the budget is in minutes or money; None: all of them one label."""
+    """What pairs cost where the budget is in minutes or money; None: each pair costs one label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A project, and what there is to plan."""
+    """A project, and what there is to do for its plan."""
 
     project_id: int
     seed: int
@@ -37,67 +44,56 @@ class Outlook:
     counted_labels: int
     dimensions: int | None
     arriving: bool
-    """Prompts are ready whose group is not fixed."""
+    """Embedded prompts have not arrived."""
     outgrown: bool
-    """Prompts have got responses since their pairs were chosen."""
+    """Prompts got responses after their pairs were chosen."""
     foreign: bool
-    """Untouched pairs were chosen by another strategy than the project's."""
+    """Unseen pairs were chosen by another strategy than the project's."""
     last_erased: tuple[int, int]
     """The last row of ``erased_prompts``, as ``(written_by, prompt_id)``."""
     plannable: bool
     """A prompt has pairs that are not in the plan."""
     earliest_position: float | None
-    """Where the next of them would stand, if the strategy goes round by round."""
+    """The position of the next such pair, if the strategy goes round by round."""
     horizon: float | None
     """The position of the last pair of the nearer half of the plan; None: the plan is shorter."""
 
     @property
     def is_low(self) -> bool:
-        """Whether pairs are missing in the nearer half of the plan (for strategies by rounds)."""
+        """Whether pairs are missing before the horizon, if the strategy goes round by round."""
         if self.earliest_position is None:
             return False
         return self.horizon is None or self.earliest_position < self.horizon
 
 
-_PLANNABLE = """
+_NEXT_PROMPT = """
     SELECT exploration, pairs_planned, near_duplicate, order_key
     FROM prompts
-    WHERE project_id = project.id AND exploration = {exploration}
-      AND status = 'ready' AND group_id IS NOT NULL AND pairs_planned < pairs_total
+    WHERE project_id = project.id AND exploration = {exploration} AND {plannable}
       AND pairs_planned < coalesce(project.pairs_per_prompt, 2147483647)
     ORDER BY exploration, pairs_planned, near_duplicate, order_key, id
     LIMIT 1
 """
 
-# What the planner may take out again. "arm <> 'imported'" is said for ``ix_pairs_untouched``.
-UNTOUCHED: Final = """
-    NOT handed_out AND arm = 'strategy' AND arm <> 'imported'
-    AND held = 0 AND counted = 0 AND imported = 0 AND skips = 0
-"""
-# A prompt has got responses since its pairs were chosen. It is said twice: for
-# ``ix_prompts_outgrown``, and so that Postgres expects few. Otherwise it takes a third of all
-# prompts for such ones, and looks for the first among them all.
-OUTGROWN: Final = """
-    status = 'ready' AND pairs_considered < pairs_total
-    AND sign(pairs_total - pairs_considered) = 1
-"""
-_OTHERS = f"SELECT FROM pairs WHERE project_id = project.id AND {UNTOUCHED}"
-
-_OUTLOOK = text(f"""
+_OUTLOOK = statement(
+    """
     SELECT project.id, project.seed, project.strategy, project.labels_per_pair,
         project.overlap_share, project.overlap_labels, project.pairs_per_prompt,
         project.exploration, project.unit, project.cost_seconds_base,
         project.cost_words_per_minute, project.counted_labels, project.embedding_dimensions,
         EXISTS (
-            SELECT FROM prompts
-            WHERE project_id = project.id AND status = 'ready' AND group_id IS NULL
+            SELECT FROM prompts WHERE project_id = project.id AND {arriving}
         ) AS arriving,
         EXISTS (
-            SELECT FROM prompts
-            WHERE project_id = project.id AND {OUTGROWN}
+            SELECT FROM prompts WHERE project_id = project.id AND {outgrown}
         ) AS outgrown,
-        EXISTS ({_OTHERS} AND strategy < project.strategy)
-        OR EXISTS ({_OTHERS} AND strategy > project.strategy) AS foreign_pairs,
+        EXISTS (
+            SELECT FROM pairs
+            WHERE project_id = project.id AND {unseen} AND strategy < project.strategy
+        ) OR EXISTS (
+            SELECT FROM pairs
+            WHERE project_id = project.id AND {unseen} AND strategy > project.strategy
+        ) AS foreign_pairs,
         erased.written_by AS erased_by, erased.prompt_id AS erased_id,
         next.exploration AS next_exploration, next.pairs_planned AS next_pairs_planned,
         next.near_duplicate AS next_near_duplicate, next.order_key AS next_order_key,
@@ -110,9 +106,7 @@ _OUTLOOK = text(f"""
         LIMIT 1
     ) AS erased ON true
     LEFT JOIN LATERAL (
-        ({_PLANNABLE.format(exploration="false")})
-        UNION ALL
-        ({_PLANNABLE.format(exploration="true")})
+        ({next_prompt}) UNION ALL ({next_exploration_prompt})
         ORDER BY exploration
         LIMIT 1
     ) AS next ON true
@@ -120,11 +114,18 @@ _OUTLOOK = text(f"""
         SELECT position FROM pairs
         WHERE project_id = project.id AND arm = 'strategy' AND open AND NOT handed_out
         ORDER BY position, id
-        OFFSET {PLAN_AHEAD // 2 - 1} LIMIT 1
+        OFFSET {before_horizon} LIMIT 1
     ) AS horizon ON next.order_key IS NOT NULL
     WHERE project.id = ANY(CAST(:ids AS bigint[]))
     ORDER BY project.id
-""")  # noqa: S608 - put together from the constants above
+    """,
+    arriving=ARRIVING_PROMPT,
+    outgrown=OUTGROWN_PROMPT,
+    unseen=UNSEEN_PAIR,
+    next_prompt=fill(_NEXT_PROMPT, exploration="false", plannable=PLANNABLE_PROMPT),
+    next_exploration_prompt=fill(_NEXT_PROMPT, exploration="true", plannable=PLANNABLE_PROMPT),
+    before_horizon=str(PLAN_AHEAD // 2 - 1),
+)
 
 _HOLD_PROJECT = text("SELECT id FROM projects WHERE id = :id FOR KEY SHARE")
 _ONE_WRITER = text(
@@ -134,7 +135,7 @@ _EXISTING = text("SELECT id FROM projects WHERE id = ANY(CAST(:ids AS bigint[]))
 
 
 async def read_outlooks(session: AsyncSession, project_ids: Collection[int]) -> list[Outlook]:
-    """What there is to do in each of these projects; a deleted one is left out.
+    """What there is to do in each of these projects; deleted ones are left out.
 
     Served by ``ix_prompts_unplanned``, ``ix_prompts_outgrown``, ``ix_prompts_plannable``,
     ``ix_pairs_untouched``, ``ix_pairs_open`` and ``ix_erased_prompts_catch_up``.
@@ -181,7 +182,7 @@ async def begin_planning(session: AsyncSession, project_id: int) -> Outlook | No
     """Become the one transaction that changes the project's plan; None: it has been deleted.
 
     A planner that has lost its connection, and its projects, without knowing waits here for the one
-    that took them over. The project's row is held against deletion alone: claims do not wait.
+    that took them over. The project's row is locked against deletion only: claims do not wait.
     """
     await session.execute(_ONE_WRITER, {"id": project_id})
     if await session.scalar(_HOLD_PROJECT, {"id": project_id}) is None:

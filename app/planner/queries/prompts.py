@@ -1,0 +1,244 @@
+"""SQL over the prompts that pairs are chosen from."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.embedding.unit import from_bytes
+from app.preference.service import count_response_words
+from app.selection.arrays import FloatArray
+from app.selection.candidates import PromptCandidate
+from app.storage.predicates import ARRIVED_PROMPT, PLANNABLE_PROMPT, UNSEEN_PAIR
+from app.storage.sql import statement
+from app.vectors.stored import prompt_vectors
+
+_ANY_NUMBER = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlannablePrompt:
+    """A prompt that pairs can be chosen from."""
+
+    id: int
+    exploration: bool
+    pairs_planned: int
+    near_duplicate: bool
+    order_key: float
+    pairs_total: int
+
+
+_BY_ROUND = """
+    SELECT id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
+    FROM prompts
+    WHERE project_id = :project_id AND exploration = :exploration
+      AND {plannable} AND pairs_planned < :pairs_per_prompt
+    ORDER BY {order}
+    LIMIT :limit
+"""
+_NEXT_BY_ROUND = statement(
+    _BY_ROUND,
+    plannable=PLANNABLE_PROMPT,
+    order="exploration, pairs_planned, near_duplicate, order_key, id",
+)
+_NEXT_BY_ROUND_UNIFORMLY = statement(
+    _BY_ROUND, plannable=PLANNABLE_PROMPT, order="exploration, pairs_planned, order_key, id"
+)
+_BY_ID = """
+    SELECT id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
+    FROM prompts
+    WHERE project_id = :project_id AND exploration = :exploration AND id > :after AND {condition}
+    ORDER BY id
+    LIMIT :limit
+"""
+_ARRIVED_BY_ID = statement(_BY_ID, condition=ARRIVED_PROMPT)
+_PLANNABLE_BY_ID = statement(
+    _BY_ID, condition=f"{PLANNABLE_PROMPT} AND pairs_planned < :pairs_per_prompt"
+)
+_PLANNABLE_AMONG = statement(
+    """
+    SELECT id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
+    FROM prompts
+    WHERE project_id = :project_id AND NOT exploration AND id = ANY(CAST(:ids AS bigint[]))
+      AND {plannable} AND pairs_planned < :pairs_per_prompt
+    ORDER BY id
+    """,
+    plannable=PLANNABLE_PROMPT,
+)
+_WITH_UNSEEN_PAIRS = statement(
+    """
+    SELECT prompts.id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
+    FROM (
+        SELECT prompt_id, count(*) AS pairs FROM pairs
+        WHERE project_id = :project_id AND {unseen}
+        GROUP BY prompt_id
+    ) AS unseen
+    JOIN prompts ON prompts.id = unseen.prompt_id
+    ORDER BY exploration, pairs_planned - unseen.pairs, near_duplicate, order_key, prompts.id
+    """,
+    unseen=UNSEEN_PAIR,
+)
+
+_RESPONSES = text("""
+    SELECT responses.prompt_id, responses.id, response_embeddings.vector
+    FROM responses JOIN response_embeddings ON response_embeddings.response_id = responses.id
+    WHERE responses.prompt_id = ANY(CAST(:ids AS bigint[]))
+    ORDER BY responses.prompt_id, responses.id
+""")
+_PAIRS = text("""
+    SELECT prompt_id, first_response_id, second_response_id FROM pairs
+    WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
+""")
+_SEEN_PAIRS = statement(
+    """
+    SELECT prompt_id, first_response_id, second_response_id FROM pairs
+    WHERE prompt_id = ANY(CAST(:ids AS bigint[])) AND NOT ({unseen})
+    """,
+    unseen=UNSEEN_PAIR,
+)
+
+
+def _plannable_prompts(rows: Iterable[Row[Any]]) -> list[PlannablePrompt]:
+    return [
+        PlannablePrompt(
+            id=row.id,
+            exploration=row.exploration,
+            pairs_planned=row.pairs_planned,
+            near_duplicate=row.near_duplicate,
+            order_key=row.order_key,
+            pairs_total=row.pairs_total,
+        )
+        for row in rows
+    ]
+
+
+async def next_by_round(
+    session: AsyncSession,
+    project_id: int,
+    pairs_per_prompt: int | None,
+    *,
+    near_duplicates_last: bool,
+    limit: int,
+) -> list[PlannablePrompt]:
+    """The prompts whose next pairs come next; exploration prompts when there is no other.
+
+    Served by ``ix_prompts_plannable``.
+    """
+    query = _NEXT_BY_ROUND if near_duplicates_last else _NEXT_BY_ROUND_UNIFORMLY
+    for exploration in (False, True):
+        parameters = {
+            "project_id": project_id,
+            "exploration": exploration,
+            "pairs_per_prompt": _ANY_NUMBER if pairs_per_prompt is None else pairs_per_prompt,
+            "limit": limit,
+        }
+        rows = (await session.execute(query, parameters)).all()
+        if rows:
+            return _plannable_prompts(rows)
+    return []
+
+
+async def next_by_id(
+    session: AsyncSession,
+    project_id: int,
+    pairs_per_prompt: int | None,
+    *,
+    exploration: bool,
+    after: int,
+    limit: int,
+    ignore_unseen: bool,
+) -> list[PlannablePrompt]:
+    """A page of prompts with pairs that are not in the plan. Served by the primary key.
+
+    With ``ignore_unseen`` all prompts: their unseen pairs may leave the plan.
+    """
+    parameters: dict[str, object] = {
+        "project_id": project_id,
+        "exploration": exploration,
+        "after": after,
+        "limit": limit,
+    }
+    if ignore_unseen:
+        return _plannable_prompts(await session.execute(_ARRIVED_BY_ID, parameters))
+    parameters["pairs_per_prompt"] = _ANY_NUMBER if pairs_per_prompt is None else pairs_per_prompt
+    return _plannable_prompts(await session.execute(_PLANNABLE_BY_ID, parameters))
+
+
+async def plannable_among(
+    session: AsyncSession,
+    project_id: int,
+    pairs_per_prompt: int | None,
+    prompt_ids: Collection[int],
+) -> list[PlannablePrompt]:
+    """Those of the prompts that have pairs outside the plan; exploration prompts are left out."""
+    parameters = {
+        "project_id": project_id,
+        "pairs_per_prompt": _ANY_NUMBER if pairs_per_prompt is None else pairs_per_prompt,
+        "ids": list(prompt_ids),
+    }
+    return _plannable_prompts(await session.execute(_PLANNABLE_AMONG, parameters))
+
+
+async def find_renewable(session: AsyncSession, project_id: int) -> list[PlannablePrompt]:
+    """The prompts with unseen pairs, in the order of the plan. Served by ``ix_pairs_untouched``."""
+    rows = await session.execute(_WITH_UNSEEN_PAIRS, {"project_id": project_id})
+    return _plannable_prompts(rows)
+
+
+async def read_candidates(
+    session: AsyncSession,
+    prompts: Sequence[PlannablePrompt],
+    dimensions: int,
+    *,
+    with_prompts: bool = False,
+    with_words: bool = False,
+    ignore_unseen: bool = False,
+) -> list[PromptCandidate]:
+    """The prompts with their responses' vectors and the pairs that are taken.
+
+    Args:
+        session: reads.
+        prompts: those with fewer than two embedded responses are left out.
+        dimensions: of the vectors.
+        with_prompts: read the prompts' own vectors too.
+        with_words: count the responses' words too.
+        ignore_unseen: unseen pairs of the plan count as not taken.
+    """
+    ids = [prompt.id for prompt in prompts]
+    responses = (await session.execute(_RESPONSES, {"ids": ids})).all()
+    vectors = from_bytes([row.vector for row in responses], dimensions)
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, row in enumerate(responses):
+        places[row.prompt_id].append(place)
+    embedded = {row.id for row in responses}
+    taken: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    rounds: Counter[int] = Counter()
+    for pair in await session.execute(_SEEN_PAIRS if ignore_unseen else _PAIRS, {"ids": ids}):
+        rounds[pair.prompt_id] += 1
+        if pair.first_response_id in embedded and pair.second_response_id in embedded:
+            taken[pair.prompt_id].append((pair.first_response_id, pair.second_response_id))
+    of_prompts: Mapping[int, FloatArray] = {}
+    if with_prompts:
+        of_prompts = (await prompt_vectors(session, np.array(ids), dimensions)).by_id()
+    words = await count_response_words(session, embedded) if with_words else {}
+    return [
+        PromptCandidate(
+            prompt_id=prompt.id,
+            response_ids=[responses[place].id for place in places[prompt.id]],
+            embeddings=vectors[places[prompt.id]],
+            taken=taken[prompt.id],
+            round=rounds[prompt.id] if ignore_unseen else prompt.pairs_planned,
+            near_duplicate=prompt.near_duplicate,
+            order_key=prompt.order_key,
+            prompt_embedding=of_prompts.get(prompt.id),
+            words=[words.get(responses[place].id, 0) for place in places[prompt.id]]
+            if with_words
+            else None,
+        )
+        for prompt in prompts
+        if len(places[prompt.id]) > 1
+    ]
