@@ -23,14 +23,14 @@ _CHUNK = 65_536
 
 
 class VectorIndex:
-    """Unit vectors under ids, searched by cosine. Threads may share it: ``lock`` guards it.
+    """Unit vectors under ids, searched by cosine. Threads may share it: it has a lock.
 
     Up to ``FLAT_LIMIT`` vectors: exact, float32, some 0.25 ms a query (384 dimensions, one core).
-    Above: an inverted file of min(4·√n, 2048) lists in float16, 64 of them searched, trained on
-    what is there and again whenever that has grown fourfold. Measured recall of a near-duplicate at
+    Above that: an inverted file of min(4·√n, 2048) lists in float16. It searches 64 of them, and is
+    trained again when the index has grown fourfold. Measured recall of a near-duplicate at
     cosine 0.95, 1000 queries: 1.000 among 40,000 and among 160,000 vectors, both drawn uniformly
     from the sphere (the worst case) and in clusters, at 0.1 and 0.25 ms a query; with 16 lists
-    searched it was 0.993 for 160,000 uniform ones. HNSW is no choice: it cannot remove.
+    searched it was 0.993 for 160,000 uniform ones. HNSW is no alternative: it cannot remove.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -48,7 +48,7 @@ class VectorIndex:
         return np.sort(np.fromiter(self._known, dtype=np.int64, count=len(self._known)))
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Add vectors, ``(n, dimensions)``; an id that is there already keeps its vector."""
+        """Add vectors, ``(n, dimensions)``; an id that the index has keeps its vector."""
         with self.lock:
             fresh = {
                 number: row
@@ -63,7 +63,7 @@ class VectorIndex:
                 self._retrain()
 
     def remove(self, ids: Ids) -> None:
-        """Remove what is there of these ids: ``(n,)``."""
+        """Remove those of the ids, ``(n,)``, that the index has."""
         with self.lock:
             present = self._known.intersection(ids.tolist())
             if present:
@@ -86,12 +86,12 @@ class VectorIndex:
 
     @property
     def structure(self) -> Any:
-        """The FAISS index itself, for snapshots."""
+        """The FAISS index, for snapshots."""
         return self._faiss
 
     @classmethod
     def of_structure(cls, structure: Any) -> "VectorIndex":
-        """The index around what a snapshot held."""
+        """The index around the FAISS index of a snapshot."""
         index = cls(structure.d)
         index._faiss = structure
         index._known = {number for ids, _ in _stored(structure) for number in ids.tolist()}
@@ -112,7 +112,7 @@ class VectorIndex:
         self._retrain_above = _next_training(lists)
 
     def _vectors_of(self, ids: Ids) -> Vectors:
-        """The vectors of ids that are there, in their order (rising): ``(n, dimensions)``."""
+        """The vectors of rising ids that the index has: ``(n, dimensions)``."""
         found = np.empty((len(ids), self.dimensions), dtype=np.float32)
         for stored, vectors in _stored(self._faiss):
             rows = np.flatnonzero(np.isin(stored, ids))
@@ -121,7 +121,7 @@ class VectorIndex:
 
 
 def _next_training(lists: int) -> int:
-    """The size that calls for more lists than these; no size does once they are at their most."""
+    """Train again above this size; never once the number of lists is at its largest."""
     if lists >= _LISTS_AT_MOST:
         return int(np.iinfo(np.int64).max)
     return _GROWTH * (lists // 4) ** 2

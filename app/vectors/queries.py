@@ -1,46 +1,34 @@
-"""SQL over the embeddings of prompts, read in the order of the transactions that wrote them.
+"""SQL over stored embeddings.
 
-Ids do not commit in order, and neither do transactions. A row is read once its transaction's number
-is below ``pg_snapshot_xmin``: every lower one has ended by then, so nothing can appear behind a
-position that has been read.
+An index catches up in the order of the transactions that wrote the rows. Neither ids nor
+transactions commit in order, so a row is read once the number of its transaction is below
+``pg_snapshot_xmin``: every lower one has ended by then, and nothing can appear behind a position
+that has been read.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.vectors.mark import Mark, Position
 
-_EMBEDDINGS_AFTER = text("""
-    SELECT prompt_id, written_by::text::bigint AS written_by, vector
-    FROM prompt_embeddings
-    WHERE project_id = :project_id
-      AND (written_by, prompt_id) > (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
-      AND written_by < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY prompt_embeddings.written_by, prompt_id
-    LIMIT :limit
-""")
+class Position(NamedTuple):
+    """The last row read of a table that is read by ``(written_by, prompt_id)``."""
 
-_ERASED_AFTER = text("""
-    SELECT prompt_id, written_by::text::bigint AS written_by
-    FROM erased_prompts
-    WHERE project_id = :project_id
-      AND (written_by, prompt_id) > (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
-      AND written_by < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY erased_prompts.written_by, prompt_id
-    LIMIT :limit
-""")
+    written_by: int
+    prompt_id: int
 
-_CONTENTS_UP_TO = text("""
-    SELECT count(*) AS size, coalesce(sum(prompt_id), 0)::bigint AS sum_of_ids
-    FROM prompt_embeddings
-    WHERE project_id = :project_id
-      AND (written_by, prompt_id) <= (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
-""")
 
-_CLUSTER = text("SELECT system_identifier FROM pg_control_system()")
+class Mark(NamedTuple):
+    """How far an index has caught up: it reflects every row up to here."""
+
+    embedded: Position
+    erased: Position
+
+
+START: Final = Mark(Position(0, 0), Position(0, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +39,64 @@ class Contents:
     sum_of_ids: int
 
 
+_EMBEDDINGS_AFTER = text("""
+    SELECT prompt_id, written_by::text::bigint AS written_by, vector
+    FROM prompt_embeddings
+    WHERE project_id = :project_id
+      AND (written_by, prompt_id) > (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
+      AND written_by < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY prompt_embeddings.written_by, prompt_id
+    LIMIT :limit
+""")
+_ERASED_AFTER = text("""
+    SELECT prompt_id, written_by::text::bigint AS written_by
+    FROM erased_prompts
+    WHERE project_id = :project_id
+      AND (written_by, prompt_id) > (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
+      AND written_by < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY erased_prompts.written_by, prompt_id
+    LIMIT :limit
+""")
+_CONTENTS_UP_TO = text("""
+    SELECT count(*) AS size, coalesce(sum(prompt_id), 0)::bigint AS sum_of_ids
+    FROM prompt_embeddings
+    WHERE project_id = :project_id
+      AND (written_by, prompt_id) <= (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
+""")
+_CLUSTER = text("SELECT system_identifier FROM pg_control_system()")
+
+# One row with all vectors is read several times faster than a row for each.
+VECTORS_OF_RESPONSES: Final = text("""
+    SELECT array_agg(response_id ORDER BY response_id) AS ids,
+        string_agg(vector, '' ORDER BY response_id) AS vectors
+    FROM response_embeddings WHERE response_id = ANY(CAST(:ids AS bigint[]))
+""")
+VECTORS_OF_PROMPTS: Final = text("""
+    SELECT array_agg(prompt_id ORDER BY prompt_id) AS ids,
+        string_agg(vector, '' ORDER BY prompt_id) AS vectors
+    FROM prompt_embeddings WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
+""")
+
+
 async def embeddings_after(
     session: AsyncSession, project_id: int, position: Position, limit: int
-) -> list[Row[Any]]:
-    """The next ``(prompt_id, written_by, vector)``. Served by ix_prompt_embeddings_catch_up."""
+) -> Sequence[Row[Any]]:
+    """The next ``prompt_id``, ``written_by``, ``vector``; by ``ix_prompt_embeddings_catch_up``."""
     return await _rows_after(session, _EMBEDDINGS_AFTER, project_id, position, limit)
 
 
 async def erased_after(
     session: AsyncSession, project_id: int, position: Position, limit: int
-) -> list[Row[Any]]:
-    """The next rows ``(prompt_id, written_by)``. Served by ix_erased_prompts_catch_up."""
+) -> Sequence[Row[Any]]:
+    """The next ``prompt_id`` and ``written_by``. Served by ``ix_erased_prompts_catch_up``."""
     return await _rows_after(session, _ERASED_AFTER, project_id, position, limit)
 
 
 async def _rows_after(
-    session: AsyncSession, statement: Any, project_id: int, position: Position, limit: int
-) -> list[Row[Any]]:
+    session: AsyncSession, query: TextClause, project_id: int, position: Position, limit: int
+) -> Sequence[Row[Any]]:
     found = await session.execute(
-        statement,
+        query,
         {
             "project_id": project_id,
             "written_by": str(position.written_by),
@@ -77,11 +104,11 @@ async def _rows_after(
             "limit": limit,
         },
     )
-    return list(found.all())
+    return found.all()
 
 
 async def contents_up_to(session: AsyncSession, project_id: int, mark: Mark) -> Contents:
-    """What the database still holds of the rows up to a mark. One pass over the project's rows."""
+    """What the database still holds of the rows up to a mark. Reads all rows of the project."""
     found = await session.execute(
         _CONTENTS_UP_TO,
         {
@@ -95,8 +122,19 @@ async def contents_up_to(session: AsyncSession, project_id: int, mark: Mark) -> 
 
 
 async def cluster(session: AsyncSession) -> int:
-    """The database cluster's own number: transactions' numbers, and so marks, mean nothing beyond.
+    """The database cluster's own number. Numbers of transactions mean nothing in another cluster.
 
-    A database that was restored from a backup stands in another one.
+    A database that was restored from a backup is in another cluster.
     """
     return int((await session.execute(_CLUSTER)).scalar_one())
+
+
+async def read_vectors(
+    session: AsyncSession, query: TextClause, ids: list[int]
+) -> tuple[list[int], list[bytes]]:
+    """Those of the ids that have a vector, rising, and the stored vectors. By primary key."""
+    row = (await session.execute(query, {"ids": ids})).one()
+    if row.ids is None:
+        return [], []
+    size = len(row.vectors) // len(row.ids)
+    return row.ids, [row.vectors[at : at + size] for at in range(0, len(row.vectors), size)]

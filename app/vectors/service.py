@@ -1,7 +1,7 @@
-"""Bring an index up to what Postgres holds, in parts, from where it stood.
+"""Catch up: bring an index from a mark to what PostgreSQL holds.
 
-Additions first, then erasures. Adding twice and removing twice change nothing, so an index and a
-mark from any earlier moment lead to the same index.
+Additions come first, then erasures. To add or remove a prompt twice changes nothing, so an index
+with its mark leads to the same index from any earlier moment.
 """
 
 import asyncio
@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.embedding.unit import from_bytes
 from app.vectors import queries, snapshot
 from app.vectors.index import Ids, VectorIndex, Vectors
-from app.vectors.mark import START, Mark, Position
-from app.vectors.queries import cluster
+from app.vectors.queries import START, Mark, Position, cluster
 from app.vectors.snapshot import Snapshot
 
 ROWS_AT_A_TIME: Final = 1024
@@ -37,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """Prompts whose embeddings come next, in the order in which they were committed."""
+    """The next embeddings of prompts, in the order of the transactions that wrote them."""
 
     ids: Ids
     """``(n,)``."""
@@ -46,7 +45,7 @@ class Additions:
     position: Position
     """Where to read on."""
     complete: bool
-    """There was no more to read."""
+    """There is no more to read for now."""
 
 
 async def read_additions(
@@ -73,7 +72,7 @@ async def read_additions(
 async def apply_erasures(
     session: AsyncSession, project_id: int, index: VectorIndex, position: Position
 ) -> Position:
-    """Take erased prompts out of the index; gives the position of the last one."""
+    """Remove erased prompts from the index; gives the position of the last one."""
     while rows := await queries.erased_after(session, project_id, position, ROWS_AT_A_TIME):
         index.remove(np.array([row.prompt_id for row in rows], dtype=np.int64))
         position = Position(rows[-1].written_by, rows[-1].prompt_id)
@@ -83,10 +82,10 @@ async def apply_erasures(
 async def restore(
     session: AsyncSession, project_id: int, path: Path, *, owner: str, dimensions: int
 ) -> Snapshot:
-    """The index of the file, less what was erased since; an empty one where it is of no use.
+    """The index in the file without prompts that were erased since; an empty one if it is useless.
 
-    A file that holds anything but what the database held up to its mark (an older database put
-    back, say) is of no use. The mark is the file's: what was erased since will be read once more.
+    A file is useless if it does not hold just what the database holds up to the file's mark: an
+    older database was restored, say. The mark stays the file's.
     """
     found = await asyncio.to_thread(snapshot.load, path, owner=owner, dimensions=dimensions)
     if found is not None:

@@ -1,7 +1,7 @@
-"""An index in a file: written whole or not at all, read whole or not at all.
+"""Save an index to a file, and load it. A damaged or unfinished file is never loaded.
 
-The file: a line that names the format, a line of JSON (``_Header``), FAISS' own bytes, and the
-BLAKE2b digest of all that stands before it.
+The file has a line that names the format, a line of JSON with whose index it is, the bytes of
+FAISS, and the BLAKE2b digest of all of these.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import IO
 import faiss
 
 from app.vectors.index import VectorIndex
-from app.vectors.mark import Mark, Position
+from app.vectors.queries import Mark, Position
 
 _FORMAT = b"annotation-budget index 1\n"
 _DIGEST_BYTES = 32
@@ -35,9 +35,9 @@ class Snapshot:
 
 
 def save(path: Path, index: VectorIndex, mark: Mark, *, owner: str) -> None:
-    """Write the index to the file, replacing what was there at one instant.
+    """Write the index to the file, and replace the old file at once.
 
-    ``owner`` says whose vectors these are, beyond the file's name: ``load`` must be told the same.
+    ``owner`` says whose vectors these are: ``load`` accepts only a file of the same owner.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + _UNFINISHED)
@@ -55,11 +55,11 @@ def save(path: Path, index: VectorIndex, mark: Mark, *, owner: str) -> None:
 
 
 def load(path: Path, *, owner: str, dimensions: int) -> Snapshot | None:
-    """What ``save`` wrote; None where it is missing, damaged, another owner's or another format."""
+    """What ``save`` wrote; None if it is missing, damaged, of another owner or another format."""
     try:
         with path.open("rb") as file:
             return _read(file, owner, dimensions)
-    # FAISS raises RuntimeError for bytes that it does not understand.
+    # FAISS raises RuntimeError for bytes that it cannot read.
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
 
@@ -76,7 +76,7 @@ def delete_unfinished(path: Path) -> None:
 
 
 class _DigestWriter:
-    """Writes to a file and digests what it writes."""
+    """Write to a file, and digest what is written."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -105,7 +105,7 @@ def _read(file: IO[bytes], owner: str, dimensions: int) -> Snapshot | None:
 
 
 def _is_whole(file: IO[bytes]) -> bool:
-    """Whether the digest at the end is that of the rest; the file stands at its beginning then."""
+    """Whether the file ends with the digest of the rest; it is rewound to its beginning."""
     length = file.seek(0, os.SEEK_END) - _DIGEST_BYTES
     if length < 0:
         return False
@@ -121,7 +121,7 @@ def _is_whole(file: IO[bytes]) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut; Windows cannot open folders, and needs it not."""
+    """Make the rename survive a power cut. Windows cannot open folders, and does not need it."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,31 +1,22 @@
-"""The stored vectors of some texts, by the texts' numbers."""
+"""The stored vectors of texts, by the ids of the texts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import from_bytes
 from app.selection.arrays import BoolArray, FloatArray, IntArray
-
-# One row of all of them is read several times faster than a row each.
-_OF_RESPONSES: Final = text("""
-    SELECT array_agg(response_id ORDER BY response_id), string_agg(vector, '' ORDER BY response_id)
-    FROM response_embeddings WHERE response_id = ANY(CAST(:ids AS bigint[]))
-""")
-_OF_PROMPTS: Final = text("""
-    SELECT array_agg(prompt_id ORDER BY prompt_id), string_agg(vector, '' ORDER BY prompt_id)
-    FROM prompt_embeddings WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
-""")
+from app.vectors.queries import VECTORS_OF_PROMPTS, VECTORS_OF_RESPONSES, read_vectors
 
 
 @dataclass(frozen=True, slots=True)
 class StoredVectors:
-    """Unit vectors by the number of their text."""
+    """Unit vectors by the ids of their texts."""
 
     ids: IntArray
     """Rising, ``(n,)``."""
@@ -33,42 +24,38 @@ class StoredVectors:
     """``(n, dimensions)``."""
 
     def has(self, ids: IntArray) -> BoolArray:
-        """Which have a vector, in the shape of ``ids``."""
+        """Which of the ids have a vector, in the shape of ``ids``."""
         return np.isin(ids, self.ids)
 
     def of(self, ids: IntArray) -> FloatArray:
-        """Their vectors, ``(*ids.shape, dimensions)``; all of them have one."""
+        """The vectors of ids that all have one: ``(*ids.shape, dimensions)``."""
         return self.vectors[np.searchsorted(self.ids, ids)]
 
     def by_id(self) -> Mapping[int, FloatArray]:
-        """The same, one by one."""
+        """Each vector, ``(dimensions,)``, under its id."""
         return dict(zip(self.ids.tolist(), self.vectors, strict=True))
 
 
 async def response_vectors(
     session: AsyncSession, ids: NDArray[Any], dimensions: int
 ) -> StoredVectors:
-    """Those of these responses that have one; repeated numbers count once. By primary key.
+    """The vectors of those of the responses that have one; repeated ids count once.
 
     Raises:
-        InvalidVector: they have other dimensions.
+        InvalidVector: a stored vector has other dimensions.
     """
-    return await _read(session, _OF_RESPONSES, ids, dimensions)
+    return await _read(session, VECTORS_OF_RESPONSES, ids, dimensions)
 
 
 async def prompt_vectors(
     session: AsyncSession, ids: NDArray[Any], dimensions: int
 ) -> StoredVectors:
     """As ``response_vectors``, of prompts."""
-    return await _read(session, _OF_PROMPTS, ids, dimensions)
+    return await _read(session, VECTORS_OF_PROMPTS, ids, dimensions)
 
 
 async def _read(
     session: AsyncSession, query: TextClause, ids: NDArray[Any], dimensions: int
 ) -> StoredVectors:
-    known, joined = (await session.execute(query, {"ids": np.unique(ids).tolist()})).one()
-    if known is None:
-        return StoredVectors(np.empty(0, dtype=np.int64), from_bytes([], dimensions))
-    size = len(joined) // len(known)
-    rows = [joined[start : start + size] for start in range(0, len(joined), size)]
-    return StoredVectors(np.array(known, dtype=np.int64), from_bytes(rows, dimensions))
+    known, vectors = await read_vectors(session, query, np.unique(ids).tolist())
+    return StoredVectors(np.array(known, dtype=np.int64), from_bytes(vectors, dimensions))

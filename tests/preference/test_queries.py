@@ -13,7 +13,7 @@ from app.preference.queries import LabelledVectors, sample_prompts, stream_label
 from app.selection.candidates import blocks_of
 from app.selection.model.features import side_features
 from app.storage.tables import Label, Project, PromptEmbedding, Response, ResponseEmbedding
-from app.vectors import stored as vectors
+from app.vectors import queries as vectors
 from tests.preference.at_once import read_labels
 from tests.preference.planted import DIMENSIONS, PlantedProject
 
@@ -312,7 +312,7 @@ async def test_the_reads_are_served_by_indexes(planted: PlantedProject) -> None:
         sampled = await indexes(session, queries._SAMPLED_LABELS, about)
         assert {"ix_labels_listing", "ix_labels_annotator"} & sampled
         assert "pk_response_embeddings" in await indexes(
-            session, vectors._OF_RESPONSES, {"ids": [1, 2, 3]}
+            session, vectors.VECTORS_OF_RESPONSES, {"ids": [1, 2, 3]}
         )
         assert "ix_prompt_embeddings_catch_up" in await indexes(
             session, queries._SAMPLED_PROMPTS, {"project_id": planted.project_id, "limit": 10}
