@@ -27,8 +27,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import text
 
-from app.planner.making import PlanMaker
-from app.planner.project import ProjectPlanner, index_path
+from app.planner.index import ProjectIndex, index_path
+from app.planner.project import ProjectPlanner
 from app.planner.queries.outlook import Outlook, read_outlooks
 from app.projects.schemas import NewProject
 from app.settings import DEFAULT_PROJECT
@@ -84,6 +84,16 @@ _BACKENDS = text("""
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend'
 """)
+
+
+class _NoIndex(ProjectIndex):
+    """Never catches up, so that planning is measured alone."""
+
+    def has_work(self, project: Outlook) -> bool:  # noqa: ARG002 - it has none, whatever comes
+        return False
+
+    async def catch_up(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True)
@@ -177,14 +187,11 @@ async def plan(url: str, project: int, folder: Path, pairs: int, *, with_index: 
     """Let a planner plan so many pairs."""
     engine = create_engine(url, pool_size=4)
     sessions = session_factory(engine)
-    planner = (
-        ProjectPlanner(project, sessions, index_path(folder, project))
-        if with_index
-        else PlanMaker(project, sessions)
-    )
+    kind = ProjectIndex if with_index else _NoIndex
+    planner = ProjectPlanner(sessions, kind(project, sessions, index_path(folder, project)))
     began = time.perf_counter()
-    if isinstance(planner, ProjectPlanner):
-        await planner.similar(1, 1)
+    if with_index:
+        await planner.index.similar(1, 1)
     opening = time.perf_counter() - began
     seconds: list[float] = []
     cpu = database_cpu = 0.0
@@ -218,16 +225,14 @@ async def _database_cpu(sessions: Sessions) -> float:
     return spent
 
 
-async def _plan_ahead(
-    planner: ProjectPlanner | PlanMaker, sessions: Sessions, project: int
-) -> None:
+async def _plan_ahead(planner: ProjectPlanner, sessions: Sessions, project: int) -> None:
     async def outlook() -> Outlook:
         async with sessions() as session:
             [found] = await read_outlooks(session, [project])
         return found
 
     while planner.has_work(await outlook()):
-        await planner.step()
+        await planner.take_turn()
 
 
 def measure(url: str, project: int, folder: Path, pairs: int, with_index: bool) -> None:

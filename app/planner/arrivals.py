@@ -1,21 +1,14 @@
-"""Prompts arrive in the plan: what is fixed once, for all that comes after.
-
-A prompt arrives when its embedding is read, in the order of the transactions that wrote them. The
-index holds the prompts that have arrived, all of them and no other, so that "the nearest earlier
-prompt" is a search in it.
-"""
+"""Fix a prompt's group and draws when it arrives: once, whatever comes later."""
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.planner.pairs import ChosenPair, price
+from app.planner.choosing import ChosenPair, plan_pairs
 from app.planner.queries import arrivals as queries
-from app.planner.queries import pairs as pair_queries
 from app.planner.queries.arrivals import Arrival
 from app.planner.queries.outlook import Outlook
 from app.selection.arrays import IntArray
@@ -25,51 +18,31 @@ from app.settings import NEAR_DUPLICATE_SIMILARITY
 from app.storage.arm import Arm
 from app.storage.notifications import Channel, notify
 from app.storage.sql import lock_prompts
-from app.vectors.service import Additions, Position, VectorIndex, read_additions
+from app.vectors.service import VectorIndex
 from app.vectors.stored import StoredVectors, response_vectors
 
 _NEIGHBOURS = 4
 _STORED_ERROR = 0.002
-"""What float16 storage may take off a similarity in the index: what is near is read exactly."""
+"""How far float16 storage may move a similarity in the index: near ones are computed exactly."""
 _UNIFORM = "random"
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """One part of the embeddings, its newcomers' arrival written."""
-
-    additions: Additions
-    prompt_ids: Sequence[int]
-    """The newcomers."""
-
-
-async def arrive(
-    session: AsyncSession, project: Outlook, index: VectorIndex, position: Position
-) -> Arrived:
-    """Read the next embeddings, and fix the group and the draws of the prompts that are new.
-
-    The caller commits, and only then adds the newcomers to the index.
-
-    Raises:
-        InvalidVector: a stored vector has not the project's dimensions.
-    """
-    assert project.dimensions is not None
-    additions = await read_additions(session, project.project_id, position, project.dimensions)
-    newcomers = await queries.find_newcomers(session, additions.ids.tolist())
-    is_new = np.isin(additions.ids, np.array(sorted(newcomers), dtype=np.int64))
-    await asyncio.to_thread(index.add, additions.ids[~is_new], additions.vectors[~is_new])
-    if newcomers:
-        await _fix(session, project, index, additions.ids[is_new], additions.vectors[is_new])
-    return Arrived(additions, sorted(newcomers))
-
-
-async def _fix(
+async def fix_arrivals(
     session: AsyncSession,
     project: Outlook,
     index: VectorIndex,
-    ids: NDArray[np.int64],
+    ids: IntArray,
     vectors: NDArray[np.float32],
 ) -> None:
+    """Fix the groups and the draws of newcomers, and plan the pairs of exploration prompts.
+
+    Args:
+        session: the caller commits it.
+        project: the newcomers' project.
+        index: all prompts that arrived before, and no other.
+        ids: the newcomers, ``(n,)``.
+        vectors: their unit vectors, ``(n, dimensions)``.
+    """
     by_id = np.argsort(ids)
     ids, vectors = ids[by_id], vectors[by_id]
     earlier = await _possible_duplicates(session, index, vectors)
@@ -86,7 +59,7 @@ async def _fix(
         )
         for prompt_id, group_id in zip(ids.tolist(), groups.tolist(), strict=True)
     ]
-    await _draw_exploration_pairs(session, project, arrivals)
+    await _plan_exploration(session, project, arrivals)
     await notify(session, Channel.PLAN_CHANGED, str(project.project_id))
     await lock_prompts(session, ids.tolist())
     await queries.fix_arrivals(session, project.project_id, arrivals)
@@ -100,46 +73,36 @@ async def _possible_duplicates(
     return await queries.read_grouped(session, near.tolist(), index.dimensions)
 
 
-async def _draw_exploration_pairs(
+async def _plan_exploration(
     session: AsyncSession, project: Outlook, arrivals: Sequence[Arrival]
 ) -> None:
-    exploring = [arrival for arrival in arrivals if arrival.exploration]
+    """Draw the pairs of exploration prompts, and add them to the plan."""
+    exploring = {arrival.prompt_id: arrival for arrival in arrivals if arrival.exploration}
     if not exploring:
         return
-    ids = [arrival.prompt_id for arrival in exploring]
-    responses = await queries.read_response_ids(session, ids)
-    drawn = {  # without prompts that were deleted meanwhile
-        prompt_id: exploration_pair(prompt_id, project.seed, own)
-        for prompt_id, own in responses.items()
-    }
-    both = {
-        prompt_id: np.array([pair.first_response_id, pair.second_response_id])
-        for prompt_id, pair in drawn.items()
-    }
     assert project.dimensions is not None
-    vectors = await response_vectors(
-        session, np.array(list(both.values()), dtype=np.int64), project.dimensions
-    )
-    chosen = []
-    for arrival in exploring:
-        if arrival.prompt_id not in drawn:
-            continue
-        pair = drawn[arrival.prompt_id]
-        chosen.append(
-            ChosenPair(
-                prompt_id=arrival.prompt_id,
-                first_response_id=pair.first_response_id,
-                second_response_id=pair.second_response_id,
-                similarity=_similarity(vectors, both[arrival.prompt_id]),
-                arm=Arm.EXPLORATION,
-                strategy=_UNIFORM,
-                propensity=pair.propensity,
-                position=arrival.order_key,
-            )
+    responses = await queries.read_response_ids(session, exploring)
+    drawn = {
+        prompt_id: exploration_pair(prompt_id, project.seed, response_ids)
+        for prompt_id, response_ids in responses.items()
+    }
+    both = [(pair.first_response_id, pair.second_response_id) for pair in drawn.values()]
+    response_ids = np.array(both, dtype=np.int64).reshape(len(both), 2)
+    vectors = await response_vectors(session, response_ids, project.dimensions)
+    chosen = [
+        ChosenPair(
+            prompt_id=prompt_id,
+            first_response_id=pair.first_response_id,
+            second_response_id=pair.second_response_id,
+            similarity=_similarity(vectors, ids),
+            arm=Arm.EXPLORATION,
+            strategy=_UNIFORM,
+            propensity=pair.propensity,
+            position=exploring[prompt_id].order_key,
         )
-    await pair_queries.insert_pairs(
-        session, project.project_id, await price(session, project, chosen)
-    )
+        for (prompt_id, pair), ids in zip(drawn.items(), response_ids, strict=True)
+    ]
+    await plan_pairs(session, project, chosen)
 
 
 def _similarity(vectors: StoredVectors, response_ids: IntArray) -> float | None:

@@ -1,10 +1,11 @@
 """Which projects this planner plans: those whose lock it holds.
 
-The locks are Postgres' own advisory locks, held by one connection of the planner's. When the
-planner ends, in whatever way, the server frees them, and another planner takes its projects over.
+The locks are PostgreSQL's advisory locks, held by a connection of their own. However the planner
+ends, the server frees them, and another planner takes its projects over.
 """
 
 import psycopg
+from psycopg.rows import scalar_row
 
 from app.storage.engine import raw_dsn
 
@@ -18,7 +19,7 @@ _GIVE_BACK = "SELECT pg_advisory_unlock(hashtextextended('planner of project ' |
 
 
 class ProjectLocks:
-    """The projects that are this planner's, as long as its connection lives."""
+    """The projects of this planner, for as long as its connection lives."""
 
     def __init__(self, url: str) -> None:
         self._dsn = raw_dsn(url)
@@ -35,24 +36,24 @@ class ProjectLocks:
         """
         try:
             connection = await self._connect()
-            cursor = await connection.execute(_TAKE_ONE, (list(self.held),))
-            row = await cursor.fetchone()
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute(_TAKE_ONE, (list(self.held),))
+            taken: int | None = await cursor.fetchone()
         except psycopg.OperationalError:
             await self.close()
             raise
-        if row is None:
-            return None
-        self.held.add(row[0])
-        return int(row[0])
+        if taken is not None:
+            self.held.add(taken)
+        return taken
 
     async def give_back(self, project_id: int) -> None:
-        """Let somebody else have the project."""
+        """Let another planner have the project."""
         self.held.discard(project_id)
         if self._connection is not None:
             await self._connection.execute(_GIVE_BACK, (project_id,))
 
     async def close(self) -> None:
-        """Let somebody else have all of them."""
+        """Let other planners have all projects."""
         self.held.clear()
         if self._connection is not None:
             await self._connection.close()

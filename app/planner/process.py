@@ -1,7 +1,7 @@
-"""The planner: a process that holds FAISS, and decides which pairs come next.
+"""The planner's process: it takes turns at the projects that are its own.
 
-Each project has one planner at a time, whichever holds its lock; planners share the projects. All
-that a planner does is done in small transactions, each of which leaves the plan right.
+Each project has one planner at a time, the one that holds its lock; planners share the projects.
+A planner writes in small transactions, each of which leaves the plan right.
 """
 
 import asyncio
@@ -14,14 +14,10 @@ import structlog
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from app.planner.choice import UnknownStrategy
+from app.planner.decide import UnknownStrategy
+from app.planner.index import ProjectIndex, delete_index, index_path, indexed_projects
 from app.planner.locks import ProjectLocks
-from app.planner.project import (
-    ProjectPlanner,
-    delete_index,
-    index_path,
-    indexed_projects,
-)
+from app.planner.project import ProjectPlanner
 from app.planner.queries.outlook import find_existing, read_outlooks
 from app.settings import MAX_SIMILAR, Settings
 from app.storage.engine import create_engine, session_factory
@@ -47,7 +43,7 @@ class SimilarAsked(BaseModel):
 
 
 async def run(settings: Settings, url: str) -> None:
-    """Plan what there is, and what comes, until cancelled. A lost database is waited for."""
+    """Plan until cancelled. A lost database is waited for."""
     engine = create_engine(url, pool_size=_CONNECTIONS)
     planner = Planner(session_factory(engine), ProjectLocks(url), settings.data_dir)
     try:
@@ -74,14 +70,14 @@ class Planner:
         self._projects: dict[int, ProjectPlanner] = {}
 
     async def plan_for_ever(self, announced: Subscription, poll_seconds: float) -> None:
-        """Plan; wait for what is announced, and look at the tables now and then."""
+        """Take turns; with nothing to do, wait for an announcement or for the next poll."""
         backoff = _FIRST_BACKOFF_SECONDS
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                has_work, moved = await self.look()
+                has_work, moved = await self.take_turns()
             except (DBAPIError, psycopg.Error) as error:
-                # A lost connection, a deadlock, or rows that were deleted meanwhile: begin again.
+                # A lost connection, a deadlock, or rows that were deleted meanwhile: try again.
                 log.warning("planning interrupted", error=str(error).strip())
                 await asyncio.sleep(backoff)
                 backoff = min(2 * backoff, _MAX_BACKOFF_SECONDS)
@@ -90,16 +86,16 @@ class Planner:
             if moved:
                 pause = _FIRST_PAUSE_SECONDS
                 continue
-            # Work without progress waits for other transactions to end: soon, as a rule.
+            # Work without progress waits for other transactions, which mostly end soon.
             if await announced.get(min(pause, poll_seconds) if has_work else poll_seconds):
                 pause = _FIRST_PAUSE_SECONDS
                 while await announced.get(0):
-                    pass  # one look at the tables answers all that was announced until now
+                    pass  # one turn answers all that has been announced
             else:
                 pause = min(2 * pause, poll_seconds)
 
     async def answer_for_ever(self, asked: Subscription, poll_seconds: float) -> None:
-        """Answer which prompts are similar to one, for the projects of this planner."""
+        """Answer requests for similar prompts, for the projects of this planner."""
         while True:
             question = await asked.get(poll_seconds)
             if question is not None:
@@ -112,12 +108,16 @@ class Planner:
         """Save the indexes of the projects that are still this planner's, and give them back."""
         for project_id, project in self._projects.items():
             if project_id in self._locks.held:
-                await project.save()
+                await project.index.save()
         with contextlib.suppress(psycopg.Error):
             await self._locks.close()
 
-    async def look(self) -> tuple[bool, bool]:
-        """One step in each project that has work; whether there was any, and whether it moved."""
+    async def take_turns(self) -> tuple[bool, bool]:
+        """A turn at each project that has work.
+
+        Returns:
+            Whether there was any work, and whether any of it led further.
+        """
         await self._share()
         async with self._sessions() as session:
             outlooks = await read_outlooks(session, self._projects)
@@ -129,14 +129,14 @@ class Planner:
             try:
                 if project.has_work(outlook):
                     has_work = True
-                    moved |= await project.step()
+                    moved |= await project.take_turn()
             except UnknownStrategy as error:
                 log.error("project not planned", project=outlook.project_id, reason=str(error))
-            await project.save_if_due()
+            await project.index.save_if_due()
         return has_work, moved
 
     async def _share(self) -> None:
-        """Take a project that nobody plans; drop all if the connection with the locks was lost."""
+        """Take the projects that nobody plans; drop all if the locks' connection is lost."""
         try:
             taken = await self._locks.take_one()
         except psycopg.OperationalError:
@@ -146,7 +146,8 @@ class Planner:
             if not self._projects:
                 await self._sweep()
             path = index_path(self._data_dir, taken)
-            self._projects[taken] = ProjectPlanner(taken, self._sessions, path)
+            index = ProjectIndex(taken, self._sessions, path)
+            self._projects[taken] = ProjectPlanner(self._sessions, index)
             taken = await self._locks.take_one()
 
     async def _sweep(self) -> None:
@@ -158,7 +159,7 @@ class Planner:
             await asyncio.to_thread(delete_index, self._data_dir, project_id)
 
     async def _forget(self, project_id: int) -> None:
-        """The project was deleted: nothing of it stays."""
+        """Delete what is left of a deleted project."""
         del self._projects[project_id]
         await asyncio.to_thread(delete_index, self._data_dir, project_id)
         await self._locks.give_back(project_id)
@@ -170,7 +171,9 @@ class Planner:
             return
         similar = [
             (prompt_id, round(similarity, _DECIMALS))
-            for prompt_id, similarity in await project.similar(question.prompt, question.limit)
+            for prompt_id, similarity in await project.index.similar(
+                question.prompt, question.limit
+            )
         ]
         answer = orjson.dumps({"request": question.request, "similar": similar}).decode()
         async with self._sessions.begin() as session:

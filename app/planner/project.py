@@ -1,159 +1,173 @@
-"""One project in the hands of its planner: its index, and its plan."""
+"""One project in the hands of its planner: it takes turns, and in a turn the steps that are due.
 
-import asyncio
+Larger steps are in ``topup`` and ``renewal``.
+"""
+
 import time
-from pathlib import Path
+from dataclasses import replace
+from typing import Final, assert_never
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.embedding.unit import from_bytes
-from app.planner.arrivals import arrive
-from app.planner.making import PlanMaker
-from app.planner.queries import arrivals as plan_arrival_queries
-from app.planner.queries.outlook import Outlook, begin_planning
+from app.planner.decide import (
+    ApplySettings,
+    BeginRenewal,
+    ContinueRenewal,
+    FitModel,
+    LongStep,
+    Memory,
+    Outcome,
+    PlanArrived,
+    RemoveOutgrown,
+    ScanCollection,
+    ShortStep,
+    Step,
+    TopUpByRound,
+    next_step,
+    with_rest,
+    with_settings,
+    with_unscanned,
+)
+from app.planner.index import ProjectIndex
+from app.planner.queries import unseen as queries
+from app.planner.queries.outlook import Outlook, begin_planning, read_outlooks
+from app.planner.renewal import begin_renewal, continue_renewal
+from app.planner.topup import plan_arrived, scan_collection, top_up_by_round
+from app.preference.service import fit_project
+from app.storage.arm import Arm
+from app.storage.notifications import Channel, notify
 from app.storage.sessions import Sessions
-from app.vectors import snapshot
-from app.vectors.service import START, Mark, VectorIndex, apply_erasures, cluster, restore
 
-_SAVE_SECONDS = 30.0
-_SAVE_ERASED_SECONDS = 3.0
-
-log = structlog.get_logger()
+MODEL_ARMS: Final = (Arm.STRATEGY, Arm.IMPORTED)
+"""What the model learns from. Exploration labels stay a test set that it has never seen."""
+_OUTGROWN_AT_A_TIME = 256
 
 
 class ProjectPlanner:
-    """Plans one project, a step at a time.
+    """Plans one project, a turn at a time.
 
-    Whatever it remembers is either found again in the database or made again from it: it may be
-    killed between any two instructions.
+    It may be killed between any two instructions: what it remembers is found again in the database,
+    or made again from it.
     """
 
-    def __init__(self, project_id: int, sessions: Sessions, path: Path) -> None:
-        self.project_id = project_id
+    def __init__(self, sessions: Sessions, index: ProjectIndex) -> None:
+        self.project_id = index.project_id
+        self.index = index
         self._sessions = sessions
-        self._path = path
-        self._lock = asyncio.Lock()
-        self._index: VectorIndex | None = None
-        self._mark: Mark = START
-        self._owner = ""
-        self._changed_at: float | None = None
-        self._erased_at: float | None = None
-        self._plan = PlanMaker(project_id, sessions)
+        self._memory = Memory()
 
-    def has_work(self, outlook: Outlook) -> bool:
-        """Whether a step could do anything."""
-        if outlook.dimensions is None:
-            return False
-        return (
-            self._index is None
-            or outlook.arriving
-            or outlook.last_erased > self._mark.erased
-            or self._plan.has_work(outlook)
-        )
+    def has_work(self, project: Outlook) -> bool:
+        """Whether a turn could do anything."""
+        if self.index.has_work(project):
+            return True
+        return isinstance(next_step(project, self._memory, time.monotonic()), ShortStep | LongStep)
 
-    async def step(self) -> bool:
-        """Do a bounded part of what there is to do; gives whether anything was done."""
-        async with self._lock:
-            moved = await self._catch_up()
-        return await self._plan.step() or moved
+    async def take_turn(self) -> bool:
+        """Catch up, then take each kind of step that is due; gives whether that led any further."""
+        moved = await self.index.catch_up()
+        done: set[type[Step]] = set()
+        project, plan_changed = await self._take_short_steps(done)
+        moved |= plan_changed
+        while project is not None:
+            step = next_step(project, self._memory, time.monotonic(), done)
+            if not isinstance(step, LongStep):
+                break
+            outcome = await _take_long_step(self._sessions, project, self._memory, step)
+            self._memory = outcome.memory
+            done.add(type(step))
+            if outcome.moved:
+                moved = True
+                project = await self._read_outlook()
+        return moved
 
-    async def similar(self, prompt_id: int, limit: int) -> list[tuple[int, float]]:
-        """The prompts most similar to one, nearest first, with their cosines."""
-        async with self._lock:
-            await self._catch_up()
-            if self._index is None:
-                return []
-            async with self._sessions() as session:
-                stored = await plan_arrival_queries.read_prompt_vector(
-                    session, self.project_id, prompt_id
-                )
-            if stored is None:
-                return []
-            vector = from_bytes([stored], self._index.dimensions)
-            similarities, ids = await asyncio.to_thread(self._index.search, vector, limit + 1)
-        found = zip(ids[0].tolist(), similarities[0].tolist(), strict=True)
-        return [one for one in found if one[0] not in {-1, prompt_id}][:limit]
+    async def _take_short_steps(self, done: set[type[Step]]) -> tuple[Outlook | None, bool]:
+        """Take the short steps that are due, in one transaction.
 
-    async def save_if_due(self) -> None:
-        """Save the index when it has changed some time ago; soon where a prompt was erased."""
-        now = time.monotonic()
-        if _is_past(self._changed_at, now - _SAVE_SECONDS) or _is_past(
-            self._erased_at, now - _SAVE_ERASED_SECONDS
-        ):
-            await self.save()
-
-    async def save(self) -> None:
-        """Save the index, if it has changed."""
-        async with self._lock:
-            if self._index is None or self._changed_at is None:
-                return
-            await asyncio.to_thread(
-                snapshot.save, self._path, self._index, self._mark, owner=self._owner
-            )
-            self._changed_at = self._erased_at = None
-
-    async def _catch_up(self) -> bool:
-        """Bring the index a part nearer to the database; newcomers arrive in the plan."""
+        Returns:
+            The outlook after them, and whether they changed the plan.
+        """
+        changed = False
         async with self._sessions.begin() as session:
             project = await begin_planning(session, self.project_id)
-            if project is None or project.dimensions is None:
-                return False
-            index = await self._open(session, project)
-            arrived = await arrive(session, project, index, self._mark.embedded)
-        await asyncio.to_thread(index.add, arrived.additions.ids, arrived.additions.vectors)
-        # Read after the additions are in: one that was erased since it was read goes out again.
+            if project is None:
+                return None, False
+            memory = with_unscanned(self._memory, project, self.index.take_arrived())
+            self._memory = memory
+            while True:
+                step = next_step(project, memory, time.monotonic(), done)
+                if not isinstance(step, ShortStep):
+                    break
+                outcome = await _take_short_step(session, project, memory, step)
+                memory = outcome.memory
+                done.add(type(step))
+                if outcome.moved:
+                    changed = True
+                    [project] = await read_outlooks(session, [self.project_id])
+            if changed:
+                await notify(session, Channel.PLAN_CHANGED, str(self.project_id))
+        self._memory = memory
+        return project, changed
+
+    async def _read_outlook(self) -> Outlook | None:
         async with self._sessions() as session:
-            erased = await apply_erasures(session, self.project_id, index, self._mark.erased)
-        mark = Mark(arrived.additions.position, erased)
-        if mark == self._mark:
-            return False
-        self._note_change(erased=erased != self._mark.erased)
-        self._mark = mark
-        self._plan.note_arrived(arrived.prompt_ids)
-        return True
-
-    async def _open(self, session: AsyncSession, project: Outlook) -> VectorIndex:
-        if self._index is None:
-            assert project.dimensions is not None
-            await asyncio.to_thread(snapshot.delete_unfinished, self._path)
-            place = f"cluster {await cluster(session)}"
-            self._owner = f"project {project.project_id} seed {project.seed} in {place}"
-            restored = await restore(
-                session,
-                self.project_id,
-                self._path,
-                owner=self._owner,
-                dimensions=project.dimensions,
-            )
-            log.info("index opened", project=self.project_id, prompts=len(restored.index))
-            self._index, self._mark = restored.index, restored.mark
-            if restored.mark == START:
-                await asyncio.to_thread(snapshot.delete, self._path)
-        return self._index
-
-    def _note_change(self, *, erased: bool) -> None:
-        now = time.monotonic()
-        self._changed_at = self._changed_at or now
-        if erased:
-            self._erased_at = self._erased_at or now
+            found = await read_outlooks(session, [self.project_id])
+        return found[0] if found else None
 
 
-def _is_past(moment: float | None, limit: float) -> bool:
-    return moment is not None and moment <= limit
+async def _take_short_step(
+    session: AsyncSession, project: Outlook, memory: Memory, step: ShortStep
+) -> Outcome:
+    """Take a step in a transaction that has begun planning; it moved if the plan has changed."""
+    match step:
+        case ApplySettings():
+            return await _apply_settings(session, project, memory)
+        case RemoveOutgrown():
+            return await _remove_outgrown(session, project, memory)
+        case TopUpByRound(fill):
+            return await top_up_by_round(session, project, memory, fill=fill)
+        case _:
+            assert_never(step)
 
 
-def index_path(data_dir: Path, project_id: int) -> Path:
-    """The file of a project's index."""
-    return data_dir / "index" / f"{project_id}.faiss"
+async def _take_long_step(
+    sessions: Sessions, project: Outlook, memory: Memory, step: LongStep
+) -> Outcome:
+    """Take a step that opens its own transactions."""
+    match step:
+        case ScanCollection():
+            return await scan_collection(sessions, project, memory)
+        case PlanArrived(prompt_ids):
+            return await plan_arrived(sessions, project, memory, prompt_ids)
+        case FitModel():
+            return await _fit_model(sessions, project, memory)
+        case BeginRenewal(basis):
+            return await begin_renewal(sessions, project, memory, basis)
+        case ContinueRenewal():
+            return await continue_renewal(sessions, project, memory)
+        case _:
+            assert_never(step)
 
 
-def indexed_projects(data_dir: Path) -> list[int]:
-    """The projects that have a file, theirs or an unfinished one."""
-    names = {path.name.split(".")[0] for path in (data_dir / "index").glob("*.faiss*")}
-    return [int(name) for name in names if name.isdecimal()]
+async def _apply_settings(session: AsyncSession, project: Outlook, memory: Memory) -> Outcome:
+    """Make the unseen pairs fit the project's settings."""
+    removed = await queries.apply_settings(session, project.project_id, project.settings)
+    return Outcome(with_settings(memory, project.settings), moved=removed > 0)
 
 
-def delete_index(data_dir: Path, project_id: int) -> None:
-    """Delete a project's file: the project has been deleted."""
-    snapshot.delete(index_path(data_dir, project_id))
+async def _remove_outgrown(session: AsyncSession, project: Outlook, memory: Memory) -> Outcome:
+    """Remove the unseen pairs of some outgrown prompts."""
+    outgrown = await queries.remove_outgrown(session, project.project_id, _OUTGROWN_AT_A_TIME)
+    return Outcome(with_unscanned(memory, project, outgrown), moved=len(outgrown) > 0)
+
+
+async def _fit_model(sessions: Sessions, project: Outlook, memory: Memory) -> Outcome:
+    """Fit the preference model to the labels there are now."""
+    assert project.dimensions is not None
+    began = time.monotonic()
+    async with sessions() as session:
+        model = await fit_project(session, project.project_id, project.dimensions, arms=MODEL_ARMS)
+    now = time.monotonic()
+    fitted = replace(
+        memory, model=model, fitted_labels=project.counted_labels, fits=memory.fits + 1
+    )
+    return Outcome(with_rest(fitted, now, now - began), moved=True)

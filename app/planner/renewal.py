@@ -1,164 +1,151 @@
-"""Choose anew what is in the plan and nobody has seen: another strategy, other prices, a new model.
+"""Renew the plan: replace its unseen pairs after a change of strategy, prices or model.
 
-Pairs are chosen outside of any transaction, and replaced a few hundred prompts at a time, after a
-look whether anything has happened to those prompts meanwhile. A claim finds all the other pairs of
-the plan in each of these moments, and a plan of which a part is old is a plan as well.
+Pairs are chosen outside of any transaction. They are replaced some hundred prompts at a time, and a
+prompt to which something has happened since is left for later. At every moment a claim finds the
+rest of the plan, and a plan that is partly old is still a plan.
 """
 
-from collections import defaultdict, deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
-from typing import Protocol
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.planner.page import choose_of_page, first_page
-from app.planner.pairs import ChosenPair, price
-from app.planner.queries import prompts as queries
-from app.planner.queries.outlook import Outlook
+from app.planner.choosing import (
+    Choice,
+    ChosenPair,
+    choose_pairs,
+    first_page,
+    price,
+)
+from app.planner.decide import (
+    Basis,
+    Memory,
+    Outcome,
+    RenewalByRound,
+    RenewalOfCollection,
+    find_strategy,
+    with_rest,
+)
+from app.planner.queries.outlook import Outlook, begin_planning
 from app.planner.queries.pairs import NewPair
-from app.planner.queries.prompts import PlannablePrompt
-from app.planner.replacement import Replacement, read_known
-from app.selection.cost import Pricing
-from app.selection.model.preference import PreferenceModel
-from app.selection.strategy import Strategy
-from app.settings import PLAN_AHEAD
+from app.planner.queries.prompts import PlannablePrompt, find_renewable
+from app.planner.replacement import Replacement, read_prompt_pairs, replace_pairs
+from app.planner.topup import best_of_collection
+from app.storage.notifications import Channel, notify
 from app.storage.sessions import Sessions
 
-PROMPTS_AT_A_TIME = 256
+_PROMPTS_AT_A_TIME = 256
 """In one transaction."""
 
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What a plan is made with."""
-
-    strategy: str
-    pricing: Pricing | None
-    fits: int
-    """How often the model had been fitted; 0 for a strategy that does not learn."""
+log = structlog.get_logger()
 
 
-class Renewal(Protocol):
-    """The prompts that are still to be chosen anew, on one basis."""
-
-    @property
-    def basis(self) -> Basis:
-        """What is chosen with."""
-
-    @property
-    def size(self) -> int:
-        """How many there were."""
-
-    def __len__(self) -> int:
-        """How many are left."""
-
-    async def next_replacements(self, sessions: Sessions, project: Outlook) -> list[Replacement]:
-        """Choose for some of them. A bounded part of what there is to do."""
-
-    def put_back(self, prompt_ids: set[int]) -> None:
-        """Something has happened to these since: choose for them once more, later."""
-
-
-class RenewalByRound:
-    """For a strategy by rounds: as many pairs of each prompt as it has in the plan."""
-
-    def __init__(
-        self,
-        basis: Basis,
-        strategy: Strategy,
-        model: PreferenceModel | None,
-        prompts: Sequence[PlannablePrompt],
-    ) -> None:
-        self.basis = basis
-        self._strategy = strategy
-        self._model = model
-        self._todo = deque(prompts)
-        self.size = len(prompts)
-        self._chosen: Sequence[PlannablePrompt] = ()
-
-    def __len__(self) -> int:
-        """How many are left."""
-        return len(self._todo)
-
-    async def next_replacements(self, sessions: Sessions, project: Outlook) -> list[Replacement]:
-        """Choose for the next page: a shortlist, if the strategy ranks prompts."""
-        assert project.dimensions is not None
-        last = self._todo[0].exploration
-        alike = list(takewhile(lambda prompt: prompt.exploration == last, self._todo))
-        page = first_page(alike, self._strategy, project.dimensions)
+async def begin_renewal(
+    sessions: Sessions, project: Outlook, memory: Memory, basis: Basis
+) -> Outcome:
+    """Find the prompts whose pairs may have to be replaced."""
+    memory = replace(memory, unscanned=frozenset())
+    renewal: RenewalByRound | RenewalOfCollection
+    if find_strategy(project.settings.strategy).collection_wide:
+        by_prompt = await _best_by_prompt(sessions, project)
+        renewal = RenewalOfCollection(basis, len(by_prompt), tuple(by_prompt.items()))
+    else:
         async with sessions() as session:
-            # One snapshot for what is in the plan, and for what is chosen because of it.
-            await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-            known = await read_known(session, page)
-            chosen = await choose_of_page(
-                session,
-                project,
-                self._strategy,
-                page,
-                self._model,
-                per_prompt=max((len(one.untouched) for one in known.values()), default=0),
-                last=last,
-                most=None,
-                ignore_unseen=True,
-            )
-            by_prompt: dict[int, list[ChosenPair]] = defaultdict(list)
-            for pair in chosen:
-                if len(by_prompt[pair.prompt_id]) < len(known[pair.prompt_id].untouched):
-                    by_prompt[pair.prompt_id].append(pair)
-            priced = await _priced(session, project, by_prompt)
-        for _ in page:
-            self._todo.popleft()
-        self._chosen = page
-        replacements = [Replacement(number, priced[number], one) for number, one in known.items()]
-        return [one for one in replacements if not one.is_needless]
-
-    def put_back(self, prompt_ids: set[int]) -> None:
-        """Choose for these once more, after the others."""
-        self._todo.extend(prompt for prompt in self._chosen if prompt.id in prompt_ids)
+            prompts = await find_renewable(session, project.project_id)
+        renewal = RenewalByRound(basis, len(prompts), tuple(prompts))
+    return Outcome(_with_progress(memory, project, renewal), moved=True)
 
 
-@dataclass
-class RenewalOfCollection:
-    """For a strategy over the whole collection: its first pairs, in place of all that is there."""
+async def _best_by_prompt(sessions: Sessions, project: Outlook) -> dict[int, Sequence[ChosenPair]]:
+    """The pairs that belong in the plan, the best prompts first; then prompts that have none."""
+    found: dict[int, list[ChosenPair]] = defaultdict(list)
+    for pair in await best_of_collection(sessions, project, ignore_unseen=True):
+        found[pair.prompt_id].append(pair)
+    async with sessions() as session:
+        renewable = await find_renewable(session, project.project_id)
+    return {**found, **{one.id: () for one in renewable if one.id not in found}}
 
-    basis: Basis
-    best: Sequence[ChosenPair]
-    """In the order of the plan."""
-    prompts: Sequence[PlannablePrompt]
-    """With pairs that may have to leave the plan."""
-    size: int = field(init=False)
-    _todo: deque[int] = field(init=False)
-    _by_prompt: dict[int, list[ChosenPair]] = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Group the pairs by prompt, the prompts in the order of their best pairs."""
-        self._by_prompt = defaultdict(list)
-        for pair in self.best:
-            self._by_prompt[pair.prompt_id].append(pair)
-        leaving = [one.id for one in self.prompts if one.id not in self._by_prompt]
-        self._todo = deque([*self._by_prompt, *leaving])
-        self.size = len(self._todo)
-
-    def __len__(self) -> int:
-        """How many are left."""
-        return len(self._todo)
-
-    async def next_replacements(self, sessions: Sessions, project: Outlook) -> list[Replacement]:
-        """Some hundred prompts, their pairs with prices."""
-        ids = [self._todo.popleft() for _ in range(min(PROMPTS_AT_A_TIME, len(self._todo)))]
+async def continue_renewal(sessions: Sessions, project: Outlook, memory: Memory) -> Outcome:
+    """Replace the unseen pairs of some more prompts."""
+    began = time.monotonic()
+    renewal = memory.renewal
+    assert renewal is not None
+    left: RenewalByRound | RenewalOfCollection
+    if isinstance(renewal, RenewalByRound):
+        page = _next_page(renewal, project)
+        replacements = await _choose_again(sessions, project, memory, page)
+        changed = await _replace(sessions, project, memory, replacements)
+        later = renewal.prompts[len(page) :]
+        again = tuple(prompt for prompt in page if prompt.id in (changed or ()))
+        left = replace(renewal, prompts=later + again)
+    else:
+        part = dict(renewal.prompts[:_PROMPTS_AT_A_TIME])
         async with sessions() as session:
-            chosen = {prompt_id: self._by_prompt.get(prompt_id, []) for prompt_id in ids}
-            priced = await _priced(session, project, chosen)
-        return [Replacement(prompt_id, priced[prompt_id]) for prompt_id in ids]
+            priced = await _price_by_prompt(session, project, part)
+        replacements = [Replacement(prompt_id, priced[prompt_id]) for prompt_id in part]
+        changed = await _replace(sessions, project, memory, replacements)
+        left = replace(renewal, prompts=renewal.prompts[len(part) :])
+    if changed is None:
+        return Outcome(replace(memory, renewal=None), moved=True)
+    if find_strategy(project.settings.strategy).reads_prompts:
+        now = time.monotonic()
+        memory = with_rest(memory, now, now - began)
+    moved = not left.prompts or len(left.prompts) < len(renewal.prompts)
+    return Outcome(_with_progress(memory, project, left), moved)
 
-    def put_back(self, prompt_ids: set[int]) -> None:
-        """Never needed: what is chosen of a prompt does not depend on its other pairs."""
+
+def _with_progress(
+    memory: Memory, project: Outlook, renewal: RenewalByRound | RenewalOfCollection
+) -> Memory:
+    """Remember what is left of the renewal, or that it is complete."""
+    if renewal.prompts:
+        return replace(memory, renewal=renewal)
+    if renewal.size:
+        log.info("plan renewed", project=project.project_id, prompts=renewal.size)
+    return replace(memory, renewal=None, renewed=renewal.basis, ranked=renewal.size, unranked=0)
 
 
-async def _priced(
-    session: AsyncSession, project: Outlook, chosen: dict[int, list[ChosenPair]]
+def _next_page(renewal: RenewalByRound, project: Outlook) -> Sequence[PlannablePrompt]:
+    """The next prompts to look at together: a shortlist, if the strategy ranks prompts."""
+    assert project.dimensions is not None
+    exploration = renewal.prompts[0].exploration
+    alike = takewhile(lambda prompt: prompt.exploration == exploration, renewal.prompts)
+    strategy = find_strategy(project.settings.strategy)
+    return first_page(list(alike), strategy, project.dimensions)
+
+
+async def _choose_again(
+    sessions: Sessions, project: Outlook, memory: Memory, page: Sequence[PlannablePrompt]
+) -> list[Replacement]:
+    """As many pairs of each prompt as it has unseen ones; without prompts that keep theirs."""
+    async with sessions() as session:
+        # One snapshot for what is in the plan, and for what is chosen because of it.
+        await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        present = await read_prompt_pairs(session, [prompt.id for prompt in page])
+        choice = Choice(
+            per_prompt=max(len(pairs.unseen) for pairs in present.values()),
+            after_all_others=page[0].exploration,
+            limit=None,
+            ignore_unseen=True,
+        )
+        strategy = find_strategy(project.settings.strategy)
+        chosen = await choose_pairs(session, project, strategy, memory.model, page, choice)
+        by_prompt: dict[int, list[ChosenPair]] = defaultdict(list)
+        for pair in chosen:
+            if len(by_prompt[pair.prompt_id]) < len(present[pair.prompt_id].unseen):
+                by_prompt[pair.prompt_id].append(pair)
+        priced = await _price_by_prompt(session, project, by_prompt)
+    replacements = [Replacement(number, priced[number], pairs) for number, pairs in present.items()]
+    return [one for one in replacements if one.changes_anything]
+
+
+async def _price_by_prompt(
+    session: AsyncSession, project: Outlook, chosen: Mapping[int, Sequence[ChosenPair]]
 ) -> dict[int, list[NewPair]]:
     priced: dict[int, list[NewPair]] = defaultdict(list)
     everything = [pair for pairs in chosen.values() for pair in pairs]
@@ -167,23 +154,23 @@ async def _priced(
     return priced
 
 
-async def start_of_collection(
-    sessions: Sessions, project: Outlook, basis: Basis, best: Sequence[ChosenPair]
-) -> RenewalOfCollection:
-    """Put these pairs in place of all that the plan holds and nobody has seen."""
-    async with sessions() as session:
-        prompts = await queries.find_renewable(session, project.project_id)
-    return RenewalOfCollection(basis, best[:PLAN_AHEAD], prompts)
+async def _replace(
+    sessions: Sessions, project: Outlook, memory: Memory, replacements: Sequence[Replacement]
+) -> set[int] | None:
+    """Replace pairs, some hundred prompts in a transaction.
 
-
-async def start_by_round(
-    sessions: Sessions,
-    project: Outlook,
-    basis: Basis,
-    strategy: Strategy,
-    model: PreferenceModel | None,
-) -> RenewalByRound:
-    """Choose anew of all prompts that have pairs in the plan which nobody has seen."""
-    async with sessions() as session:
-        prompts = await queries.find_renewable(session, project.project_id)
-    return RenewalByRound(basis, strategy, model, prompts)
+    Gives the prompts that were left alone because something has happened to them since; None if
+    the project itself has changed.
+    """
+    changed: set[int] = set()
+    for start in range(0, len(replacements), _PROMPTS_AT_A_TIME):
+        part = replacements[start : start + _PROMPTS_AT_A_TIME]
+        async with sessions.begin() as session:
+            now = await begin_planning(session, project.project_id)
+            if now is None or now.settings != memory.settings:
+                return None
+            replaced = await replace_pairs(session, now, part)
+            if replaced.changes:
+                await notify(session, Channel.PLAN_CHANGED, str(now.project_id))
+        changed |= replaced.left_alone
+    return changed

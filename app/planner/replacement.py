@@ -1,4 +1,4 @@
-"""Put other pairs in place of those in the plan that nobody has seen."""
+"""Replace the unseen pairs of prompts by others."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,22 +8,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.planner.queries import unseen as queries
 from app.planner.queries.outlook import Outlook
 from app.planner.queries.pairs import NewPair, add_to_counts, insert_rows
-from app.planner.queries.prompts import PlannablePrompt
 from app.planner.queries.unseen import ResponsePair, UnseenPair
 
 
 @dataclass(frozen=True, slots=True)
-class PairsOfPrompt:
-    """A prompt's pairs in the plan, or that were."""
+class PromptPairs:
+    """The pairs of a prompt."""
 
-    untouched: frozenset[UnseenPair]
-    """Those that nobody has seen."""
-    touched: frozenset[ResponsePair]
+    unseen: frozenset[UnseenPair]
+    seen: frozenset[ResponsePair]
 
 
 @dataclass(slots=True)
 class _Changes:
-    """What makes other pairs of those that are there."""
+    """What turns the unseen pairs of some prompts into the wanted ones."""
 
     deleted: list[UnseenPair] = field(default_factory=list)
     moved: list[UnseenPair] = field(default_factory=list)
@@ -32,8 +30,8 @@ class _Changes:
     def __len__(self) -> int:
         return len(self.deleted) + len(self.moved) + len(self.added)
 
-    def note(self, present: Collection[UnseenPair], wanted: Sequence[NewPair]) -> None:
-        """What makes ``wanted`` of the pairs that are there."""
+    def add(self, present: Collection[UnseenPair], wanted: Sequence[NewPair]) -> None:
+        """Add what turns a prompt's present pairs into the wanted ones."""
         by_responses = {pair.responses: pair for pair in present}
         for pair in wanted:
             old = by_responses.pop((pair.first_response_id, pair.second_response_id), None)
@@ -53,88 +51,86 @@ class _Changes:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What is to stand in the plan for those pairs of a prompt that nobody has seen."""
+    """The pairs that are to replace the unseen ones of a prompt."""
 
     prompt_id: int
     pairs: Sequence[NewPair]
     """Best first."""
-    known: PairsOfPrompt | None = None
-    """What the choice depends on; None: not on the prompt's other pairs."""
+    chosen_beside: PromptPairs | None = None
+    """The prompt's pairs when these were chosen; None: the choice does not depend on them."""
 
     @property
-    def is_needless(self) -> bool:
-        """The pairs stand in the plan already, all and alone."""
-        if self.known is None:
-            return False
+    def changes_anything(self) -> bool:
+        """Whether the plan does not hold just these pairs already."""
+        if self.chosen_beside is None:
+            return True
         changes = _Changes()
-        changes.note(self.known.untouched, self.pairs)
-        return not len(changes)
+        changes.add(self.chosen_beside.unseen, self.pairs)
+        return len(changes) > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """What came of it."""
+    """What ``replace_pairs`` did."""
 
     changes: int
-    put_back: set[int]
-    """Prompts to which something has happened since the choice: they were left as they are."""
+    left_alone: set[int]
+    """Prompts whose pairs have changed since the choice."""
 
 
-async def read_known(
-    session: AsyncSession, prompts: Sequence[PlannablePrompt]
-) -> dict[int, PairsOfPrompt]:
-    """The pairs of each of these prompts, as the session sees them."""
-    ids = [prompt.id for prompt in prompts]
-    untouched = await queries.read_unseen(session, ids)
-    pairs = await queries.read_pairs(session, ids)
-    return {prompt_id: _sorted_out(pairs[prompt_id], untouched[prompt_id]) for prompt_id in ids}
+async def read_prompt_pairs(
+    session: AsyncSession, prompt_ids: Sequence[int], *, lock_unseen: bool = False
+) -> dict[int, PromptPairs]:
+    """The pairs of each of these prompts.
 
-
-def _sorted_out(pairs: dict[int, ResponsePair], untouched: Sequence[UnseenPair]) -> PairsOfPrompt:
-    free = {pair.id for pair in untouched}
-    touched = frozenset(pair for number, pair in pairs.items() if number not in free)
-    return PairsOfPrompt(frozenset(untouched), touched)
+    With ``lock_unseen`` the unseen ones are locked, and those that a claim is just handing out
+    count as seen. Never waits for a claim.
+    """
+    unseen = await queries.read_unseen(session, prompt_ids, lock=lock_unseen)
+    pairs = await queries.read_pairs(session, prompt_ids)
+    found = {}
+    for prompt_id in prompt_ids:
+        unseen_ids = {pair.id for pair in unseen[prompt_id]}
+        seen = {pair for number, pair in pairs[prompt_id].items() if number not in unseen_ids}
+        found[prompt_id] = PromptPairs(frozenset(unseen[prompt_id]), frozenset(seen))
+    return found
 
 
 async def replace_pairs(
     session: AsyncSession, project: Outlook, replacements: Sequence[Replacement]
 ) -> Replaced:
-    """Replace the pairs of these prompts that nobody has seen, in a transaction of the planner's.
-
-    Pairs that a claim is handing out just now count as seen. Never waits for a claim.
-    """
+    """Replace the unseen pairs of these prompts, in a transaction that has begun planning."""
     ids = [one.prompt_id for one in replacements]
-    present = await queries.hold_prompts(session, ids)
-    untouched = await queries.read_unseen(session, ids, lock=True)
-    pairs = await queries.read_pairs(session, ids)
-    changes, put_back = _Changes(), set()
+    existing = await queries.hold_prompts(session, ids)
+    present = await read_prompt_pairs(session, ids, lock_unseen=True)
+    changes, left_alone = _Changes(), set()
     for one in replacements:
-        if one.prompt_id not in present:
-            continue  # erased meanwhile
-        now = _sorted_out(pairs[one.prompt_id], untouched[one.prompt_id])
-        if one.known is not None and one.known != now:
-            put_back.add(one.prompt_id)
-            continue
-        changes.note(now.untouched, _fitting(one, now, project))
+        if one.prompt_id not in existing:
+            continue  # erased since
+        pairs = present[one.prompt_id]
+        if one.chosen_beside is None or one.chosen_beside == pairs:
+            changes.add(pairs.unseen, _allowed(one, pairs, project))
+        else:
+            left_alone.add(one.prompt_id)
     await _apply(session, project.project_id, changes)
-    return Replaced(len(changes), put_back)
+    return Replaced(len(changes), left_alone)
 
 
-def _fitting(one: Replacement, now: PairsOfPrompt, project: Outlook) -> list[NewPair]:
-    """The pairs that nobody has seen yet, as many as the project lets a prompt have."""
-    free = [
+def _allowed(one: Replacement, present: PromptPairs, project: Outlook) -> list[NewPair]:
+    """The pairs that nobody has seen, as many as the project allows beside the seen ones."""
+    unseen = [
         pair
         for pair in one.pairs
-        if (pair.first_response_id, pair.second_response_id) not in now.touched
+        if (pair.first_response_id, pair.second_response_id) not in present.seen
     ]
-    most = project.settings.pairs_per_prompt
-    return free if most is None else free[: max(most - len(now.touched), 0)]
+    limit = project.settings.pairs_per_prompt
+    return unseen if limit is None else unseen[: max(limit - len(present.seen), 0)]
 
 
 async def _apply(session: AsyncSession, project_id: int, changes: _Changes) -> None:
     await queries.delete_pairs(session, changes.deleted)
     await queries.move_pairs(session, changes.moved)
-    more = await insert_rows(session, project_id, changes.added)
+    counts = await insert_rows(session, project_id, changes.added)
     for pair in changes.deleted:
-        more[pair.prompt_id] -= 1
-    await add_to_counts(session, more)
+        counts[pair.prompt_id] -= 1
+    await add_to_counts(session, counts)

@@ -1,45 +1,54 @@
-"""Keep some thousands of pairs in the plan, waiting to be handed out.
+"""Top up the plan: add pairs where they are missing.
 
-The nearer half of the plan is always what it would be if all pairs were in it; the rest is filled
-up when the plan gets shorter than that.
+The nearer half of the plan is always what it would be if all pairs were in it. The rest is filled
+when the plan gets shorter than that.
 """
 
 import heapq
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.planner.page import choose_of_page, first_page, page_size
-from app.planner.pairs import ChosenPair, price
-from app.planner.queries import pairs as pair_queries
-from app.planner.queries import prompts as queries
-from app.planner.queries.outlook import Outlook
-from app.planner.queries.prompts import PlannablePrompt
-from app.selection.model.preference import PreferenceModel
+from app.planner.choosing import (
+    Choice,
+    ChosenPair,
+    choose_pairs,
+    first_page,
+    page_size,
+    plan_pairs,
+)
+from app.planner.decide import Memory, Outcome, find_strategy
+from app.planner.queries.outlook import Outlook, begin_planning
+from app.planner.queries.pairs import count_open, recount_pairs
+from app.planner.queries.prompts import (
+    PlannablePrompt,
+    next_by_id,
+    next_by_round,
+    plannable_among,
+)
 from app.selection.ordering import earliest_position
 from app.selection.strategy import Strategy
 from app.settings import PLAN_AHEAD
+from app.storage.notifications import Channel, notify
 from app.storage.sessions import Sessions
 
 
 async def top_up_by_round(
-    session: AsyncSession,
-    project: Outlook,
-    strategy: Strategy,
-    model: PreferenceModel | None,
-    *,
-    fill: bool,
-) -> int:
-    """Plan the next pairs of the next prompts; gives how many pairs entered the plan.
+    session: AsyncSession, project: Outlook, memory: Memory, *, fill: bool
+) -> Outcome:
+    """Plan the next pairs of the next prompts.
 
-    With ``fill`` until the plan holds ``PLAN_AHEAD``, else only what stands before the horizon.
+    With ``fill`` until the plan holds ``PLAN_AHEAD`` pairs, else only pairs before the horizon.
     """
     assert project.dimensions is not None
+    strategy = find_strategy(project.settings.strategy)
     wanted = limit = page_size(project.dimensions)
     if fill:
-        wanted = PLAN_AHEAD - await pair_queries.count_open(session, project.project_id, PLAN_AHEAD)
+        wanted = PLAN_AHEAD - await count_open(session, project.project_id, PLAN_AHEAD)
         limit = min(limit, wanted)
-    prompts = await queries.next_by_round(
+    prompts = await next_by_round(
         session,
         project.project_id,
         project.settings.pairs_per_prompt,
@@ -47,30 +56,26 @@ async def top_up_by_round(
         limit=limit,
     )
     if not fill:
-        prompts = [prompt for prompt in prompts if _stands_before(project, strategy, prompt)]
-    if not prompts:
-        return 0
-    page = first_page(prompts, strategy, project.dimensions)
-    # A short page holds all prompts there are: their rounds can be planned together.
-    is_short = len(page) == len(prompts) < limit
-    chosen = await choose_of_page(
-        session,
-        project,
-        strategy,
-        page,
-        model,
-        per_prompt=math.ceil(wanted / len(page)) if is_short and fill else 1,
-        last=page[0].exploration,
-    )
-    productive = {pair.prompt_id for pair in chosen}
-    barren = [prompt.id for prompt in page if prompt.id not in productive]
-    await pair_queries.recount_pairs(session, barren)
-    return await pair_queries.insert_pairs(
-        session, project.project_id, await price(session, project, chosen)
-    )
+        prompts = [prompt for prompt in prompts if _is_before_horizon(project, strategy, prompt)]
+    added = 0
+    if prompts:
+        page = first_page(prompts, strategy, project.dimensions)
+        # A short page holds all prompts there are: their rounds can be planned together.
+        is_short = len(page) == len(prompts) < limit
+        choice = Choice(
+            per_prompt=math.ceil(wanted / len(page)) if is_short and fill else 1,
+            after_all_others=page[0].exploration,
+        )
+        chosen = await choose_pairs(session, project, strategy, memory.model, page, choice)
+        productive = {pair.prompt_id for pair in chosen}
+        barren = [prompt.id for prompt in page if prompt.id not in productive]
+        await recount_pairs(session, barren)
+        added = await plan_pairs(session, project, chosen)
+    memory = replace(memory, filling=fill and added > 0, unranked=memory.unranked + added)
+    return Outcome(memory, moved=added > 0)
 
 
-def _stands_before(project: Outlook, strategy: Strategy, prompt: PlannablePrompt) -> bool:
+def _is_before_horizon(project: Outlook, strategy: Strategy, prompt: PlannablePrompt) -> bool:
     position = earliest_position(
         pairs_planned=prompt.pairs_planned,
         near_duplicate=prompt.near_duplicate and strategy.near_duplicates_last,
@@ -80,74 +85,106 @@ def _stands_before(project: Outlook, strategy: Strategy, prompt: PlannablePrompt
     return project.horizon is None or position < project.horizon
 
 
-async def best_of_collection(
-    sessions: Sessions, project: Outlook, strategy: Strategy, *, anew: bool = False
-) -> list[ChosenPair]:
-    """The first pairs of the collection that are missing before the horizon of the plan.
+async def scan_collection(sessions: Sessions, project: Outlook, memory: Memory) -> Outcome:
+    """Plan the next pairs of the whole collection."""
+    best = await best_of_collection(sessions, project, ignore_unseen=False)
+    return await _insert(sessions, project, replace(memory, unscanned=frozenset()), best)
 
-    ``PLAN_AHEAD`` at most; those of exploration prompts when there is no other. ``anew``: all that
-    should be in the plan, whatever of it is there.
+
+async def plan_arrived(
+    sessions: Sessions, project: Outlook, memory: Memory, prompt_ids: frozenset[int]
+) -> Outcome:
+    """Plan those pairs of these prompts that belong before the horizon."""
+    best = await _best_of_prompts(sessions, project, sorted(prompt_ids))
+    memory = replace(memory, unscanned=memory.unscanned - prompt_ids)
+    return await _insert(sessions, project, memory, best)
+
+
+async def _insert(
+    sessions: Sessions, project: Outlook, memory: Memory, best: Sequence[ChosenPair]
+) -> Outcome:
+    """Add pairs that were chosen without a lock, unless the project has changed since."""
+    if not best:
+        return Outcome(memory, moved=False)
+    async with sessions.begin() as session:
+        now = await begin_planning(session, project.project_id)
+        if now is None or now.settings != memory.settings:
+            return Outcome(replace(memory, renewed=None), moved=False)
+        room = PLAN_AHEAD
+        if now.horizon is None:
+            room -= await count_open(session, now.project_id, PLAN_AHEAD)
+        added = await plan_pairs(session, now, best[:room])
+        if added:
+            await notify(session, Channel.PLAN_CHANGED, str(now.project_id))
+    return Outcome(memory, moved=added > 0)
+
+
+async def best_of_collection(
+    sessions: Sessions, project: Outlook, *, ignore_unseen: bool
+) -> list[ChosenPair]:
+    """The first pairs of the collection that are missing in the plan before its horizon.
+
+    At most ``PLAN_AHEAD``; those of exploration prompts if there are no others. With
+    ``ignore_unseen`` all that belong in the plan, as if it held no unseen pairs.
     """
-    best = await _scan(sessions, project, strategy, last=False, anew=anew)
-    if not best and (anew or project.horizon is None):
-        return await _scan(sessions, project, strategy, last=True, anew=anew)
+    best = await _scan(sessions, project, exploration=False, ignore_unseen=ignore_unseen)
+    if not best and (ignore_unseen or project.horizon is None):
+        return await _scan(sessions, project, exploration=True, ignore_unseen=ignore_unseen)
     return best
 
 
-async def best_of_prompts(
-    session: AsyncSession, project: Outlook, strategy: Strategy, prompt_ids: list[int]
+async def _best_of_prompts(
+    sessions: Sessions, project: Outlook, prompt_ids: list[int]
 ) -> list[ChosenPair]:
-    """The pairs of these prompts that are missing before the horizon of the plan."""
+    """The pairs of these prompts that are missing in the plan before its horizon."""
     assert project.dimensions is not None
+    strategy = find_strategy(project.settings.strategy)
     best: list[ChosenPair] = []
     size = page_size(project.dimensions)
-    most = project.settings.pairs_per_prompt
-    for start in range(0, len(prompt_ids), size):
-        part = prompt_ids[start : start + size]
-        prompts = await queries.plannable_among(session, project.project_id, most, part)
-        chosen = await choose_of_page(
-            session,
-            project,
-            strategy,
-            prompts,
-            None,
-            per_prompt=PLAN_AHEAD,
-            last=False,
-            before=_bound(project.horizon, best),
-        )
-        best = _first([*best, *chosen])
+    async with sessions() as session:
+        for start in range(0, len(prompt_ids), size):
+            prompts = await plannable_among(
+                session,
+                project.project_id,
+                project.settings.pairs_per_prompt,
+                prompt_ids[start : start + size],
+            )
+            choice = Choice(
+                per_prompt=PLAN_AHEAD,
+                after_all_others=False,
+                before=_bound(project.horizon, best),
+            )
+            chosen = await choose_pairs(session, project, strategy, None, prompts, choice)
+            best = _first([*best, *chosen])
     return best
 
 
 async def _scan(
-    sessions: Sessions, project: Outlook, strategy: Strategy, *, last: bool, anew: bool
+    sessions: Sessions, project: Outlook, *, exploration: bool, ignore_unseen: bool
 ) -> list[ChosenPair]:
     assert project.dimensions is not None
+    strategy = find_strategy(project.settings.strategy)
     best: list[ChosenPair] = []
     after = 0
     limit = page_size(project.dimensions)
     while True:
         async with sessions() as session:
-            prompts = await queries.next_by_id(
+            prompts = await next_by_id(
                 session,
                 project.project_id,
                 project.settings.pairs_per_prompt,
-                exploration=last,
+                exploration=exploration,
                 after=after,
                 limit=limit,
-                ignore_unseen=anew,
+                ignore_unseen=ignore_unseen,
             )
-            chosen = await choose_of_page(
-                session,
-                project,
-                strategy,
-                prompts,
-                None,
+            choice = Choice(
                 per_prompt=PLAN_AHEAD,
-                last=last,
-                before=_bound(None if anew else project.horizon, best),
-                ignore_unseen=anew,
+                after_all_others=exploration,
+                before=_bound(None if ignore_unseen else project.horizon, best),
+                ignore_unseen=ignore_unseen,
             )
+            chosen = await choose_pairs(session, project, strategy, None, prompts, choice)
         best = _first([*best, *chosen])
         if len(prompts) < limit:
             return best
@@ -155,7 +192,7 @@ async def _scan(
 
 
 def _bound(horizon: float | None, best: list[ChosenPair]) -> float:
-    """The position from which on a pair is of no more use."""
+    """The position from which on pairs are of no more use."""
     bound = math.inf if horizon is None else horizon
     return min(bound, best[-1].position) if len(best) == PLAN_AHEAD else bound
 

@@ -272,10 +272,10 @@ class PlanWorld:
 
 
 async def plan_all(planner: Planner) -> None:
-    """Let the planner look until nothing is left to do."""
+    """Let the planner take turns until nothing is left to do."""
 
     async def idle() -> bool:
-        has_work, _ = await planner.look()
+        has_work, _ = await planner.take_turns()
         return not has_work
 
     await until(idle)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import delete
 
-from app.planner.project import delete_index
+from app.planner.index import delete_index
 from app.storage.tables import Prompt
 from tests.planner.planning import DIMENSIONS, PlanWorld, near, rows_of, unit
 

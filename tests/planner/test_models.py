@@ -1,4 +1,4 @@
-"""Strategies that need a model, in the hands of a real planner."""
+"""A real planner with strategies that need a model."""
 
 import itertools
 from collections import defaultdict
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.planner.model import ARMS, ModelKeeper, Taught
+from app.planner.project import MODEL_ARMS
 from app.planner.queries.prompts import PlannablePrompt, read_candidates
 from app.preference.service import fit_project
 from app.selection.candidates import PromptBlock, blocks_of
@@ -48,7 +48,7 @@ async def liking(world: PlanWorld) -> Callable[[Pair], bool]:
 
 async def model_of(world: PlanWorld) -> PreferenceModel:
     async with world.sessions() as session:
-        model = await fit_project(session, world.project_id, DIMENSIONS, arms=ARMS)
+        model = await fit_project(session, world.project_id, DIMENSIONS, arms=MODEL_ARMS)
     assert model is not None
     return model
 
@@ -140,7 +140,7 @@ async def test_the_planners_model_never_sees_exploration_labels(
         assert responses(pair) == min(left, key=lambda two: float(mine[two[0]] @ mine[two[1]]))
 
 
-async def test_the_plan_is_made_anew_when_labels_have_grown(
+async def test_the_plan_is_renewed_when_labels_have_grown(
     world: PlanWorld, rng: np.random.Generator
 ) -> None:
     await add_and_label(world, rng, labels=30)
@@ -152,7 +152,7 @@ async def test_the_plan_is_made_anew_when_labels_have_grown(
         await world.label(more, await liking(world))
 
         async def changed() -> bool:
-            await planner.look()
+            await planner.take_turns()
             return [pair.id for pair in await world.pairs()] != before
 
         await until(changed)
@@ -173,30 +173,10 @@ async def test_coverage_ranks_all_prompts_of_the_shortlist_together(
         wanted: list[int] = block.prompt_ids[np.argsort(order.prompt_keys)].tolist()
 
         async def ranked() -> bool:
-            await planner.look()
+            await planner.take_turns()
             return [pair.prompt_id for pair in await world.pairs()] == wanted
 
         await until(ranked)
-
-
-def test_a_model_is_due_at_fifty_labels_and_then_when_they_have_changed_by_a_tenth() -> None:
-    keeper = ModelKeeper()
-    assert [keeper.is_due(labels) for labels in (0, 49, 50)] == [False, False, True]
-
-    keeper.taught = Taught(100, None)
-
-    due = {labels for labels in range(80, 121) if keeper.is_due(labels)}
-    assert due == {*range(80, 91), *range(110, 121)}
-
-
-def test_a_model_that_cost_much_is_not_due_again_at_once() -> None:
-    keeper = ModelKeeper()
-
-    keeper.rest(3600)
-
-    assert keeper.is_due(50)
-    keeper.taught = Taught(50, None)
-    assert not keeper.is_due(100)
 
 
 STRATEGIES_IN_TURN = (

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sqlalchemy import delete, func, insert, select, text
 
+from app.planner.index import delete_index
 from app.storage.notifications import Channel, Listener, Subscription, notify
 from app.storage.tables import ErasedPrompt, Pair, Project, ProjectIntake, Prompt
 from app.vectors import snapshot
@@ -206,6 +207,22 @@ async def test_an_erased_prompt_leaves_the_saved_index_too(
     saved = snapshot.load(path, owner=await _owner(world), dimensions=DIMENSIONS)
     assert saved is not None
     assert saved.index.ids().tolist() == [ids[0], ids[2]]
+
+
+async def test_an_index_whose_file_was_lost_is_rebuilt_although_nothing_is_left_to_plan(
+    world: PlanWorld, rng: np.random.Generator
+) -> None:
+    # A prompt with one response has no pairs. More prompts than are read in a turn:
+    ids = await world.add_prompts(unit(rng, 2100), unit(rng, 2100, 1))
+    await world.plan()
+    delete_index(world.data_dir, world.project_id)
+
+    await world.plan()
+
+    [path] = (world.data_dir / "index").iterdir()
+    saved = snapshot.load(path, owner=await _owner(world), dimensions=DIMENSIONS)
+    assert saved is not None
+    assert saved.index.ids().tolist() == ids
 
 
 async def test_a_deleted_projects_file_is_deleted(

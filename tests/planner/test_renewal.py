@@ -1,4 +1,4 @@
-"""The plan is made anew under the hands of annotators: claims, kills, and what pairs cost."""
+"""The plan is renewed while annotators work: claims, kills, and what pairs cost."""
 
 import asyncio
 import itertools
@@ -43,7 +43,7 @@ async def claim_two(world: PlanWorld, name: str) -> int:
 
 
 @pytest.mark.e2e
-async def test_claims_always_find_pairs_while_the_plan_is_made_anew(
+async def test_claims_always_find_pairs_while_the_plan_is_renewed(
     world: PlanWorld, rng: np.random.Generator
 ) -> None:
     await world.add_prompts(unit(rng, 2000), unit(rng, 2000, 3))
@@ -82,7 +82,7 @@ async def test_a_pair_that_is_being_handed_out_is_neither_waited_for_nor_replace
             assert held is not None
 
             async def all_but_one() -> bool:
-                await planner.look()
+                await planner.take_turns()
                 return await count(world, "similar") == 19
 
             await until(all_but_one)
@@ -107,7 +107,7 @@ async def test_a_pair_whose_claim_came_to_nothing_is_replaced_after_all(
             await claim.scalar(select(Pair).where(Pair.id == first.id).with_for_update())
 
             async def all_but_its_prompt() -> bool:
-                await planner.look()
+                await planner.take_turns()
                 return await count(world, "similar") == 19 * 6
 
             await until(all_but_its_prompt)
@@ -118,7 +118,7 @@ async def test_a_pair_whose_claim_came_to_nothing_is_replaced_after_all(
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("name", ["similar", "dissimilar-global"])
-async def test_a_planner_killed_while_it_chooses_anew_leaves_a_plan_that_the_next_completes(
+async def test_a_planner_killed_during_a_renewal_leaves_a_plan_that_the_next_completes(
     world: PlanWorld, rng: np.random.Generator, name: str
 ) -> None:
     await world.set_project(pairs_per_prompt=1)
@@ -142,7 +142,7 @@ async def test_a_planner_killed_while_it_chooses_anew_leaves_a_plan_that_the_nex
     assert await world.miscounted() == []
 
 
-async def test_a_change_to_the_whole_collections_order_and_back_leaves_the_nearer_half_right(
+async def test_a_change_to_a_collection_wide_strategy_and_back_leaves_the_nearer_half_right(
     world: PlanWorld, rng: np.random.Generator
 ) -> None:
     await world.add_prompts(unit(rng, 100), unit(rng, 100, 12))

@@ -1,6 +1,6 @@
 import pytest
 
-from app.planner.page import first_page
+from app.planner.choosing import first_page
 from app.planner.queries.prompts import PlannablePrompt
 from app.selection.registry import STRATEGIES
 from app.settings import MAX_EMBEDDING_DIMENSIONS, PLAN_AHEAD
