@@ -9,7 +9,7 @@ Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
 _DECIMALS = 6
-"""Of two earlier prompts that are equally near, to so many decimals, the one of lower id counts."""
+"""Similarities are compared to so many decimals; of equally near prompts the lowest id wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,17 @@ class GroupedPrompts:
 def assign_groups(ids: Ids, vectors: Vectors, earlier: GroupedPrompts, threshold: float) -> Ids:
     """The group of each newcomer: that of the nearest earlier prompt, if it is near enough.
 
-    Earlier are the ``earlier`` ones and, of the newcomers, those of lower id. A prompt without a
-    near-duplicate before it begins a group of its own, under its own id.
+    Newcomers of lower ids count as earlier too. A prompt without a near-duplicate before it begins
+    a group of its own, under its own id.
 
     Args:
         ids: the newcomers, rising: ``(n,)``.
         vectors: their unit vectors, ``(n, dimensions)``.
-        earlier: every prompt of before that could be a near-duplicate of a newcomer.
-        threshold: the least cosine of near-duplicates.
+        earlier: all prompts with groups that could be near-duplicates of newcomers.
+        threshold: the lowest cosine of near-duplicates.
 
     Returns:
-        ``(n,)``.
+        The groups of the newcomers: ``(n,)``.
     """
     everyone = np.concatenate([earlier.ids, ids])
     by_id = np.argsort(everyone, kind="stable")

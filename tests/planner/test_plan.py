@@ -106,7 +106,7 @@ async def test_the_plan_is_refilled_when_its_nearer_half_has_been_handed_out(
     assert [pair.prompt_id for pair in refilled] == 3 * sorted(order, key=lambda one: order[one])
 
 
-async def test_another_strategy_replaces_only_pairs_that_nobody_has_seen(
+async def test_another_strategy_replaces_only_unseen_pairs(
     world: PlanWorld, rng: np.random.Generator
 ) -> None:
     await world.add_prompts(unit(rng, 20), unit(rng, 20, 4))
@@ -146,7 +146,7 @@ async def test_another_strategy_replaces_only_pairs_that_nobody_has_seen(
         assert len((await session.scalars(select(Label))).all()) == 1
 
 
-async def test_added_responses_make_the_planner_choose_anew_what_nobody_has_seen(
+async def test_unseen_pairs_of_a_prompt_with_added_responses_are_chosen_again(
     world: PlanWorld, rng: np.random.Generator
 ) -> None:
     await world.set_project(pairs_per_prompt=1)
@@ -171,7 +171,7 @@ async def test_added_responses_make_the_planner_choose_anew_what_nobody_has_seen
     assert await world.miscounted() == []
 
 
-async def test_a_lower_bound_of_pairs_per_prompt_takes_out_the_later_ones(
+async def test_a_lower_bound_of_pairs_per_prompt_removes_the_later_ones(
     world: PlanWorld, rng: np.random.Generator
 ) -> None:
     await world.add_prompts(unit(rng, 10), unit(rng, 10, 5))
@@ -202,7 +202,7 @@ async def test_pairs_tell_what_they_cost_and_how_many_labels_they_want(
     assert abs(wanted.count(3) - 90) < 35
 
 
-async def test_labels_wanted_follow_settings_that_changed_behind_the_planner(
+async def test_labels_wanted_follow_settings_that_change_while_the_planner_runs(
     world: PlanWorld, rng: np.random.Generator
 ) -> None:
     await world.add_prompts(unit(rng, 10), unit(rng, 10, 2))
