@@ -38,5 +38,5 @@ renewal
     a strategy that ranks prompts.
 step, turn
     A step is one thing to do for a plan. In its turn, a project catches up with the database and
-    takes each kind of step that is due.
+    takes the steps that are due: each kind at most once.
 """

@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError
 
 from app.planner.decide import UnknownStrategy
 from app.planner.index import ProjectIndex, delete_index, index_path, indexed_projects
-from app.planner.locks import ProjectLocks
 from app.planner.project import ProjectPlanner
+from app.planner.queries.locks import ProjectLocks
 from app.planner.queries.outlook import find_existing, read_outlooks
 from app.settings import MAX_SIMILAR, Settings
 from app.storage.engine import create_engine, session_factory

@@ -63,7 +63,10 @@ class ProjectPlanner:
         return isinstance(next_step(project, self._memory, time.monotonic()), ShortStep | LongStep)
 
     async def take_turn(self) -> bool:
-        """Catch up, then take each kind of step that is due; gives whether that led any further."""
+        """Catch up, then take the steps that are due; gives whether that led any further.
+
+        These are all due short steps, and long ones until one of them leads further.
+        """
         moved = await self.index.catch_up()
         done: set[type[Step]] = set()
         project, plan_changed = await self._take_short_steps(done)
@@ -74,10 +77,9 @@ class ProjectPlanner:
                 break
             outcome = await _take_long_step(self._sessions, project, self._memory, step)
             self._memory = outcome.memory
-            done.add(type(step))
             if outcome.moved:
-                moved = True
-                project = await self._read_outlook()
+                return True  # the next decision needs a new outlook
+            done.add(type(step))
         return moved
 
     async def _take_short_steps(self, done: set[type[Step]]) -> tuple[Outlook | None, bool]:
@@ -100,18 +102,14 @@ class ProjectPlanner:
                 outcome = await _take_short_step(session, project, memory, step)
                 memory = outcome.memory
                 done.add(type(step))
-                if outcome.moved:
-                    changed = True
+                changed |= outcome.moved
+                if outcome.moved and not isinstance(step, TopUpByRound):
+                    # What a top-up adds changes nothing for the steps that come after it.
                     [project] = await read_outlooks(session, [self.project_id])
             if changed:
                 await notify(session, Channel.PLAN_CHANGED, str(self.project_id))
         self._memory = memory
         return project, changed
-
-    async def _read_outlook(self) -> Outlook | None:
-        async with self._sessions() as session:
-            found = await read_outlooks(session, [self.project_id])
-        return found[0] if found else None
 
 
 async def _take_short_step(

@@ -19,8 +19,8 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import from_bytes, normalise, to_bytes
-from app.planner.locks import ProjectLocks
 from app.planner.process import Planner
+from app.planner.queries.locks import ProjectLocks
 from app.storage.sessions import Sessions
 from app.storage.tables import (
     Label,

@@ -112,7 +112,7 @@ async def recount_pairs(session: AsyncSession, prompt_ids: Collection[int]) -> N
 async def count_open(session: AsyncSession, project_id: int, limit: int) -> int:
     """How many pairs of the strategy wait to be handed out for the first time, up to ``limit``.
 
-    Served by ``ix_pairs_open``.
+    Served by ``ix_pairs_open`` or ``ix_pairs_untouched``.
     """
     parameters = {"project_id": project_id, "limit": limit}
     return int((await session.execute(_COUNT_OPEN, parameters)).scalar_one())

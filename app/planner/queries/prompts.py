@@ -17,8 +17,6 @@ from app.storage.predicates import ARRIVED_PROMPT, PLANNABLE_PROMPT, UNSEEN_PAIR
 from app.storage.sql import statement
 from app.vectors.stored import prompt_vectors
 
-_ANY_NUMBER = 2**31 - 1
-
 
 @dataclass(frozen=True, slots=True)
 class PlannablePrompt:
@@ -32,21 +30,25 @@ class PlannablePrompt:
     pairs_total: int
 
 
+# ``:pairs_per_prompt`` is NULL where a prompt may have all of its pairs in the plan.
+_WITH_ROOM = f"""
+    {PLANNABLE_PROMPT}
+    AND pairs_planned < coalesce(CAST(:pairs_per_prompt AS integer), 2147483647)
+"""
 _BY_ROUND = """
     SELECT id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
     FROM prompts
-    WHERE project_id = :project_id AND exploration = :exploration
-      AND {plannable} AND pairs_planned < :pairs_per_prompt
+    WHERE project_id = :project_id AND exploration = :exploration AND {with_room}
     ORDER BY {order}
     LIMIT :limit
 """
 _NEXT_BY_ROUND = statement(
     _BY_ROUND,
-    plannable=PLANNABLE_PROMPT,
+    with_room=_WITH_ROOM,
     order="exploration, pairs_planned, near_duplicate, order_key, id",
 )
 _NEXT_BY_ROUND_UNIFORMLY = statement(
-    _BY_ROUND, plannable=PLANNABLE_PROMPT, order="exploration, pairs_planned, order_key, id"
+    _BY_ROUND, with_room=_WITH_ROOM, order="exploration, pairs_planned, order_key, id"
 )
 _BY_ID = """
     SELECT id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
@@ -56,18 +58,16 @@ _BY_ID = """
     LIMIT :limit
 """
 _ARRIVED_BY_ID = statement(_BY_ID, condition=ARRIVED_PROMPT)
-_PLANNABLE_BY_ID = statement(
-    _BY_ID, condition=f"{PLANNABLE_PROMPT} AND pairs_planned < :pairs_per_prompt"
-)
+_PLANNABLE_BY_ID = statement(_BY_ID, condition=_WITH_ROOM)
 _PLANNABLE_AMONG = statement(
     """
     SELECT id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
     FROM prompts
     WHERE project_id = :project_id AND NOT exploration AND id = ANY(CAST(:ids AS bigint[]))
-      AND {plannable} AND pairs_planned < :pairs_per_prompt
+      AND {with_room}
     ORDER BY id
     """,
-    plannable=PLANNABLE_PROMPT,
+    with_room=_WITH_ROOM,
 )
 _WITH_UNSEEN_PAIRS = statement(
     """
@@ -133,7 +133,7 @@ async def next_by_round(
         parameters = {
             "project_id": project_id,
             "exploration": exploration,
-            "pairs_per_prompt": _ANY_NUMBER if pairs_per_prompt is None else pairs_per_prompt,
+            "pairs_per_prompt": pairs_per_prompt,
             "limit": limit,
         }
         rows = (await session.execute(query, parameters)).all()
@@ -156,16 +156,15 @@ async def next_by_id(
 
     With ``ignore_unseen`` all prompts: their unseen pairs may leave the plan.
     """
-    parameters: dict[str, object] = {
+    parameters = {
         "project_id": project_id,
+        "pairs_per_prompt": pairs_per_prompt,
         "exploration": exploration,
         "after": after,
         "limit": limit,
     }
-    if ignore_unseen:
-        return _plannable_prompts(await session.execute(_ARRIVED_BY_ID, parameters))
-    parameters["pairs_per_prompt"] = _ANY_NUMBER if pairs_per_prompt is None else pairs_per_prompt
-    return _plannable_prompts(await session.execute(_PLANNABLE_BY_ID, parameters))
+    query = _ARRIVED_BY_ID if ignore_unseen else _PLANNABLE_BY_ID
+    return _plannable_prompts(await session.execute(query, parameters))
 
 
 async def plannable_among(
@@ -177,7 +176,7 @@ async def plannable_among(
     """Those of the prompts that have pairs outside the plan; exploration prompts are left out."""
     parameters = {
         "project_id": project_id,
-        "pairs_per_prompt": _ANY_NUMBER if pairs_per_prompt is None else pairs_per_prompt,
+        "pairs_per_prompt": pairs_per_prompt,
         "ids": list(prompt_ids),
     }
     return _plannable_prompts(await session.execute(_PLANNABLE_AMONG, parameters))

@@ -1,0 +1,61 @@
+"""The planner's queries are served by the partial indexes that are made for them."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.planner.queries import outlook, prompts, unseen
+from tests.planner.planning import PlanWorld, unit
+
+
+async def indexes(session: AsyncSession, query: TextClause, parameters: dict[str, Any]) -> set[str]:
+    """The indexes that PostgreSQL uses for the query."""
+    plan = await session.scalar(text(f"EXPLAIN (FORMAT JSON) {query.text}"), parameters)
+    found = set()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            found.add(node.get("Index Name", ""))
+            node = list(node.values())
+        if isinstance(node, list):
+            for each in node:
+                walk(each)
+
+    walk(plan)
+    return found
+
+
+@pytest.fixture
+async def session(world: PlanWorld) -> AsyncIterator[AsyncSession]:
+    """A session in a database where an index pays: most prompts have all of their pairs planned."""
+    rng = np.random.default_rng(5)
+    await world.add_prompts(unit(rng, 1500), unit(rng, 1500, 2))
+    await world.plan()
+    async with world.sessions() as session:
+        await session.execute(text("UPDATE pairs SET handed_out = true, counted = 1"))
+        await session.execute(text("ANALYZE"))
+        yield session
+
+
+async def test_each_index_of_the_planner_is_used(world: PlanWorld, session: AsyncSession) -> None:
+    project = {"project_id": world.project_id}
+    page = {**project, "exploration": False, "pairs_per_prompt": None, "limit": 100}
+
+    assert {
+        "ix_prompts_unplanned",
+        "ix_prompts_outgrown",
+        "ix_prompts_plannable",
+        "ix_pairs_untouched",
+        "ix_pairs_open",
+    } <= await indexes(session, outlook._OUTLOOK, {"ids": [world.project_id]})
+    for by_round in (prompts._NEXT_BY_ROUND, prompts._NEXT_BY_ROUND_UNIFORMLY):
+        assert "ix_prompts_plannable" in await indexes(session, by_round, page)
+    assert "ix_pairs_untouched" in await indexes(session, prompts._WITH_UNSEEN_PAIRS, project)
+    outgrown = {**project, "limit": 100}
+    assert "ix_prompts_outgrown" in await indexes(session, unseen._LOCK_OUTGROWN, outgrown)
+    settings = {**project, "overlap_share": 0.1, "labels_per_pair": 1, "overlap_labels": 2}
+    assert "ix_pairs_untouched" in await indexes(session, unseen._UPDATE_LABELS_WANTED, settings)
