@@ -95,7 +95,7 @@ async def continue_renewal(sessions: Sessions, project: Outlook, memory: Memory)
     if find_strategy(project.settings.strategy).reads_prompts:
         now = time.monotonic()
         memory = with_rest(memory, now, now - began)
-    moved = not left.prompts or len(left.prompts) < len(renewal.prompts)
+    moved = len(left.prompts) < len(renewal.prompts)
     return Outcome(_with_progress(memory, project, left), moved)
 
 

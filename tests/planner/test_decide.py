@@ -191,6 +191,11 @@ CASES: dict[str, tuple[Outlook, Memory, Step]] = {
         Nothing(),
     ),
     "labels have grown by a tenth": (outlook(LEARNING, counted_labels=110), fitted(), FitModel()),
+    "less than a tenth of the labels was withdrawn": (
+        outlook(LEARNING, counted_labels=91),
+        fitted(),
+        Nothing(),
+    ),
     "a tenth of the labels was withdrawn": (
         outlook(LEARNING, counted_labels=90),
         fitted(),
