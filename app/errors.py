@@ -292,7 +292,7 @@ class BackupUnwritable(CommandFailed):
 
 
 class BackupUnusable(CommandFailed):
-    """The file is not a whole backup that this version can restore."""
+    """The file is not a complete backup that this version can restore."""
 
 
 class DatabaseUnsuited(CommandFailed):

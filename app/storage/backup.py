@@ -122,7 +122,7 @@ def back_up(url: str, file: Path) -> int:
 
 
 def check_file(file: Path) -> None:
-    """Check that the file is a whole backup of a schema that this version knows.
+    """Check that the file is a complete backup of a schema that this version knows.
 
     Raises:
         BackupUnusable: it is not.
@@ -143,10 +143,10 @@ def check_file(file: Path) -> None:
         # Reads and decompresses the whole file.
         programs.run("pg_restore", f"--file={os.devnull}", str(file))
     except ProgramFailed as error:
-        raise BackupUnusable(f"{file} is no whole backup: {error}") from error
+        raise BackupUnusable(f"{file} is not a complete backup: {error}") from error
     if not migrate.is_known(revision):
         raise BackupUnusable(
-            f"{file} is of a newer version (migration {revision}): restore it with that one."
+            f"{file} is from a newer version (migration {revision}): restore it with that one."
         )
 
 

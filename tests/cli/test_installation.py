@@ -106,7 +106,7 @@ def test_a_file_of_another_package_is_refused(site: Path, name: str, content: st
     assert_refused(run("api", site), foreign)
 
 
-@pytest.mark.parametrize("name", ["migrations/__init__.py", "app/storage/tables.py"])
+@pytest.mark.parametrize("name", ["migrations/__init__.py", "app/storage/engine.py"])
 def test_a_file_that_another_packages_removal_took_along_is_missed(site: Path, name: str) -> None:
     (site / name).unlink()
     assert_refused(run("api", site), site / name)

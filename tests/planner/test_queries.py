@@ -50,7 +50,6 @@ async def test_each_index_of_the_planner_is_used(world: PlanWorld, session: Asyn
         "ix_prompts_outgrown",
         "ix_prompts_plannable",
         "ix_pairs_untouched",
-        "ix_pairs_open",
     } <= await indexes(session, outlook._OUTLOOK, {"ids": [world.project_id]})
     for by_round in (prompts._NEXT_BY_ROUND, prompts._NEXT_BY_ROUND_UNIFORMLY):
         assert "ix_prompts_plannable" in await indexes(session, by_round, page)
@@ -59,3 +58,15 @@ async def test_each_index_of_the_planner_is_used(world: PlanWorld, session: Asyn
     assert "ix_prompts_outgrown" in await indexes(session, unseen._LOCK_OUTGROWN, outgrown)
     settings = {**project, "overlap_share": 0.1, "labels_per_pair": 1, "overlap_labels": 2}
     assert "ix_pairs_untouched" in await indexes(session, unseen._UPDATE_LABELS_WANTED, settings)
+
+
+async def test_the_end_of_the_nearer_half_is_found_in_the_order_of_the_plan(
+    world: PlanWorld, session: AsyncSession
+) -> None:
+    # Only where the plan is full: of a few open pairs, any index finds the last.
+    await session.execute(text("UPDATE pairs SET handed_out = false, counted = 0"))
+    await session.execute(text("ANALYZE"))
+
+    found = await indexes(session, outlook._OUTLOOK, {"ids": [world.project_id]})
+
+    assert "ix_pairs_open" in found

@@ -24,9 +24,10 @@ SLOW_PATHS: Final = (
     "exports/test_trl.py",
     # These start processes.
     "cli/test_cli.py",
+    "cli/test_installation.py",
     "e2e",
     "embedding/test_cache.py",
-    "http/test_counting.py",
+    "http/test_hit_counter.py",
     "planner/test_processes.py",
     "processes",
     "storage/embedded/test_postgres.py",
