@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.selection.candidates import blocks_of
 from app.selection.model.features import side_features
 from app.selection.pair_grid import gram_matrices, mean_similarities, pair_columns
-from app.selection.simulation.simulate import plain_feature_map_of
+from app.selection.simulation.simulate import feature_map_of
 from app.selection.simulation.world import LabelledPrompt, World, candidates
 
 STRENGTH = 1.5
@@ -60,7 +60,7 @@ def planted(world: World, *, length: float, typicality: float, seed: int = 0) ->
         seed: of the direction and of the answers.
     """
     rng = np.random.default_rng([seed, len(world.prompts)])
-    feature_map = plain_feature_map_of(world)
+    feature_map = feature_map_of(world, with_side_features=False)
     direction = rng.standard_normal(feature_map.basis.shape[1])
     everywhere = np.arange(len(world.prompts))
     blocks = blocks_of(candidates(world, np.zeros(len(everywhere)), everywhere))

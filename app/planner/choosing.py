@@ -14,7 +14,7 @@ from app.planner.queries.prompts import PlannablePrompt, read_candidates
 from app.preference.service import count_response_words
 from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptBlock, PromptCandidate, blocks_of
-from app.selection.cost import Pricing, expected_seconds, pair_seconds
+from app.selection.cost import Pricing
 from app.selection.draws import overlap_draw
 from app.selection.model.features import MOST_FEATURES
 from app.selection.model.preference import PreferenceModel
@@ -138,11 +138,7 @@ async def price(
         priced.append(
             NewPair(
                 **asdict(pair),
-                expected_seconds=expected_seconds(
-                    read,
-                    seconds_base=project.cost.seconds_base,
-                    words_per_minute=project.cost.words_per_minute,
-                ),
+                expected_seconds=project.cost.expected_seconds(read),
                 labels_wanted=_labels_wanted(project.settings, draw),
                 overlap_draw=draw,
             )
@@ -188,7 +184,7 @@ def _choose(
 def _priced_block(block: PromptBlock, pricing: Pricing | None) -> PromptBlock:
     if pricing is None or block.words is None:
         return block
-    return replace(block, expected_seconds=pair_seconds(block.words, pricing))
+    return replace(block, expected_seconds=pricing.of_pairs(block.words))
 
 
 def _orders(

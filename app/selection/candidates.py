@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.selection.arrays import BoolArray, FloatArray, IntArray
 from app.selection.pair_grid import column_of, pair_count
@@ -70,20 +72,9 @@ class PromptBlock:
 
     def select(self, rows: IntArray) -> "PromptBlock":
         """The prompts in these rows."""
-        seconds, prompts = self.expected_seconds, self.prompt_embeddings
-        return PromptBlock(
-            prompt_ids=self.prompt_ids[rows],
-            response_ids=self.response_ids[rows],
-            embeddings=self.embeddings[rows],
-            taken=self.taken[rows],
-            rounds=self.rounds[rows],
-            near_duplicate=self.near_duplicate[rows],
-            order_keys=self.order_keys[rows],
-            expected_seconds=None if seconds is None else seconds[rows],
-            prompt_embeddings=None if prompts is None else prompts[rows],
-            words=None if self.words is None else self.words[rows],
-            typicality=None if self.typicality is None else self.typicality[rows],
-        )
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        known = {name: array[rows] for name, array in arrays.items() if array is not None}
+        return PromptBlock(**known)
 
 
 def blocks_of(candidates: Iterable[PromptCandidate]) -> list[PromptBlock]:
@@ -104,7 +95,7 @@ def _block(prompts: list[PromptCandidate]) -> PromptBlock:
     embeddings = np.stack(
         [prompt.embeddings[row] for prompt, row in zip(prompts, order, strict=True)]
     )
-    words = _words(prompts)
+    words = _of_all([prompt.words for prompt in prompts])
     return PromptBlock(
         prompt_ids=np.array([prompt.prompt_id for prompt in prompts], dtype=np.int64),
         response_ids=response_ids,
@@ -113,22 +104,14 @@ def _block(prompts: list[PromptCandidate]) -> PromptBlock:
         rounds=np.array([prompt.round for prompt in prompts], dtype=np.int64),
         near_duplicate=np.array([prompt.near_duplicate for prompt in prompts], dtype=np.bool_),
         order_keys=np.array([prompt.order_key for prompt in prompts], dtype=np.float64),
-        prompt_embeddings=_prompt_embeddings(prompts),
+        prompt_embeddings=_of_all([prompt.prompt_embedding for prompt in prompts]),
         words=None if words is None else np.take_along_axis(words, order, axis=1),
     )
 
 
-def _prompt_embeddings(prompts: list[PromptCandidate]) -> FloatArray | None:
-    if any(prompt.prompt_embedding is None for prompt in prompts):
-        return None
-    vectors: FloatArray = np.array([prompt.prompt_embedding for prompt in prompts])
-    return vectors
-
-
-def _words(prompts: list[PromptCandidate]) -> IntArray | None:
-    if any(prompt.words is None for prompt in prompts):
-        return None
-    return np.array([prompt.words for prompt in prompts], dtype=np.int64)
+def _of_all(known: list[Any]) -> NDArray[Any] | None:
+    """One row a prompt; None if something is not known of some prompt."""
+    return None if any(each is None for each in known) else np.array(known)
 
 
 def _taken(prompts: list[PromptCandidate], response_ids: IntArray) -> BoolArray:

@@ -28,31 +28,23 @@ class Pricing:
     seconds_base: float
     words_per_minute: float
 
+    def expected_seconds(self, words: int) -> float:
+        """Seconds to judge a pair: a base, and the time to read the words of its two responses.
+
+        The prompt is not counted: it is read once for all of its pairs.
+        """
+        return self.seconds_base + words * _SECONDS_PER_MINUTE / self.words_per_minute
+
+    def of_pairs(self, words: IntArray) -> Float64Array:
+        """The same of every pair, ``(prompts, pairs)``, by the words of each response."""
+        first, second = pair_columns(words.shape[1])
+        read = (words[:, first] + words[:, second]).astype(np.float64)
+        return self.seconds_base + read * _SECONDS_PER_MINUTE / self.words_per_minute
+
 
 def count_words(text: str) -> int:
     """How many words a text has. A word is a run of characters without white space."""
     return len(text.split())
-
-
-def expected_seconds(words: int, *, seconds_base: float, words_per_minute: float) -> float:
-    """Seconds to judge a pair: a base, and the time to read the words of its two responses.
-
-    ``seconds_base + words · 60 / words_per_minute``. The prompt is not counted: it is read once for
-    all of its pairs.
-    """
-    return seconds_base + words * _SECONDS_PER_MINUTE / words_per_minute
-
-
-def pair_seconds(words: IntArray, pricing: Pricing) -> Float64Array:
-    """``expected_seconds`` of every pair, ``(prompts, pairs)``, columns as in ``pair_grid``.
-
-    Args:
-        words: of each response, ``(prompts, k)``.
-        pricing: the project's.
-    """
-    first, second = pair_columns(words.shape[1])
-    read = (words[:, first] + words[:, second]).astype(np.float64)
-    return pricing.seconds_base + read * _SECONDS_PER_MINUTE / pricing.words_per_minute
 
 
 def by_cosine(keys: FloatArray) -> Float64Array:

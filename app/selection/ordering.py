@@ -16,11 +16,6 @@ _ROUND_BITS = 12
 _LAST_TIER = float(2 ** (_ROUND_BITS + 1))
 
 
-def rank_pairs(order: PairOrder) -> IntArray:
-    """Columns of each prompt's pairs, best first, ties by id: ``(prompts, pairs)``."""
-    return np.argsort(order.pair_keys, axis=1, kind="stable")
-
-
 def next_pairs(order: PairOrder, taken: BoolArray, limit: int) -> IntArray:
     """Each prompt's best pairs that are not taken: columns, ``(prompts, limit)``; -1: none left."""
     keys = np.where(taken, np.inf, order.pair_keys)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptBlock
@@ -17,14 +16,9 @@ def as_prompt_keys(blocks: Sequence[PromptBlock], sequence: IntArray) -> list[Fl
         sequence: indices of the prompts in all blocks concatenated, the first to come first.
     """
     keys = np.empty(len(sequence))
-    keys[sequence] = np.arange(len(sequence)) / max(len(sequence), 1)
-    return _split_by_block(blocks, keys)
-
-
-def _split_by_block(blocks: Sequence[PromptBlock], values: NDArray[np.float64]) -> list[FloatArray]:
-    """Split values, one a prompt of all blocks concatenated, into one array a block."""
+    keys[sequence] = np.arange(len(sequence)) / len(sequence)
     sizes = np.cumsum([len(block.prompt_ids) for block in blocks])[:-1]
-    return [np.asarray(part, dtype=np.float64) for part in np.split(values, sizes)]
+    return list(np.split(keys, sizes))
 
 
 def best_first(blocks: Sequence[PromptBlock], scores: FloatArray) -> list[FloatArray]:

@@ -34,6 +34,20 @@ OrderPairs = Callable[
 over all of its pairs, taken or not."""
 
 
+def by_pair_keys(keys: Callable[[PromptBlock], FloatArray]) -> OrderPairs:
+    """The order of a strategy that only says which of a prompt's pairs come first, by these keys.
+
+    Prompts are in their uniform order.
+    """
+
+    def order(
+        blocks: list[PromptBlock], _model: PreferenceModel | None, _rng: np.random.Generator
+    ) -> list[PairOrder]:
+        return [PairOrder(keys(block), block.order_keys) for block in blocks]
+
+    return order
+
+
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """The rule that says which pairs come first."""

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from app.selection.candidates import PromptCandidate, blocks_of
 from app.selection.model.preference import PreferenceModel
-from app.selection.ordering import rank_pairs
 from app.selection.pair_grid import pair_columns
 from app.selection.registry import STRATEGIES
+from app.selection.strategy import PairOrder
 
 Ranking = list[tuple[int, int]]
 
@@ -34,6 +34,11 @@ def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
     """The rows, each of length 1."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / lengths, dtype=np.float32)
+
+
+def rank_pairs(order: PairOrder) -> NDArray[np.int64]:
+    """Columns of each prompt's pairs, best first, ties by id: ``(prompts, pairs)``."""
+    return np.argsort(order.pair_keys, axis=1, kind="stable")
 
 
 def rankings(

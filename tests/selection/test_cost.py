@@ -11,32 +11,31 @@ from app.selection.cost import (
     by_cosine,
     by_place,
     by_score,
-    expected_seconds,
     keys_per_second,
-    pair_seconds,
 )
-from app.selection.ordering import orders_per_cost, rank_pairs
+from app.selection.ordering import orders_per_cost
 from app.selection.registry import STRATEGIES
 from app.selection.strategy import PairOrder, Strategy
-from tests.selection.candidate_samples import random_prompts
+from tests.selection.candidate_samples import random_prompts, rank_pairs
 from tests.selection.models import fitted_model
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 def test_a_pair_costs_its_base_and_the_time_to_read_both_responses() -> None:
-    assert expected_seconds(0, seconds_base=8, words_per_minute=238) == 8
-    assert expected_seconds(476, seconds_base=8, words_per_minute=238) == 128
+    pricing = Pricing(8, 238)
+
+    assert pricing.expected_seconds(0) == 8
+    assert pricing.expected_seconds(476) == 128
 
 
 def test_the_cost_of_all_pairs_is_that_of_each() -> None:
     words = np.array([[3, 100, 40]])
+    pricing = Pricing(8, 238)
 
-    found = pair_seconds(words, Pricing(8, 238))
+    found = pricing.of_pairs(words)
 
-    wanted = [
-        expected_seconds(both, seconds_base=8, words_per_minute=238) for both in (103, 43, 140)
-    ]
+    wanted = [pricing.expected_seconds(both) for both in (103, 43, 140)]
     np.testing.assert_allclose(found, [wanted])
 
 

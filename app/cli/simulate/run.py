@@ -22,8 +22,8 @@ from app.cli.simulate.labelled_file import (
 )
 from app.errors import CommandFailed
 from app.selection.registry import STRATEGIES
-from app.selection.simulation.curve import Curve, Estimate, Report
-from app.selection.simulation.simulate import BASELINE, simulate
+from app.selection.simulation.curve import BASELINE, Curve, Estimate, Report
+from app.selection.simulation.simulate import simulate
 
 _PLOT_SUFFIXES = {".png", ".svg"}
 _TABLE_BUDGETS = 6

@@ -14,6 +14,8 @@ from sklearn.isotonic import isotonic_regression
 from app.selection.arrays import Float64Array, FloatArray
 from app.selection.simulation.run import Trace
 
+BASELINE = "random"
+"""The strategy that the others are compared with."""
 REPLICATES = 1000
 LEAST_COMPARED = 50
 """Labels saved are taken from this many of random's labels on."""
@@ -69,30 +71,28 @@ def make_report(
     budgets: Sequence[int],
     prompts: int,
     seed: int,
-    baseline: str = "random",
 ) -> Report:
     """Curves of every strategy.
 
     Args:
-        traces: of each strategy, one a split, in the order of the splits; ``baseline`` among them.
-        plain: of the baseline with the model of the vectors alone, in the same order.
+        traces: of each strategy, one a split, in the order of the splits; ``random`` among them.
+        plain: of ``random`` with the model of the vectors alone, in the same order.
         budgets: the budgets of the traces, rising.
         prompts: how many prompts the file has.
         seed: of the bootstrap.
-        baseline: the strategy that the others are compared with.
     """
-    splits = len(traces[baseline])
+    splits = len(traces[BASELINE])
     weights = _Weights.draw(splits, prompts, np.random.default_rng([seed, splits, prompts]))
     accuracies = {name: weights.accuracies(rows) for name, rows in traces.items()}
     golds = {name: weights.golds(rows) for name, rows in traces.items()}
-    base, plain_base = accuracies[baseline], weights.accuracies(plain)
+    base, plain_base = accuracies[BASELINE], weights.accuracies(plain)
     informative = _learns(base)
     is_compared = budgets[-1] > LEAST_COMPARED
     curves = {}
     for name, values in accuracies.items():
         gold = golds[name]
         saved, bounded = None, False
-        if informative and name != baseline and is_compared:
+        if informative and name != BASELINE and is_compared:
             saved, bounded = _saved(values, base, budgets)
         in_all, in_all_bounded = None, False
         if _learns(plain_base) and is_compared:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.selection.arrays import FloatArray, IntArray
 from app.selection.model.features import FeatureMap
@@ -70,17 +69,14 @@ def run_arm(
     pool = Pool(world, split.pool, feature_map, np.random.default_rng([seed, number, _ANSWERS]))
     held_out = hold_out(world, split.held_out, feature_map)
     rng = np.random.default_rng([seed, number, _DRAWS])
-    correct: list[NDArray[np.float64]] = []
-    gold: list[NDArray[np.float64]] = []
+    scores = []
     for budget in budgets:
         _spend(pool, strategy, budget, rng)
         model = pool.model()
-        if model is None:
-            raise ValueError("a budget must be at least one label")
-        right, picked = held_out.scores(model.posterior)
-        correct.append(np.asarray(right, dtype=np.float64))
-        gold.append(np.asarray(picked, dtype=np.float64))
-    return Trace(held_out.places, held_out.pairs, np.stack(correct), np.stack(gold))
+        assert model is not None  # every budget is at least one label
+        scores.append(held_out.scores(model.posterior))
+    correct, gold = map(np.stack, zip(*scores, strict=True))
+    return Trace(held_out.places, held_out.pairs, correct, gold)
 
 
 def _spend(pool: Pool, strategy: Strategy, budget: int, rng: np.random.Generator) -> None:

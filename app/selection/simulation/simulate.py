@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from app.selection.candidates import PromptBlock, blocks_of
+from app.selection.candidates import blocks_of
 from app.selection.model.features import FeatureMap, fit_feature_map
 from app.selection.registry import STRATEGIES
-from app.selection.simulation.curve import Report, make_report
+from app.selection.simulation.curve import BASELINE, Report, make_report
 from app.selection.simulation.run import Trace, run_arm, split_world
 from app.selection.simulation.world import World, candidates
 
-BASELINE = "random"
 _FIRST_BUDGET = 12.5
 _LEAST_ROOM = 1.2
 """The last budget is half the pool; the one before it is smaller by this factor or more."""
@@ -73,7 +72,7 @@ def simulate(
         raise ValueError("there are fewer than 4 prompts with preferences")
     names = list(dict.fromkeys([BASELINE, *strategies]))
     budgets = budgets_of(world, seed, splits)
-    maps = feature_map_of(world), plain_feature_map_of(world)
+    maps = feature_map_of(world), feature_map_of(world, with_side_features=False)
     setting = _Setting(world, *maps, budgets, seed)
     plain = [_Task(BASELINE, number, plain=True) for number in range(splits)]
     tasks = [*plain, *(_Task(name, number) for number in range(splits) for name in names)]
@@ -84,7 +83,7 @@ def simulate(
             on_progress()
     by_name = {name: [traces[_Task(name, number)] for number in range(splits)] for name in names}
     plain_traces = [traces[task] for task in plain]
-    return make_report(by_name, plain_traces, budgets, len(world.prompts), seed, BASELINE)
+    return make_report(by_name, plain_traces, budgets, len(world.prompts), seed)
 
 
 def _run_all(
@@ -130,19 +129,11 @@ def budgets_of(world: World, seed: int, splits: int) -> tuple[int, ...]:
     return (*found, half)
 
 
-def feature_map_of(world: World) -> FeatureMap:
+def feature_map_of(world: World, *, with_side_features: bool = True) -> FeatureMap:
     """Features from all prompts of the file, held-out ones too, since no label is used."""
-    return fit_feature_map(_all_blocks(world), with_side_features=True)
-
-
-def plain_feature_map_of(world: World) -> FeatureMap:
-    """The same without side features."""
-    return fit_feature_map(_all_blocks(world))
-
-
-def _all_blocks(world: World) -> list[PromptBlock]:
     everywhere = np.arange(len(world.prompts))
-    return blocks_of(candidates(world, np.zeros(len(world.prompts)), everywhere))
+    blocks = blocks_of(candidates(world, np.zeros(len(world.prompts)), everywhere))
+    return fit_feature_map(blocks, with_side_features=with_side_features)
 
 
 def _begin(setting: _Setting) -> None:

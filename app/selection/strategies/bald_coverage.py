@@ -46,12 +46,10 @@ def _distances(block: PromptBlock, model: PreferenceModel) -> FloatArray:
     return distances
 
 
-order = after_first_labels(_order)
-
 STRATEGY = Strategy(
     "bald-coverage",
     "where draws of the model disagree, on prompts unlike the labelled ones (BAL-PM)",
-    order,
+    after_first_labels(_order),
     learns=True,
     ranks_prompts=True,
 )

@@ -11,23 +11,13 @@ from numpy.typing import NDArray
 
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptBlock
-from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import gram_matrices, pair_columns
-from app.selection.strategy import PairOrder, Strategy
+from app.selection.strategy import Strategy, by_pair_keys
 from app.selection.two_means import centre_distances, two_means
 
 _PROMPTS_AT_A_TIME = 256
 _DECIMALS = 6
 """Distances that differ by less are ties, broken by id and not by rounding errors."""
-
-
-def order(
-    blocks: list[PromptBlock],
-    _model: PreferenceModel | None,
-    _rng: np.random.Generator,
-) -> list[PairOrder]:
-    """Nearest to the two centres first."""
-    return [PairOrder(_keys(block), block.order_keys) for block in blocks]
 
 
 def _keys(block: PromptBlock) -> NDArray[np.float64]:
@@ -49,6 +39,6 @@ def _chunk_keys(embeddings: FloatArray) -> NDArray[np.float64]:
 STRATEGY = Strategy(
     "centroid",
     "the responses nearest to the two centres of a 2-means on each prompt's responses",
-    order,
+    by_pair_keys(_keys),
     rank=60,
 )

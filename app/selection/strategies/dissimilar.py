@@ -4,23 +4,11 @@ REAL (arXiv 2409.17169), "easy": ``argmin cos(i, j)`` over the pairs of a prompt
 a round, prompts in a uniform random order.
 """
 
-import numpy as np
-
-from app.selection.candidates import PromptBlock
 from app.selection.cost import by_cosine
-from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import pair_similarities
-from app.selection.strategy import PairOrder, Strategy
+from app.selection.strategy import Strategy, by_pair_keys
 
-
-def order(
-    blocks: list[PromptBlock],
-    _model: PreferenceModel | None,
-    _rng: np.random.Generator,
-) -> list[PairOrder]:
-    """Lowest cosine first."""
-    return [PairOrder(pair_similarities(block.embeddings), block.order_keys) for block in blocks]
-
+order = by_pair_keys(lambda block: pair_similarities(block.embeddings))
 
 STRATEGY = Strategy(
     "dissimilar",

@@ -29,12 +29,10 @@ def _order(
     return [PairOrder(key, prompts) for key, prompts in zip(keys, prompt_keys, strict=True)]
 
 
-order = after_first_labels(_order)
-
 STRATEGY = Strategy(
     "gap",
     "the pair of the largest predicted gap, on the least certain prompts (APL)",
-    order,
+    after_first_labels(_order),
     learns=True,
     ranks_prompts=True,
     value=by_score,

@@ -5,12 +5,11 @@ fewer labels is not worth following.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import wraps
 
 import numpy as np
 
-from app.selection.arrays import FloatArray, IntArray
+from app.selection.arrays import Float64Array, FloatArray
 from app.selection.candidates import PromptBlock
 from app.selection.model.preference import PreferenceModel
 from app.selection.prompt_keys import best_first
@@ -38,28 +37,15 @@ def after_first_labels(order: OrderWithModel) -> OrderPairs:
     return learning
 
 
-@dataclass(frozen=True, slots=True)
-class OpenBest:
-    """The best open pair of every prompt, over all blocks concatenated."""
-
-    scores: FloatArray
-    """``(prompts,)``; -inf if a prompt has no open pair."""
-    columns: IntArray
-    """``(prompts,)``, as in ``pair_grid``."""
-
-
-def best_open(blocks: Sequence[PromptBlock], scores: Sequence[FloatArray]) -> OpenBest:
-    """The best open pair of each prompt by scores ``(prompts, pairs)``, one array a block."""
-    masked = [
+def open_scores(blocks: Sequence[PromptBlock], scores: Sequence[FloatArray]) -> list[Float64Array]:
+    """The scores, ``(prompts, pairs)``, one array a block, with -inf for pairs that are taken."""
+    return [
         np.where(block.taken, -np.inf, score) for block, score in zip(blocks, scores, strict=True)
     ]
-    return OpenBest(
-        np.concatenate([score.max(axis=1) for score in masked]),
-        np.concatenate([score.argmax(axis=1) for score in masked]),
-    )
 
 
 def by_score(blocks: Sequence[PromptBlock], scores: Sequence[FloatArray]) -> list[PairOrder]:
     """High scores first, within a prompt and across prompts (each by its best open pair)."""
-    prompt_keys = best_first(blocks, best_open(blocks, scores).scores)
+    best = [score.max(axis=1) for score in open_scores(blocks, scores)]
+    prompt_keys = best_first(blocks, np.concatenate(best))
     return [PairOrder(-score, keys) for score, keys in zip(scores, prompt_keys, strict=True)]

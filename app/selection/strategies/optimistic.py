@@ -33,12 +33,10 @@ def _order(
     return by_score(blocks, scores)
 
 
-order = after_first_labels(_order)
-
 STRATEGY = Strategy(
     "optimistic",
     "what could be the best response against what could be the worst (DeltaUCB)",
-    order,
+    after_first_labels(_order),
     learns=True,
     ranks_prompts=True,
     value=cost.by_score,

@@ -47,11 +47,9 @@ def _ranks(rewards: FloatArray) -> IntArray:
     return np.argsort(np.argsort(-rewards, axis=1, kind="stable"), axis=1, kind="stable")
 
 
-order = after_first_labels(_order)
-
 STRATEGY = Strategy(
     "thompson",
     "the best response of one draw of the model against that of another (SEA)",
-    order,
+    after_first_labels(_order),
     learns=True,
 )

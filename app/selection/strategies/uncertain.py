@@ -10,6 +10,8 @@ Shortlist: the ``BATCH`` pairs that come next are chosen greedily among the best
 ``SHORTLIST`` prompts with the highest scores; all others follow by their score without updates.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from app.selection.arrays import FloatArray, IntArray
@@ -18,7 +20,7 @@ from app.selection.cost import by_score
 from app.selection.model.posterior import preference_probability
 from app.selection.model.preference import PreferenceModel
 from app.selection.prompt_keys import as_prompt_keys
-from app.selection.strategies.learning import after_first_labels, best_open
+from app.selection.strategies.learning import after_first_labels, open_scores
 from app.selection.strategy import PairOrder, Strategy
 
 BATCH = 64
@@ -35,19 +37,17 @@ def _order(
         p = preference_probability(mean, np.zeros_like(mean))
         weights.append(p * (1 - p))
         scores.append(p * (1 - p) * variance)
-    best = best_open(blocks, scores)
+    is_open = open_scores(blocks, scores)
+    best = np.concatenate([score.max(axis=1) for score in is_open])
+    columns = [score.argmax(axis=1) for score in is_open]
     ids = np.concatenate([block.prompt_ids for block in blocks])
-    sequence = np.lexsort((ids, -best.scores))
+    sequence = np.lexsort((ids, -best))
     shortlist = sequence[:SHORTLIST]
-    shortlist = shortlist[np.isfinite(best.scores[shortlist])]
-    rows = _rows(blocks)
-    vectors = np.array(
-        [differences[rows[at][0]][rows[at][1], best.columns[at]] for at in shortlist]
-    )
-    chances = np.array([weights[rows[at][0]][rows[at][1], best.columns[at]] for at in shortlist])
-    if len(shortlist):
-        first = shortlist[greedy(model.posterior.covariance, vectors, chances, BATCH)]
-        sequence = np.concatenate([first, sequence[~np.isin(sequence, first)]])
+    shortlist = shortlist[np.isfinite(best[shortlist])]
+    vectors = _of_columns(differences, columns)[shortlist]
+    chances = _of_columns(weights, columns)[shortlist]
+    first = shortlist[greedy(model.posterior.covariance, vectors, chances, BATCH)]
+    sequence = np.concatenate([first, sequence[~np.isin(sequence, first)]])
     keys = as_prompt_keys(blocks, sequence)
     return [PairOrder(-score, prompt_keys) for score, prompt_keys in zip(scores, keys, strict=True)]
 
@@ -88,19 +88,16 @@ def rank_one_update(
     return half - shrink * np.outer(along, pivot), variances - shrink * along**2
 
 
-def _rows(blocks: list[PromptBlock]) -> list[tuple[int, int]]:
-    """The block and the row of every prompt, over all blocks concatenated."""
-    return [
-        (number, row) for number, block in enumerate(blocks) for row in range(len(block.prompt_ids))
-    ]
+def _of_columns(values: Sequence[FloatArray], columns: Sequence[IntArray]) -> FloatArray:
+    """What each prompt has in its column, over all blocks concatenated."""
+    parts = zip(values, columns, strict=True)
+    return np.concatenate([value[np.arange(len(column)), column] for value, column in parts])
 
-
-order = after_first_labels(_order)
 
 STRATEGY = Strategy(
     "uncertain",
     "the pairs whose labels would tell most about the model (information gain)",
-    order,
+    after_first_labels(_order),
     learns=True,
     ranks_prompts=True,
     value=by_score,
