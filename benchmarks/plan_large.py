@@ -35,13 +35,9 @@ from app.settings import DEFAULT_PROJECT
 from app.storage.engine import create_engine, raw_dsn, session_factory
 from app.storage.sessions import Sessions
 from app.vectors import snapshot
-from app.vectors.service import (
-    START,
-    Mark,
-    VectorIndex,
-    cluster,
-    read_additions,
-)
+from app.vectors.index import VectorIndex
+from app.vectors.marks import START, Mark
+from app.vectors.service import cluster, read_additions
 from benchmarks.export_speed import database
 
 _ROWS = 20_000

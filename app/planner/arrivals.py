@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.planner.choosing import ChosenPair, plan_pairs
+from app.planner.choosing import plan_pairs
 from app.planner.queries import arrivals as queries
 from app.planner.queries.arrivals import Arrival
 from app.planner.queries.outlook import Outlook
+from app.planner.queries.pairs import ChosenPair
 from app.selection.arrays import IntArray
 from app.selection.draws import exploration_draw, exploration_pair, order_key
 from app.selection.groups import GroupedPrompts, assign_groups
@@ -18,7 +19,7 @@ from app.settings import NEAR_DUPLICATE_SIMILARITY
 from app.storage.arm import Arm
 from app.storage.notifications import Channel, notify
 from app.storage.sql import lock_prompts
-from app.vectors.service import VectorIndex
+from app.vectors.index import VectorIndex
 from app.vectors.stored import StoredVectors, response_vectors
 
 _NEIGHBOURS = 4

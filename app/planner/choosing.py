@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.planner.queries.outlook import Outlook, PlanSettings
-from app.planner.queries.pairs import NewPair, insert_pairs
+from app.planner.queries.pairs import ChosenPair, NewPair, insert_pairs
 from app.planner.queries.prompts import PlannablePrompt, read_candidates
 from app.preference.service import count_response_words
 from app.selection.arrays import FloatArray, IntArray
@@ -38,20 +38,6 @@ _FEATURE_BYTES = 256 * 1024 * 1024
 """For the features that a model reads: φ of the responses, and z of the pairs."""
 _FLOAT_BYTES = 4
 _DOUBLE_BYTES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenPair:
-    """A pair that a strategy or the exploration draw has chosen, and its position in the plan."""
-
-    prompt_id: int
-    first_response_id: int
-    second_response_id: int
-    similarity: float | None
-    arm: Arm
-    strategy: str
-    propensity: float | None
-    position: float
 
 
 @dataclass(frozen=True, slots=True)

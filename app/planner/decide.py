@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from app.planner.choosing import ChosenPair
 from app.planner.queries.outlook import Outlook, PlanSettings
+from app.planner.queries.pairs import ChosenPair
 from app.planner.queries.prompts import PlannablePrompt
 from app.selection.cost import Pricing
 from app.selection.model.preference import PreferenceModel
@@ -97,11 +97,6 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
-    """There is nothing to do."""
-
-
-@dataclass(frozen=True, slots=True)
 class ApplySettings:
     """Make the unseen pairs fit the project's settings."""
 
@@ -152,7 +147,7 @@ ShortStep = ApplySettings | RemoveOutgrown | TopUpByRound
 """Short steps of one turn share a transaction: a claim never sees a gap that a top-up closes."""
 LongStep = ScanCollection | PlanArrived | FitModel | BeginRenewal | ContinueRenewal
 """Long steps read and compute without a lock, and write in short transactions of their own."""
-Step = ShortStep | LongStep | Nothing
+Step = ShortStep | LongStep
 
 
 def find_strategy(name: str) -> Strategy:
@@ -169,8 +164,8 @@ def find_strategy(name: str) -> Strategy:
 
 def next_step(
     outlook: Outlook, memory: Memory, now: float, done: Collection[type[Step]] = ()
-) -> Step:
-    """The most urgent step that is due.
+) -> Step | None:
+    """The most urgent step that is due; None: there is nothing to do.
 
     Args:
         outlook: what the database says about the project.
@@ -178,16 +173,13 @@ def next_step(
         now: the time, in seconds of the clock that ``memory.rest_until`` is in.
         done: kinds of steps that were taken in this turn. Each is taken once a turn, so that a step
             that is always due, or leads nowhere, does not keep the others waiting.
-
-    Raises:
-        UnknownStrategy: the project's strategy does not exist in this version.
     """
     for step in _due_steps(outlook, memory, now):
         if type(step) not in done:
             return step
         if isinstance(step, TopUpByRound) and memory.filling:
             break  # a plan that is being filled is not renewed yet
-    return Nothing()
+    return None
 
 
 def _due_steps(outlook: Outlook, memory: Memory, now: float) -> Iterator[Step]:

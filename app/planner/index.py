@@ -14,15 +14,9 @@ from app.planner.queries.arrivals import find_newcomers, read_prompt_vector
 from app.planner.queries.outlook import Outlook, begin_planning
 from app.storage.sessions import Sessions
 from app.vectors import snapshot
-from app.vectors.service import (
-    START,
-    Mark,
-    VectorIndex,
-    apply_erasures,
-    cluster,
-    read_additions,
-    restore,
-)
+from app.vectors.index import VectorIndex
+from app.vectors.marks import START, Mark
+from app.vectors.service import apply_erasures, cluster, read_additions, restore
 
 _SAVE_SECONDS = 30.0
 _SAVE_ERASED_SECONDS = 3.0

@@ -14,13 +14,7 @@ from itertools import takewhile
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.planner.choosing import (
-    Choice,
-    ChosenPair,
-    choose_pairs,
-    first_page,
-    price,
-)
+from app.planner.choosing import Choice, choose_pairs, first_page, price
 from app.planner.decide import (
     Basis,
     Memory,
@@ -31,7 +25,7 @@ from app.planner.decide import (
     with_rest,
 )
 from app.planner.queries.outlook import Outlook, begin_planning
-from app.planner.queries.pairs import NewPair
+from app.planner.queries.pairs import ChosenPair, NewPair
 from app.planner.queries.prompts import PlannablePrompt, find_renewable
 from app.planner.replacement import Replacement, read_prompt_pairs, replace_pairs
 from app.planner.topup import best_of_collection

@@ -11,23 +11,11 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.planner.choosing import (
-    Choice,
-    ChosenPair,
-    choose_pairs,
-    first_page,
-    page_size,
-    plan_pairs,
-)
+from app.planner.choosing import Choice, choose_pairs, first_page, page_size, plan_pairs
 from app.planner.decide import Memory, Outcome, find_strategy
 from app.planner.queries.outlook import Outlook, begin_planning
-from app.planner.queries.pairs import count_open, recount_pairs
-from app.planner.queries.prompts import (
-    PlannablePrompt,
-    next_by_id,
-    next_by_round,
-    plannable_among,
-)
+from app.planner.queries.pairs import ChosenPair, count_open, recount_pairs
+from app.planner.queries.prompts import PlannablePrompt, next_by_id, next_by_round, plannable_among
 from app.selection.ordering import earliest_position
 from app.selection.strategy import Strategy
 from app.settings import PLAN_AHEAD
@@ -49,11 +37,7 @@ async def top_up_by_round(
         wanted = PLAN_AHEAD - await count_open(session, project.project_id, PLAN_AHEAD)
         limit = min(limit, wanted)
     prompts = await next_by_round(
-        session,
-        project.project_id,
-        project.settings.pairs_per_prompt,
-        near_duplicates_last=strategy.near_duplicates_last,
-        limit=limit,
+        session, project, near_duplicates_last=strategy.near_duplicates_last, limit=limit
     )
     if not fill:
         prompts = [prompt for prompt in prompts if _is_before_horizon(project, strategy, prompt)]
@@ -143,12 +127,7 @@ async def _best_of_prompts(
     size = page_size(project.dimensions)
     async with sessions() as session:
         for start in range(0, len(prompt_ids), size):
-            prompts = await plannable_among(
-                session,
-                project.project_id,
-                project.settings.pairs_per_prompt,
-                prompt_ids[start : start + size],
-            )
+            prompts = await plannable_among(session, project, prompt_ids[start : start + size])
             choice = Choice(
                 per_prompt=PLAN_AHEAD,
                 after_all_others=False,
@@ -171,8 +150,7 @@ async def _scan(
         async with sessions() as session:
             prompts = await next_by_id(
                 session,
-                project.project_id,
-                project.settings.pairs_per_prompt,
+                project,
                 exploration=exploration,
                 after=after,
                 limit=limit,

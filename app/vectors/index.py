@@ -37,7 +37,7 @@ class VectorIndex:
         self.dimensions = dimensions
         self.lock = threading.RLock()
         self._known: set[int] = set()
-        self._faiss: Any = _flat(dimensions)
+        self.faiss: Any = faiss.IndexIDMap(faiss.IndexFlatIP(dimensions))
         self._retrain_above = FLAT_LIMIT
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class VectorIndex:
             }
             if fresh:
                 rows = list(fresh.values())
-                self._faiss.add_with_ids(np.ascontiguousarray(vectors[rows]), ids[rows])
+                self.faiss.add_with_ids(np.ascontiguousarray(vectors[rows]), ids[rows])
                 self._known.update(fresh)
             if len(self) > self._retrain_above:
                 self._retrain()
@@ -67,7 +67,7 @@ class VectorIndex:
         with self.lock:
             present = self._known.intersection(ids.tolist())
             if present:
-                self._faiss.remove_ids(np.fromiter(present, dtype=np.int64, count=len(present)))
+                self.faiss.remove_ids(np.fromiter(present, dtype=np.int64, count=len(present)))
                 self._known -= present
 
     def search(self, vectors: Vectors, limit: int) -> tuple[Vectors, Ids]:
@@ -81,19 +81,14 @@ class VectorIndex:
             shape = (len(vectors), limit)
             return np.full(shape, -np.inf, dtype=np.float32), np.full(shape, -1, dtype=np.int64)
         with self.lock:
-            similarities, ids = self._faiss.search(np.ascontiguousarray(vectors), limit)
+            similarities, ids = self.faiss.search(np.ascontiguousarray(vectors), limit)
         return np.where(ids < 0, np.float32(-np.inf), similarities), ids
-
-    @property
-    def structure(self) -> Any:
-        """The FAISS index, for snapshots."""
-        return self._faiss
 
     @classmethod
     def of_structure(cls, structure: Any) -> "VectorIndex":
         """The index around the FAISS index of a snapshot."""
         index = cls(structure.d)
-        index._faiss = structure
+        index.faiss = structure
         index._known = {number for ids, _ in _stored(structure) for number in ids.tolist()}
         if isinstance(structure, faiss.IndexIVF):
             structure.nprobe = _PROBES
@@ -106,15 +101,15 @@ class VectorIndex:
         chosen = self.ids()[:: max(1, len(self) // (lists * _TRAINING_VECTORS_PER_LIST))]
         trained = _inverted(self.dimensions, lists)
         trained.train(self._vectors_of(chosen))
-        for ids, vectors in _stored(self._faiss):
+        for ids, vectors in _stored(self.faiss):
             trained.add_with_ids(vectors, ids)
-        self._faiss = trained
+        self.faiss = trained
         self._retrain_above = _next_training(lists)
 
     def _vectors_of(self, ids: Ids) -> Vectors:
         """The vectors of rising ids that the index has: ``(n, dimensions)``."""
         found = np.empty((len(ids), self.dimensions), dtype=np.float32)
-        for stored, vectors in _stored(self._faiss):
+        for stored, vectors in _stored(self.faiss):
             rows = np.flatnonzero(np.isin(stored, ids))
             found[np.searchsorted(ids, stored[rows])] = vectors[rows]
         return found
@@ -125,10 +120,6 @@ def _next_training(lists: int) -> int:
     if lists >= _LISTS_AT_MOST:
         return int(np.iinfo(np.int64).max)
     return _GROWTH * (lists // 4) ** 2
-
-
-def _flat(dimensions: int) -> Any:
-    return faiss.IndexIDMap(faiss.IndexFlatIP(dimensions))
 
 
 def _inverted(dimensions: int, lists: int) -> Any:

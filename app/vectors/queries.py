@@ -7,39 +7,14 @@ that has been read.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.vectors.marks import Mark, Position
 
-class Position(NamedTuple):
-    """The last row read of a table that is read by ``(written_by, prompt_id)``."""
-
-    written_by: int
-    prompt_id: int
-
-
-class Mark(NamedTuple):
-    """How far an index has caught up: it reflects every row up to here."""
-
-    embedded: Position
-    erased: Position
-
-
-START: Final = Mark(Position(0, 0), Position(0, 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What an index should hold, in two numbers."""
-
-    size: int
-    sum_of_ids: int
-
-
-_EMBEDDINGS_AFTER = text("""
+EMBEDDINGS_AFTER: Final = text("""
     SELECT prompt_id, written_by::text::bigint AS written_by, vector
     FROM prompt_embeddings
     WHERE project_id = :project_id
@@ -48,7 +23,7 @@ _EMBEDDINGS_AFTER = text("""
     ORDER BY prompt_embeddings.written_by, prompt_id
     LIMIT :limit
 """)
-_ERASED_AFTER = text("""
+ERASED_AFTER: Final = text("""
     SELECT prompt_id, written_by::text::bigint AS written_by
     FROM erased_prompts
     WHERE project_id = :project_id
@@ -78,23 +53,13 @@ VECTORS_OF_PROMPTS: Final = text("""
 """)
 
 
-async def embeddings_after(
-    session: AsyncSession, project_id: int, position: Position, limit: int
-) -> Sequence[Row[Any]]:
-    """The next ``prompt_id``, ``written_by``, ``vector``; by ``ix_prompt_embeddings_catch_up``."""
-    return await _rows_after(session, _EMBEDDINGS_AFTER, project_id, position, limit)
-
-
-async def erased_after(
-    session: AsyncSession, project_id: int, position: Position, limit: int
-) -> Sequence[Row[Any]]:
-    """The next ``prompt_id`` and ``written_by``. Served by ``ix_erased_prompts_catch_up``."""
-    return await _rows_after(session, _ERASED_AFTER, project_id, position, limit)
-
-
-async def _rows_after(
+async def rows_after(
     session: AsyncSession, query: TextClause, project_id: int, position: Position, limit: int
 ) -> Sequence[Row[Any]]:
+    """The next rows of ``EMBEDDINGS_AFTER`` or ``ERASED_AFTER``.
+
+    Served by ``ix_prompt_embeddings_catch_up`` and ``ix_erased_prompts_catch_up``.
+    """
     found = await session.execute(
         query,
         {
@@ -107,8 +72,11 @@ async def _rows_after(
     return found.all()
 
 
-async def contents_up_to(session: AsyncSession, project_id: int, mark: Mark) -> Contents:
-    """What the database still holds of the rows up to a mark. Reads all rows of the project."""
+async def contents_up_to(session: AsyncSession, project_id: int, mark: Mark) -> tuple[int, int]:
+    """What the database still holds of the rows up to a mark: how many, and the sum of their ids.
+
+    Reads all rows of the project.
+    """
     found = await session.execute(
         _CONTENTS_UP_TO,
         {
@@ -118,7 +86,7 @@ async def contents_up_to(session: AsyncSession, project_id: int, mark: Mark) -> 
         },
     )
     row = found.one()
-    return Contents(row.size, row.sum_of_ids)
+    return row.size, row.sum_of_ids
 
 
 async def cluster(session: AsyncSession) -> int:

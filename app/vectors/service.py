@@ -15,23 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.embedding.unit import from_bytes
 from app.vectors import queries, snapshot
 from app.vectors.index import Ids, VectorIndex, Vectors
-from app.vectors.queries import START, Mark, Position, cluster
+from app.vectors.marks import START, Position
+from app.vectors.queries import cluster
 from app.vectors.snapshot import Snapshot
 
 ROWS_AT_A_TIME: Final = 1024
 
-__all__ = [
-    "START",
-    "Additions",
-    "Mark",
-    "Position",
-    "Snapshot",
-    "VectorIndex",
-    "apply_erasures",
-    "cluster",
-    "read_additions",
-    "restore",
-]
+__all__ = ["Additions", "apply_erasures", "cluster", "read_additions", "restore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +45,8 @@ async def read_additions(
     dimensions: int,
     limit: int = ROWS_AT_A_TIME,
 ) -> Additions:
-    """The next embeddings of the project's prompts, at most ``limit`` of them.
-
-    Raises:
-        InvalidVector: a stored vector has other dimensions.
-    """
-    rows = await queries.embeddings_after(session, project_id, position, limit)
+    """The next embeddings of the project's prompts, at most ``limit`` of them."""
+    rows = await queries.rows_after(session, queries.EMBEDDINGS_AFTER, project_id, position, limit)
     return Additions(
         ids=np.array([row.prompt_id for row in rows], dtype=np.int64),
         vectors=from_bytes([row.vector for row in rows], dimensions),
@@ -73,7 +59,8 @@ async def apply_erasures(
     session: AsyncSession, project_id: int, index: VectorIndex, position: Position
 ) -> Position:
     """Remove erased prompts from the index; gives the position of the last one."""
-    while rows := await queries.erased_after(session, project_id, position, ROWS_AT_A_TIME):
+    query = queries.ERASED_AFTER
+    while rows := await queries.rows_after(session, query, project_id, position, ROWS_AT_A_TIME):
         index.remove(np.array([row.prompt_id for row in rows], dtype=np.int64))
         position = Position(rows[-1].written_by, rows[-1].prompt_id)
     return position
@@ -91,7 +78,7 @@ async def restore(
     if found is not None:
         await apply_erasures(session, project_id, found.index, found.mark.erased)
         ids = found.index.ids()
-        held = queries.Contents(len(ids), int(ids.sum()))
+        held = len(ids), int(ids.sum())
         if held == await queries.contents_up_to(session, project_id, found.mark):
             return found
     return Snapshot(VectorIndex(dimensions), START)

@@ -14,7 +14,7 @@ from typing import IO
 import faiss
 
 from app.vectors.index import VectorIndex
-from app.vectors.queries import Mark, Position
+from app.vectors.marks import Mark, Position
 
 _FORMAT = b"annotation-budget index 1\n"
 _DIGEST_BYTES = 32
@@ -41,13 +41,18 @@ def save(path: Path, index: VectorIndex, mark: Mark, *, owner: str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + _UNFINISHED)
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     with index.lock, unfinished.open("wb") as file:
-        writer = _DigestWriter(file)
-        writer.write(_FORMAT)
+
+        def write(part: bytes) -> None:
+            digest.update(part)
+            file.write(part)
+
+        write(_FORMAT)
         header = {"owner": owner, "dimensions": index.dimensions, "size": len(index), "mark": mark}
-        writer.write(json.dumps(header).encode() + b"\n")
-        faiss.write_index(index.structure, _callback_writer(writer.write, _BUFFER_BYTES))
-        file.write(writer.digest())
+        write(json.dumps(header).encode() + b"\n")
+        faiss.write_index(index.faiss, _callback_writer(write, _BUFFER_BYTES))
+        file.write(digest.digest())
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
@@ -73,21 +78,6 @@ def delete(path: Path) -> None:
 def delete_unfinished(path: Path) -> None:
     """Remove what an interrupted ``save`` left beside the file: it may hold erased vectors."""
     path.with_name(path.name + _UNFINISHED).unlink(missing_ok=True)
-
-
-class _DigestWriter:
-    """Write to a file, and digest what is written."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._hash = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-
-    def write(self, part: bytes) -> None:
-        self._hash.update(part)
-        self._file.write(part)
-
-    def digest(self) -> bytes:
-        return self._hash.digest()
 
 
 def _read(file: IO[bytes], owner: str, dimensions: int) -> Snapshot | None:

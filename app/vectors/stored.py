@@ -39,11 +39,7 @@ class StoredVectors:
 async def response_vectors(
     session: AsyncSession, ids: NDArray[Any], dimensions: int
 ) -> StoredVectors:
-    """The vectors of those of the responses that have one; repeated ids count once.
-
-    Raises:
-        InvalidVector: a stored vector has other dimensions.
-    """
+    """The vectors of those of the responses that have one; repeated ids count once."""
     return await _read(session, VECTORS_OF_RESPONSES, ids, dimensions)
 
 

@@ -12,7 +12,6 @@ from app.planner.decide import (
     ContinueRenewal,
     FitModel,
     Memory,
-    Nothing,
     PlanArrived,
     RemoveOutgrown,
     RenewalByRound,
@@ -99,14 +98,14 @@ def renewing(strategy: str = BY_ROUND, fits: int = 0) -> RenewalByRound:
     return RenewalByRound(Basis(strategy, None, fits), size=2, prompts=(PROMPT,))
 
 
-CASES: dict[str, tuple[Outlook, Memory, Step]] = {
+CASES: dict[str, tuple[Outlook, Memory, Step | None]] = {
     # Nothing
-    "all is done": (outlook(), memory(), Nothing()),
-    "nothing has been embedded yet": (low(dimensions=None), Memory(), Nothing()),
+    "all is done": (outlook(), memory(), None),
+    "nothing has been embedded yet": (low(dimensions=None), Memory(), None),
     "arrivals and erasures are the index's work": (
         outlook(arriving=True, last_erased=(5, 5)),
         memory(),
-        Nothing(),
+        None,
     ),
     # ApplySettings
     "a planner takes the project over": (outlook(), Memory(), ApplySettings()),
@@ -126,7 +125,7 @@ CASES: dict[str, tuple[Outlook, Memory, Step]] = {
     "the next pair stands behind the horizon": (
         low(earliest_position=2.4),
         memory(),
-        Nothing(),
+        None,
     ),
     "the plan is shorter than its horizon": (
         low(horizon=None),
@@ -157,7 +156,7 @@ CASES: dict[str, tuple[Outlook, Memory, Step]] = {
     "a collection-wide plan is long enough": (
         low(COLLECTION_WIDE),
         memory(COLLECTION_WIDE),
-        Nothing(),
+        None,
     ),
     "a collection-wide plan is to be renewed first": (
         low(COLLECTION_WIDE, horizon=None),
@@ -173,7 +172,7 @@ CASES: dict[str, tuple[Outlook, Memory, Step]] = {
     "the first labels are too few": (
         outlook(LEARNING, counted_labels=49),
         memory(LEARNING),
-        Nothing(),
+        None,
     ),
     "the first labels are enough": (
         outlook(LEARNING, counted_labels=50),
@@ -188,13 +187,13 @@ CASES: dict[str, tuple[Outlook, Memory, Step]] = {
     "labels have hardly grown": (
         outlook(LEARNING, counted_labels=109),
         fitted(),
-        Nothing(),
+        None,
     ),
     "labels have grown by a tenth": (outlook(LEARNING, counted_labels=110), fitted(), FitModel()),
     "less than a tenth of the labels was withdrawn": (
         outlook(LEARNING, counted_labels=91),
         fitted(),
-        Nothing(),
+        None,
     ),
     "a tenth of the labels was withdrawn": (
         outlook(LEARNING, counted_labels=90),
@@ -204,7 +203,7 @@ CASES: dict[str, tuple[Outlook, Memory, Step]] = {
     "labels have grown, but the planner rests": (
         outlook(LEARNING, counted_labels=200),
         fitted(rest_until=NOW + 1),
-        Nothing(),
+        None,
     ),
     "labels have grown, and the rest is over": (
         outlook(LEARNING, counted_labels=200),
@@ -219,7 +218,7 @@ CASES: dict[str, tuple[Outlook, Memory, Step]] = {
     "a strategy that does not learn has labels": (
         outlook(counted_labels=1000),
         memory(),
-        Nothing(),
+        None,
     ),
     "a model is due before a renewal": (
         outlook(LEARNING, counted_labels=50, foreign=True),
@@ -247,7 +246,7 @@ CASES: dict[str, tuple[Outlook, Memory, Step]] = {
         fitted(fits=2),
         BeginRenewal(Basis(LEARNING, None, 2)),
     ),
-    "a model was fitted for another strategy before": (outlook(), memory(fits=3), Nothing()),
+    "a model was fitted for another strategy before": (outlook(), memory(fits=3), None),
     "unseen pairs are another strategy's": (
         outlook(foreign=True),
         memory(),
@@ -266,17 +265,17 @@ CASES: dict[str, tuple[Outlook, Memory, Step]] = {
     "hardly more pairs than were ranked together": (
         outlook(RANKING),
         memory(RANKING, ranked=100, unranked=10),
-        Nothing(),
+        None,
     ),
     "many more pairs than were ranked together, but the planner rests": (
         outlook(RANKING),
         memory(RANKING, ranked=100, unranked=1000, rest_until=NOW + 1),
-        Nothing(),
+        None,
     ),
     "a strategy that ranks no prompts has more of them": (
         outlook(),
         memory(unranked=1000),
-        Nothing(),
+        None,
     ),
     # ContinueRenewal
     "a renewal is under way": (outlook(), memory(renewal=renewing()), ContinueRenewal()),
@@ -290,19 +289,19 @@ CASES: dict[str, tuple[Outlook, Memory, Step]] = {
 
 @pytest.mark.parametrize(("project", "remembered", "expected"), CASES.values(), ids=CASES.keys())
 def test_the_most_urgent_step_comes_next(
-    project: Outlook, remembered: Memory, expected: Step
+    project: Outlook, remembered: Memory, expected: Step | None
 ) -> None:
     assert next_step(project, remembered, NOW) == expected
 
 
 def test_the_table_has_every_step() -> None:
-    assert {type(step) for _, _, step in CASES.values()} == set(get_args(Step))
+    assert {type(step) for _, _, step in CASES.values()} == set(get_args(Step | None))
 
 
 def test_a_turn_takes_each_step_once_in_the_order_of_urgency() -> None:
     project = low(LEARNING, outgrown=True, counted_labels=50)
     done: list[type[Step]] = []
-    while (step := next_step(project, Memory(), NOW, done)) != Nothing():
+    while (step := next_step(project, Memory(), NOW, done)) is not None:
         done.append(type(step))
 
     assert done == [ApplySettings, RemoveOutgrown, TopUpByRound, FitModel, BeginRenewal]
@@ -311,7 +310,7 @@ def test_a_turn_takes_each_step_once_in_the_order_of_urgency() -> None:
 def test_a_turn_that_filled_the_plan_further_ends() -> None:
     project, remembered = low(horizon=None), memory(filling=True, renewal=renewing())
 
-    assert next_step(project, remembered, NOW, {TopUpByRound}) == Nothing()
+    assert next_step(project, remembered, NOW, {TopUpByRound}) is None
     assert (
         next_step(project, replace(remembered, filling=False), NOW, {TopUpByRound})
         == ContinueRenewal()

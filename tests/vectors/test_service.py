@@ -9,14 +9,9 @@ from app.embedding.unit import to_bytes
 from app.storage.sessions import Sessions
 from app.storage.tables import ErasedPrompt, Project, Prompt, PromptEmbedding
 from app.vectors import snapshot
-from app.vectors.service import (
-    START,
-    Mark,
-    VectorIndex,
-    apply_erasures,
-    read_additions,
-    restore,
-)
+from app.vectors.index import VectorIndex
+from app.vectors.marks import START, Mark
+from app.vectors.service import apply_erasures, read_additions, restore
 from tests.vectors.test_index import Floats, unit
 
 DIMENSIONS = 32

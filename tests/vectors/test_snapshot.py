@@ -6,7 +6,7 @@ import pytest
 from app.vectors import index as index_module
 from app.vectors import snapshot
 from app.vectors.index import VectorIndex
-from app.vectors.service import Mark, Position
+from app.vectors.marks import Mark, Position
 from tests.vectors.test_index import unit
 
 MARK = Mark(Position(2**40, 7), Position(12, 3))

@@ -12,8 +12,8 @@ from app.storage.sql import lock_prompts, statement
 
 
 @dataclass(frozen=True, slots=True)
-class NewPair:
-    """A pair that enters the plan."""
+class ChosenPair:
+    """A pair that a strategy or the exploration draw has chosen, and its position in the plan."""
 
     prompt_id: int
     first_response_id: int
@@ -23,6 +23,12 @@ class NewPair:
     strategy: str
     propensity: float | None
     position: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewPair(ChosenPair):
+    """A pair that enters the plan."""
+
     expected_seconds: float
     labels_wanted: int
     overlap_draw: float

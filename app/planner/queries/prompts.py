@@ -1,20 +1,21 @@
 """SQL over the prompts that pairs are chosen from."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Row, text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import from_bytes
+from app.planner.queries.outlook import Outlook
 from app.preference.service import count_response_words
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptCandidate
 from app.storage.predicates import ARRIVED_PROMPT, PLANNABLE_PROMPT, UNSEEN_PAIR
-from app.storage.sql import statement
+from app.storage.sql import read_as, statement
 from app.vectors.stored import prompt_vectors
 
 
@@ -102,50 +103,33 @@ _SEEN_PAIRS = statement(
 )
 
 
-def _plannable_prompts(rows: Iterable[Row[Any]]) -> list[PlannablePrompt]:
-    return [
-        PlannablePrompt(
-            id=row.id,
-            exploration=row.exploration,
-            pairs_planned=row.pairs_planned,
-            near_duplicate=row.near_duplicate,
-            order_key=row.order_key,
-            pairs_total=row.pairs_total,
-        )
-        for row in rows
-    ]
+async def _read_prompts(
+    session: AsyncSession, query: TextClause, project: Outlook, **parameters: Any
+) -> list[PlannablePrompt]:
+    of_project = {
+        "project_id": project.project_id,
+        "pairs_per_prompt": project.settings.pairs_per_prompt,
+    }
+    rows = await session.execute(query, of_project | parameters)
+    return [read_as(PlannablePrompt, row) for row in rows]
 
 
 async def next_by_round(
-    session: AsyncSession,
-    project_id: int,
-    pairs_per_prompt: int | None,
-    *,
-    near_duplicates_last: bool,
-    limit: int,
+    session: AsyncSession, project: Outlook, *, near_duplicates_last: bool, limit: int
 ) -> list[PlannablePrompt]:
     """The prompts whose next pairs come next; exploration prompts when there is no other.
 
     Served by ``ix_prompts_plannable``.
     """
     query = _NEXT_BY_ROUND if near_duplicates_last else _NEXT_BY_ROUND_UNIFORMLY
-    for exploration in (False, True):
-        parameters = {
-            "project_id": project_id,
-            "exploration": exploration,
-            "pairs_per_prompt": pairs_per_prompt,
-            "limit": limit,
-        }
-        rows = (await session.execute(query, parameters)).all()
-        if rows:
-            return _plannable_prompts(rows)
-    return []
+    return await _read_prompts(
+        session, query, project, exploration=False, limit=limit
+    ) or await _read_prompts(session, query, project, exploration=True, limit=limit)
 
 
 async def next_by_id(
     session: AsyncSession,
-    project_id: int,
-    pairs_per_prompt: int | None,
+    project: Outlook,
     *,
     exploration: bool,
     after: int,
@@ -156,36 +140,23 @@ async def next_by_id(
 
     With ``ignore_unseen`` all prompts: their unseen pairs may leave the plan.
     """
-    parameters = {
-        "project_id": project_id,
-        "pairs_per_prompt": pairs_per_prompt,
-        "exploration": exploration,
-        "after": after,
-        "limit": limit,
-    }
     query = _ARRIVED_BY_ID if ignore_unseen else _PLANNABLE_BY_ID
-    return _plannable_prompts(await session.execute(query, parameters))
+    return await _read_prompts(
+        session, query, project, exploration=exploration, after=after, limit=limit
+    )
 
 
 async def plannable_among(
-    session: AsyncSession,
-    project_id: int,
-    pairs_per_prompt: int | None,
-    prompt_ids: Collection[int],
+    session: AsyncSession, project: Outlook, prompt_ids: Collection[int]
 ) -> list[PlannablePrompt]:
     """Those of the prompts that have pairs outside the plan; exploration prompts are left out."""
-    parameters = {
-        "project_id": project_id,
-        "pairs_per_prompt": pairs_per_prompt,
-        "ids": list(prompt_ids),
-    }
-    return _plannable_prompts(await session.execute(_PLANNABLE_AMONG, parameters))
+    return await _read_prompts(session, _PLANNABLE_AMONG, project, ids=list(prompt_ids))
 
 
 async def find_renewable(session: AsyncSession, project_id: int) -> list[PlannablePrompt]:
     """The prompts with unseen pairs, in the order of the plan. Served by ``ix_pairs_untouched``."""
     rows = await session.execute(_WITH_UNSEEN_PAIRS, {"project_id": project_id})
-    return _plannable_prompts(rows)
+    return [read_as(PlannablePrompt, row) for row in rows]
 
 
 async def read_candidates(
