@@ -34,10 +34,9 @@ async def find_by_key_hash(
     return (await session.execute(_BY_KEY_HASH, {"key_hash": key_hash})).one_or_none()
 
 
-async def find_by_name(session: AsyncSession, name: str, *, lock: bool = False) -> Annotator | None:
-    """The annotator of that name, its row locked if asked."""
-    statement = select(Annotator).where(Annotator.name == name)
-    return await session.scalar(statement.with_for_update() if lock else statement)
+async def lock_by_name(session: AsyncSession, name: str) -> Annotator | None:
+    """The annotator of that name, its row locked."""
+    return await session.scalar(select(Annotator).where(Annotator.name == name).with_for_update())
 
 
 async def insert_annotator(
@@ -81,15 +80,8 @@ async def list_annotators(
 
 async def is_member(session: AsyncSession, annotator_id: int, project_id: int) -> bool:
     """Whether an annotator without ``all_projects`` may see a project."""
-    return (
-        await session.scalar(
-            select(true()).where(
-                AnnotatorProject.annotator_id == annotator_id,
-                AnnotatorProject.project_id == project_id,
-            )
-        )
-        or False
-    )
+    key = (annotator_id, project_id)
+    return await session.get(AnnotatorProject, key, populate_existing=True) is not None
 
 
 async def project_ids(session: AsyncSession, names: Sequence[str]) -> dict[str, int]:
@@ -124,14 +116,12 @@ async def lock_admins(session: AsyncSession) -> None:
 
 async def has_other_active_admin(session: AsyncSession, annotator_id: int) -> bool:
     """Whether an active admin would be left without this annotator."""
-    return (
-        await session.scalar(
-            select(true())
-            .where(Annotator.role == "admin", Annotator.active, Annotator.id != annotator_id)
-            .limit(1)
-        )
-        or False
+    other = await session.scalar(
+        select(Annotator.id)
+        .where(Annotator.role == "admin", Annotator.active, Annotator.id != annotator_id)
+        .limit(1)
     )
+    return other is not None
 
 
 async def expire_leases(session: AsyncSession, annotator_id: int) -> None:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.accounts import service
+from app.accounts import queries, service
 from app.accounts.dependencies import AdminKey
 from app.accounts.queries import AnnotatorRow
 from app.accounts.schemas import (
@@ -37,7 +37,7 @@ async def create_annotator(new: NewAnnotator, session: Session, _: AdminKey) -> 
 @router.get("", summary="List annotators", responses=problems(401, 403, 422))
 async def list_annotators(session: Session, page: PageQuery, _: AdminKey) -> AnnotatorList:
     """Annotators, oldest first."""
-    rows = await service.list_annotators(session, after_id=page.after_id, limit=page.limit)
+    rows = await queries.list_annotators(session, after_id=page.after_id, limit=page.limit)
     return AnnotatorList(
         annotators=[_view(row) for row in rows],
         next_cursor=page.next_cursor([row.annotator.id for row in rows]),
@@ -75,7 +75,7 @@ async def rotate_key(name: str, session: Session, _: AdminKey) -> NewKey:
 )
 async def deactivate_annotator(name: str, session: Session, _: AdminKey) -> Response:
     """The key stops working at once and held assignments are released. Labels stay."""
-    await service.deactivate_annotator(session, name)
+    await service.change_annotator(session, name, AnnotatorChange(active=False))
     return Response(status_code=204)
 
 

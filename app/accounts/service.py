@@ -138,16 +138,6 @@ async def change_annotator(
     return await _row(session, name)
 
 
-async def deactivate_annotator(session: AsyncSession, name: str) -> None:
-    """Disable an annotator's key at once and free what it holds. Its labels stay.
-
-    Raises:
-        UnknownAnnotator: nobody has that name.
-        LastAdmin: no active admin would be left.
-    """
-    await change_annotator(session, name, AnnotatorChange(active=False))
-
-
 async def rotate_key(session: AsyncSession, name: str) -> str:
     """Give an annotator a new key; the old one stops working.
 
@@ -166,7 +156,7 @@ async def ensure_admin(session: AsyncSession, key: str | None) -> str | None:
 
     An existing admin keeps its key unless ``key`` is another one. Gives the key if it was set now.
     """
-    annotator = await queries.find_by_name(session, ADMIN_NAME, lock=True)
+    annotator = await queries.lock_by_name(session, ADMIN_NAME)
     if annotator is None:
         chosen = key or new_key()
         made = await queries.insert_annotator(
@@ -186,15 +176,8 @@ async def ensure_admin(session: AsyncSession, key: str | None) -> str | None:
     return key
 
 
-async def list_annotators(
-    session: AsyncSession, *, after_id: int, limit: int
-) -> Sequence[AnnotatorRow]:
-    """A page of annotators, oldest first."""
-    return await queries.list_annotators(session, after_id=after_id, limit=limit)
-
-
 async def _find(session: AsyncSession, name: str) -> Annotator:
-    annotator = await queries.find_by_name(session, name, lock=True)
+    annotator = await queries.lock_by_name(session, name)
     if annotator is None:
         raise UnknownAnnotator("no annotator has that name")
     return annotator

@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Select,
     bindparam,
     case,
@@ -61,6 +60,7 @@ async def insert_project(session: AsyncSession, values: dict[str, Any]) -> Proje
 
 
 def _select_rows() -> Select[Any]:
+    """The fields of ``ProjectRow``, in their order."""
     # Each count is served by a partial index of few rows: the open pairs, the held assignments.
     open_pairs = (
         select(func.count()).where(Pair.project_id == Project.id, Pair.open).scalar_subquery()
@@ -81,7 +81,7 @@ def _select_rows() -> Select[Any]:
             Project,
             ProjectIntake.prompts,
             ProjectIntake.pending,
-            open_pairs.label("open_pairs"),
+            open_pairs,
             held.c.held,
             held.c.lapsed_reserved,
         )
@@ -96,22 +96,13 @@ async def list_projects(session: AsyncSession, *, after_id: int, limit: int) -> 
     rows = await session.execute(
         _select_rows().where(Project.id > after_id).order_by(Project.id).limit(limit)
     )
-    return [_read_row(row) for row in rows]
+    return [ProjectRow(*row) for row in rows]
 
 
 async def get_row(session: AsyncSession, project_id: int) -> ProjectRow:
     """A project with its counts."""
-    return _read_row((await session.execute(_select_rows().where(Project.id == project_id))).one())
-
-
-def _read_row(row: Row[Any]) -> ProjectRow:
     return ProjectRow(
-        project=row.Project,
-        prompts=row.prompts,
-        pending=row.pending,
-        open_pairs=row.open_pairs,
-        held=row.held,
-        lapsed_reserved=row.lapsed_reserved,
+        *(await session.execute(_select_rows().where(Project.id == project_id))).one()
     )
 
 
@@ -125,18 +116,16 @@ def _labels_wanted(project: Project) -> ColumnElement[int]:
 
 async def has_pair_with_more_labels(session: AsyncSession, project: Project) -> bool:
     """Whether a pair has, or is about to get, more labels than the project now wants."""
-    return (
-        await session.scalar(
-            select(true())
-            .where(
-                Pair.project_id == project.id,
-                Pair.handed_out,
-                Pair.held + Pair.counted > _labels_wanted(project),
-            )
-            .limit(1)
+    pair = await session.scalar(
+        select(Pair.id)
+        .where(
+            Pair.project_id == project.id,
+            Pair.handed_out,
+            Pair.held + Pair.counted > _labels_wanted(project),
         )
-        or False
+        .limit(1)
     )
+    return pair is not None
 
 
 async def set_labels_wanted(session: AsyncSession, project: Project) -> None:

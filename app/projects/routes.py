@@ -12,7 +12,7 @@ from app.accounts.dependencies import AdminKey
 from app.http.json_route import JsonRoute
 from app.http.paging import PageQuery
 from app.http.problems import problems
-from app.projects import service
+from app.projects import queries, service
 from app.projects.schemas import NewProject, ProjectList, ProjectView
 from app.projects.views import project_view
 from app.storage.sessions import Session
@@ -31,7 +31,7 @@ async def create_project(new: NewProject, session: Session, _: AdminKey) -> Proj
 @router.get("", summary="List projects", responses=problems(401, 403, 422))
 async def list_projects(session: Session, page: PageQuery, _: AdminKey) -> ProjectList:
     """Projects, oldest first."""
-    rows = await service.list_projects(session, after_id=page.after_id, limit=page.limit)
+    rows = await queries.list_projects(session, after_id=page.after_id, limit=page.limit)
     return ProjectList(
         projects=[project_view(row) for row in rows],
         next_cursor=page.next_cursor([row.project.id for row in rows]),

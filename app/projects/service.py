@@ -4,7 +4,6 @@ import secrets
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import service as accounts
@@ -92,11 +91,6 @@ async def get_project(session: AsyncSession, name: str) -> ProjectRow:
     return await queries.get_row(session, (await find_project(session, name)).id)
 
 
-async def list_projects(session: AsyncSession, *, after_id: int, limit: int) -> list[ProjectRow]:
-    """A page of projects, oldest first."""
-    return await queries.list_projects(session, after_id=after_id, limit=limit)
-
-
 async def change_project(
     session: AsyncSession, project: Project, change: ProjectChange
 ) -> ProjectRow:
@@ -109,7 +103,8 @@ async def change_project(
         InvalidInput: an unknown strategy, or a budget in money without an hourly rate.
     """
     columns = _columns(change, only_set=True)
-    _check({**_current(project), **columns})
+    checked = ("strategy", "unit", "budget_limit", "cost_hourly_rate")
+    _check({column: getattr(project, column) for column in checked} | columns)
     _check_budget(project, columns)
     for column, value in columns.items():
         setattr(project, column, value)
@@ -139,15 +134,7 @@ async def delete_project(session: AsyncSession, name: str, *, confirm: str | Non
     await queries.delete_project(session, project.id)
 
 
-_PLAIN = (
-    "guidelines",
-    "strategy",
-    "labels_per_pair",
-    "pairs_per_prompt",
-    "exploration",
-    "lease_seconds",
-)
-_NESTED = {
+_COLUMNS_OF_NESTED = {
     "budget": {"unit": "unit", "limit": "budget_limit"},
     "overlap": {"share": "overlap_share", "labels": "overlap_labels"},
     "cost": {
@@ -160,33 +147,15 @@ _NESTED = {
 
 def _columns(sent: NewProject | ProjectChange, *, only_set: bool = False) -> dict[str, Any]:
     """The columns that a request sets; all of them unless ``only_set``."""
-
-    def wanted(model: BaseModel, field: str) -> bool:
-        return not only_set or field in model.model_fields_set
-
-    columns: dict[str, Any] = {
-        field: getattr(sent, field) for field in _PLAIN if wanted(sent, field)
-    }
-    for field, names in _NESTED.items():
-        if wanted(sent, field):
-            nested: BaseModel = getattr(sent, field)
-            columns |= {
-                column: getattr(nested, name)
-                for name, column in names.items()
-                if wanted(nested, name)
-            }
+    columns = sent.model_dump(exclude_unset=only_set)
+    for field, names in _COLUMNS_OF_NESTED.items():
+        for name, value in columns.pop(field, {}).items():
+            columns[names[name]] = value
     if columns.get("budget_limit") is not None:
         columns["budget_limit"] = Decimal(str(columns["budget_limit"]))
     if isinstance(sent, NewProject):
-        columns |= {"name": sent.name, "seed": secrets.randbits(63)}
+        columns["seed"] = secrets.randbits(63)
     return columns
-
-
-def _current(project: Project) -> dict[str, Any]:
-    return {
-        column: getattr(project, column)
-        for column in ("strategy", "unit", "budget_limit", "cost_hourly_rate")
-    }
 
 
 def _check(columns: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ follow in their old order, since it decides which prompt is a near-duplicate of 
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,8 +25,6 @@ from app.storage.sql import fill
 
 _NUMBERS: Final = 100_000
 """Transaction numbers that a restore takes for its rows; enough to keep their order."""
-_CHUNK_BYTES: Final = 1024 * 1024
-
 
 _OTHER_SESSIONS: Final = """
 SELECT count(*) FROM pg_stat_activity
@@ -135,15 +134,15 @@ def check_file(file: Path) -> None:
         listed = programs.run("pg_restore", "--list", str(file))
         if " TABLE DATA public alembic_version " not in listed:
             raise BackupUnusable(f"{file} is a dump, but not of this service's database.")
-        revision = _revision(
-            programs.run(
-                "pg_restore", "--data-only", "--table=alembic_version", "--file=-", str(file)
-            )
+        script = programs.run(
+            "pg_restore", "--data-only", "--table=alembic_version", "--file=-", str(file)
         )
         # Reads and decompresses the whole file.
         programs.run("pg_restore", f"--file={os.devnull}", str(file))
     except ProgramFailed as error:
         raise BackupUnusable(f"{file} is not a complete backup: {error}") from error
+    copied = re.search(r"^COPY public\.alembic_version .*\n(.*)", script, re.MULTILINE)
+    revision = copied[1] if copied else ""
     if not migrate.is_known(revision):
         raise BackupUnusable(
             f"{file} is from a newer version (migration {revision}): restore it with that one."
@@ -209,22 +208,13 @@ def _copy(reader: Running, writer: Running) -> None:
     assert script is not None
     try:
         script.write(_DROP_TABLES.encode())
-        shutil.copyfileobj(reader.process.stdout, script, _CHUNK_BYTES)
+        shutil.copyfileobj(reader.process.stdout, script)
         reader.finish()
         script.write(_RENUMBER.encode())
         script.close()
     except BrokenPipeError:
         pass  # the writer has failed, and says why below
     writer.finish()
-
-
-def _revision(script: str) -> str:
-    """The migration in a dump of the table ``alembic_version``."""
-    lines = iter(script.splitlines())
-    for line in lines:
-        if line.startswith("COPY public.alembic_version "):
-            return next(lines, "")
-    return ""
 
 
 def _value(connection: psycopg.Connection[tuple[object, ...]], query: str) -> object:

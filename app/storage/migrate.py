@@ -12,15 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import migrations
 from app.errors import CommandFailed
 
-_MIGRATIONS = Path(migrations.__file__).parent
+_SCRIPTS = ScriptDirectory(Path(migrations.__file__).parent)
 _LOCK = 0x616E6E6F  # "anno": one process migrates at a time
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    return config
 
 
 def upgrade(url: str) -> None:
@@ -32,7 +25,9 @@ def upgrade(url: str) -> None:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()
         try:
-            config = _config()
+            config = Config()
+            config.set_main_option("script_location", str(_SCRIPTS.dir))
+            config.set_main_option("path_separator", "os")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         finally:
@@ -43,7 +38,7 @@ def upgrade(url: str) -> None:
 
 async def pending_migration(engine: AsyncEngine) -> str | None:
     """What the database lacks, in words; None if it is at the newest schema."""
-    head = _scripts().get_current_head()
+    head = _SCRIPTS.get_current_head()
     async with engine.connect() as connection:
         current = await connection.run_sync(_current_revision)
     if current == head:
@@ -64,11 +59,7 @@ async def require_newest_schema(engine: AsyncEngine) -> None:
 
 def is_known(revision: str) -> bool:
     """Whether this version has that migration."""
-    return revision in {script.revision for script in _scripts().walk_revisions()}
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+    return revision in {script.revision for script in _SCRIPTS.walk_revisions()}
 
 
 def _current_revision(connection: Connection) -> str | None:

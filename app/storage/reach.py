@@ -40,4 +40,4 @@ def _running_or_started(folder: DataFolder, stack: contextlib.ExitStack) -> str:
         running = find_running(folder)
         if running is None:
             raise
-        return running.url().render_as_string(hide_password=False)
+        return running.url

@@ -15,6 +15,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import service as accounts
+from app.accounts.schemas import AnnotatorChange
 from app.annotation import service
 from app.annotation.claim import Claim, ClaimRequest, claim_pairs
 from app.annotation.imported_labels import take_imported_labels
@@ -200,7 +201,9 @@ class AnnotationMachine(RoomMachine):
         if not self.model.inactive:  # somebody has to do the work
             self.step(
                 lambda: self.model.deactivate(who),
-                lambda session: accounts.deactivate_annotator(session, self.full_name(who)),
+                lambda session: accounts.change_annotator(
+                    session, self.full_name(who), AnnotatorChange(active=False)
+                ),
             )
 
     def plan_a_pair(self, pair: PairToBe) -> None:

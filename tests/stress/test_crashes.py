@@ -112,7 +112,7 @@ async def _check_the_end(service: RunningService, annotators: list[Annotator]) -
     wait_until(lambda: answers_ok(f"{service.url}/readyz"), 240, "ready once more", service.log)
     server = find_running(DataFolder.of(service.data_dir))
     assert server is not None
-    url = server.url().render_as_string(hide_password=False)
+    url = server.url
     engine = create_engine(url, pool_size=1)
     try:
         async with session_factory(engine)() as session:

@@ -59,9 +59,10 @@ class ServerAddress:
         """For libpq, which takes a path for the folder of a socket."""
         return "127.0.0.1" if self.port else str(self.folder.run)
 
-    def url(self) -> URL:
+    @property
+    def url(self) -> str:
         """For SQLAlchemy, which takes the folder of a socket from the query, beside a host."""
-        return URL.create(
+        url = URL.create(
             "postgresql+psycopg",
             username=ROLE,
             password=self.password,
@@ -70,6 +71,7 @@ class ServerAddress:
             database=DATABASE,
             query={} if self.port else {"host": str(self.folder.run)},
         )
+        return url.render_as_string(hide_password=False)
 
 
 def make_cluster(folder: DataFolder, binaries: Path, user: ServerUser, password: str) -> None:

@@ -2,14 +2,13 @@
 
 ``postgres/`` holds the database's files, ``run/`` its socket, ``binaries/`` a copy of PostgreSQL
 where one is needed, and ``index/`` the FAISS files; beside them lie ``postgres.password``,
-``postgres.log``, ``admin.key`` and ``lock``.
+``postgres.log``, ``admin.key`` (the key of the annotator ``admin``) and ``lock``.
 """
 
 import fcntl
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -17,61 +16,25 @@ from app.errors import DataDirInUse, DataDirUnusable
 from app.storage.embedded.user import ServerUser
 
 
-@dataclass(frozen=True, slots=True)
 class DataFolder:
     """The paths inside a data folder."""
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.cluster = root / "postgres"
+        self.partial_cluster = root / "postgres.partial"  # while it is being made
+        self.run = root / "run"
+        self.binaries = root / "binaries"
+        self.index = root / "index"
+        self.log = root / "postgres.log"
+        self.password = root / "postgres.password"
+        self.admin_key = root / "admin.key"
+        self.lock = root / "lock"
 
     @classmethod
     def of(cls, data_dir: Path) -> Self:
         """The folder of a setting or an option."""
         return cls(data_dir.expanduser().absolute())
-
-    @property
-    def cluster(self) -> Path:
-        """The files of the database."""
-        return self.root / "postgres"
-
-    @property
-    def partial_cluster(self) -> Path:
-        """The database's files while they are being made."""
-        return self.root / "postgres.partial"
-
-    @property
-    def run(self) -> Path:
-        """The folder of the socket."""
-        return self.root / "run"
-
-    @property
-    def binaries(self) -> Path:
-        """A copy of PostgreSQL."""
-        return self.root / "binaries"
-
-    @property
-    def index(self) -> Path:
-        """The files of the FAISS index."""
-        return self.root / "index"
-
-    @property
-    def log(self) -> Path:
-        """Postgres's log."""
-        return self.root / "postgres.log"
-
-    @property
-    def password(self) -> Path:
-        """The database's password."""
-        return self.root / "postgres.password"
-
-    @property
-    def admin_key(self) -> Path:
-        """The key of the annotator `admin`."""
-        return self.root / "admin.key"
-
-    @property
-    def lock(self) -> Path:
-        """The file that is locked while a process works in the folder."""
-        return self.root / "lock"
 
     def make(self) -> None:
         """Make the folder, closed to everybody else, unless it exists.
@@ -95,7 +58,7 @@ class DataFolder:
         Raises:
             DataDirUnusable: that user cannot reach the folder.
         """
-        if user.gid is not None and all(path in self._ours() for path in self.root.iterdir()):
+        if user.gid is not None and set(self.root.iterdir()) <= set(vars(self).values()):
             os.chown(self.root, -1, user.gid)
             self.root.chmod(0o710)
         if not user.can_enter(self.root):
@@ -127,14 +90,6 @@ class DataFolder:
         password = secrets.token_urlsafe(32)
         write_private(self.password, password)
         return password
-
-    def _ours(self) -> frozenset[Path]:
-        return frozenset(
-            {
-                *(self.cluster, self.partial_cluster, self.run, self.binaries, self.index),
-                *(self.log, self.password, self.admin_key, self.lock),
-            }
-        )
 
 
 class DataDirLock:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 import psycopg
@@ -63,7 +62,7 @@ class EmbeddedPostgres:
         """
         if not self._password:
             raise EmbeddedPostgresError("The embedded database has not been started.")
-        return self._address().url().render_as_string(hide_password=False)
+        return self._address().url
 
     @property
     def running(self) -> bool:
@@ -110,12 +109,7 @@ class EmbeddedPostgres:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _launch_with_retries(self, binaries: Path, user: ServerUser) -> None:
@@ -180,12 +174,7 @@ class EmbeddedPostgres:
         }
 
     def _wait_until_ready(self, deadline: float) -> bool:
-        """Wait until the server answers; False if it died first.
-
-        Raises:
-            DataDirUnusable: it refuses the stored password.
-            ServerFailed: it neither answered nor died in time.
-        """
+        """Wait until the server answers; False if it died first."""
         while self.running:
             try:
                 self._connect("postgres").close()

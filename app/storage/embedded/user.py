@@ -5,20 +5,12 @@ import pwd
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 from app.errors import DataDirUnusable
 
 _CANDIDATES = ("annotation-budget", "postgres", "nobody")
 """In this order: a user made for this service, the usual user of Postgres, any weak user."""
-
-
-class Privileges(TypedDict, total=False):
-    """The keyword arguments of ``subprocess`` that drop privileges."""
-
-    user: int
-    group: int
-    extra_groups: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +22,8 @@ class ServerUser:
     gid: int | None = None
 
     @property
-    def privileges(self) -> Privileges:
-        """How to start a process as this user."""
+    def privileges(self) -> dict[str, Any]:
+        """The keyword arguments of ``subprocess`` that start a process as this user."""
         if self.uid is None or self.gid is None:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
@@ -49,8 +41,7 @@ class ServerUser:
             ["/bin/sh", "-c", 'cd -- "$0"', str(folder)],
             cwd="/",
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
             check=False,
             **self.privileges,
         )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from app.storage.embedded.cluster import find_running
 from app.storage.embedded.folder import DataFolder
@@ -27,8 +28,8 @@ def test_a_socket_in_the_folder_is_found(folder: DataFolder) -> None:
     found = find_running(folder)
     assert found is not None
     assert (found.host, found.port) == (str(folder.run), None)
-    assert found.url().query == {"host": str(folder.run)}
-    assert found.url().password == "a-password"
+    url = make_url(found.url)
+    assert (url.query, url.password) == ({"host": str(folder.run)}, "a-password")
 
 
 def test_a_port_of_this_machine_is_found(folder: DataFolder) -> None:
@@ -36,7 +37,8 @@ def test_a_port_of_this_machine_is_found(folder: DataFolder) -> None:
     found = find_running(folder)
     assert found is not None
     assert (found.host, found.port) == ("127.0.0.1", 33417)
-    assert (found.url().host, found.url().port) == ("127.0.0.1", 33417)
+    url = make_url(found.url)
+    assert (url.host, url.port) == ("127.0.0.1", 33417)
 
 
 @pytest.mark.parametrize("status", ["starting", "stopping"])
