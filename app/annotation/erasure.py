@@ -10,5 +10,4 @@ async def erase_annotations(session: AsyncSession, project_id: int, prompt_id: i
 
     The ledger keeps its entries: what was spent stays spent. The project's row is locked.
     """
-    await queries.release_assignments(session, project_id, prompt_id)
-    await queries.erase_labels(session, project_id, prompt_id)
+    await queries.erase_annotations(session, project_id, prompt_id)

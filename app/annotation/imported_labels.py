@@ -59,7 +59,6 @@ class StoredImport:
     """The stored label that an imported one is, and whether it is new."""
 
     label_id: int
-    pair_id: int
     outcome: Outcome
 
 
@@ -95,7 +94,6 @@ async def store_imported_labels(
     return [
         StoredImport(
             live[key].id,
-            key[0],
             Outcome.CREATED if new.get(key) is label else _compared(label, live[key]),
         )
         for key, label in zip(keys, labels, strict=True)

@@ -150,10 +150,6 @@ NewImportedLabel = ImportedPreference | ImportedRanking
 
 
 def _kind_of_label(sent: Any) -> str:
-    if isinstance(sent, ImportedPreference):
-        return "preference"
-    if isinstance(sent, ImportedRanking):
-        return "ranking"
     if not isinstance(sent, dict) or "prompt_id" not in sent:
         return "answer"
     return "ranking" if "ranking" in sent else "preference"
@@ -176,8 +172,7 @@ class NewLabels(BaseModel):
 
 
 def _one_or_many(sent: Any) -> str:
-    is_many = isinstance(sent, NewLabels) or (isinstance(sent, dict) and "labels" in sent)
-    return "many" if is_many else _kind_of_label(sent)
+    return "many" if isinstance(sent, dict) and "labels" in sent else _kind_of_label(sent)
 
 
 LabelsBody = Annotated[

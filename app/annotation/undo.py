@@ -7,7 +7,7 @@ from app.annotation import ledger
 from app.annotation.queries import assignments, labels
 from app.annotation.queries.ledger import Change
 from app.annotation.release import has_room, lapse_expired, promote_surplus
-from app.errors import UnknownLabel
+from app.annotation.service import get_label
 from app.projects import service as projects
 from app.storage.notifications import Channel, notify
 from app.storage.tables import Assignment, Label, Pair, Project
@@ -21,9 +21,7 @@ async def withdraw_label(session: AsyncSession, principal: Principal, label_id: 
     Raises:
         UnknownLabel: no label has that id, or it is somebody else's.
     """
-    found = await labels.find_label(session, label_id) if label_id else None
-    if found is None or not (principal.is_admin or found.annotator == principal.name):
-        raise UnknownLabel("no label of yours has that id")
+    found = await get_label(session, principal, label_id)
     project = await projects.lock_project(session, found.project_id)
     # What expired assignments take up may be the room that holding the pair again needs.
     await lapse_expired(session, project)

@@ -1,10 +1,12 @@
 """`annotation-budget ledger verify`: nothing differs in a sound database, and damage is named."""
 
+from decimal import Decimal
+
 import httpx
 import pytest
 from sqlalchemy import text
 
-from app.annotation.verify import find_differences, verify, verify_projects
+from app.annotation.verify import Difference, find_differences, verify
 from app.storage.ids import IdKind, decode, encode
 from tests.annotation.conftest import World
 from tests.annotation.test_claim import claim
@@ -55,8 +57,8 @@ async def test_nothing_differs_after_all_that_can_happen(
     worked: dict[str, int], world: World
 ) -> None:
     async with world.sessions() as session:
-        found = await verify_projects(session)
-    assert [str(difference) for difference in found.differences] == []
+        found = await verify(session)
+    assert found.differences == []
     (project,) = found.projects
     assert (project.name, project.unit) == ("default", "labels")
     assert project.spent > 0
@@ -124,6 +126,6 @@ async def test_what_differs_is_told_with_its_place_and_both_figures(
     async with world.sessions.begin() as session:
         await session.execute(text("UPDATE pairs SET skips = 2 WHERE id = :pair"), worked)
     async with world.sessions() as session:
-        (difference,) = await verify(session)
+        (difference,) = (await verify(session)).differences
     pair_id = encode(IdKind.PAIR, worked["pair"])
-    assert str(difference) == f"default {pair_id}: skips: 2 recorded, 0 found"
+    assert difference == Difference("default", pair_id, "skips", Decimal(2), Decimal(0))

@@ -116,7 +116,7 @@ async def _check_the_end(service: RunningService, annotators: list[Annotator]) -
     engine = create_engine(url, pool_size=1)
     try:
         async with session_factory(engine)() as session:
-            assert [str(difference) for difference in await verify(session)] == []
+            assert (await verify(session)).differences == []
     finally:
         await engine.dispose()
     async with await psycopg.AsyncConnection.connect(raw_dsn(url), autocommit=True) as connection:

@@ -124,7 +124,7 @@ async def _check_the_end(database_url: str, annotators: list[Annotator]) -> None
     engine = create_engine(database_url, pool_size=1)
     try:
         async with session_factory(engine)() as session:
-            assert [str(difference) for difference in await verify(session)] == []
+            assert (await verify(session)).differences == []
     finally:
         await engine.dispose()
     async with await _connect(database_url) as connection:

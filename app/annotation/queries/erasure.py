@@ -37,16 +37,10 @@ _ERASE_LABELS = statement(
 )
 
 
-async def release_assignments(session: AsyncSession, project_id: int, prompt_id: int) -> None:
-    """Free what the prompt's held assignments reserve; they are deleted with their pairs."""
-    parameters = {"project_id": project_id, "prompt_id": prompt_id}
-    await session.execute(_RELEASE_ASSIGNMENTS, parameters)
+async def erase_annotations(session: AsyncSession, project_id: int, prompt_id: int) -> None:
+    """Free what the prompt's held assignments reserve, and delete its labels.
 
-
-async def erase_labels(session: AsyncSession, project_id: int, prompt_id: int) -> None:
-    """Delete the prompt's labels and take them off the project's counts; what was spent stays.
-
-    Served by ``ix_labels_prompt``.
+    The assignments are deleted with their pairs. Served by ``ix_labels_prompt``.
     """
-    parameters = {"project_id": project_id, "prompt_id": prompt_id}
-    await session.execute(_ERASE_LABELS, parameters)
+    for each in (_RELEASE_ASSIGNMENTS, _ERASE_LABELS):
+        await session.execute(each, {"project_id": project_id, "prompt_id": prompt_id})

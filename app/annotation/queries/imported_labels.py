@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from operator import attrgetter
 
 from sqlalchemy import BigInteger, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,21 +13,6 @@ from app.storage.arm import Arm
 from app.storage.copying import copy_rows, next_ids
 from app.storage.sql import among, lock_prompts, read_as
 from app.storage.tables import Label, Project
-
-
-class _Label(Protocol):
-    @property
-    def prompt_id(self) -> int: ...
-    @property
-    def annotator(self) -> str: ...
-    @property
-    def choice(self) -> str: ...
-    @property
-    def preferred_response_id(self) -> int | None: ...
-    @property
-    def rejected_response_id(self) -> int | None: ...
-    @property
-    def strength(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,45 +108,34 @@ async def live_labels(
     return {(row.pair_id, row.annotator): read_as(LiveLabel, row) for row in rows}
 
 
-_LABEL_COLUMNS = (
-    "id",
-    "project_id",
+_COPIED = (
     "prompt_id",
-    "pair_id",
     "annotator",
     "choice",
     "preferred_response_id",
     "rejected_response_id",
     "strength",
-    "status",
 )
 
 
 async def insert_labels(
-    session: AsyncSession, project_id: int, labels: Mapping[tuple[int, str], _Label]
+    session: AsyncSession, project_id: int, labels: Mapping[tuple[int, str], object]
 ) -> dict[tuple[int, str], int]:
-    """Add counted labels by pair and annotator; gives their numbers."""
+    """Add counted labels by pair and annotator; gives their numbers.
+
+    The labels have the columns named in ``_COPIED`` as attributes.
+    """
     if not labels:
         return {}
     ids = dict(zip(labels, await next_ids(session, "labels", len(labels)), strict=True))
+    copied = attrgetter(*_COPIED)
     await copy_rows(
         session,
         "labels",
-        _LABEL_COLUMNS,
+        ("id", "project_id", "pair_id", "status", *_COPIED),
         [
-            (
-                ids[pair_id, annotator],
-                project_id,
-                label.prompt_id,
-                pair_id,
-                label.annotator,
-                label.choice,
-                label.preferred_response_id,
-                label.rejected_response_id,
-                label.strength,
-                "counted",
-            )
-            for (pair_id, annotator), label in labels.items()
+            (ids[key], project_id, key[0], "counted", *copied(label))
+            for key, label in labels.items()
         ],
     )
     await _count(session, project_id, [pair_id for pair_id, _ in labels])

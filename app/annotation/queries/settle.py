@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from sqlalchemy import and_, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -85,21 +86,29 @@ async def answered_assignments(
     }
 
 
+_COLUMNS: Final = {
+    "prompt_id": "bigint",
+    "pair_id": "bigint",
+    "assignment_id": "bigint",
+    "annotator": "text",
+    "choice": "text",
+    "preferred_response_id": "bigint",
+    "rejected_response_id": "bigint",
+    "strength": "smallint",
+    "seconds": "float8",
+    "rationale": "text",
+    "edited": "text",
+    "status": "text",
+    "cost": "numeric",
+}
+"""The columns of ``labels`` that an answer sets, and their types."""
+
 # No two answers are of one pair: an annotator has one assignment of a pair.
 _WRITE_ANSWERS = statement(
     """
     WITH answer AS (
-        SELECT * FROM unnest(
-            CAST(:prompt_id AS bigint[]), CAST(:pair_id AS bigint[]),
-            CAST(:assignment_id AS bigint[]), CAST(:annotator AS text[]),
-            CAST(:choice AS text[]), CAST(:preferred_response_id AS bigint[]),
-            CAST(:rejected_response_id AS bigint[]), CAST(:strength AS smallint[]),
-            CAST(:seconds AS float8[]), CAST(:rationale AS text[]), CAST(:edited AS text[]),
-            CAST(:status AS text[]), CAST(:cost AS numeric[]), CAST(:freed AS numeric[])
-        ) WITH ORDINALITY AS answer (
-            prompt_id, pair_id, assignment_id, annotator, choice, preferred_response_id,
-            rejected_response_id, strength, seconds, rationale, edited, status, cost, freed, place
-        )
+        SELECT * FROM unnest({sent}, CAST(:freed AS numeric[]))
+        WITH ORDINALITY AS answer ({columns}, freed, place)
     ), judged AS (
         UPDATE pairs
         SET held = pairs.held - (assignments.status = 'held')::int,
@@ -111,15 +120,8 @@ _WRITE_ANSWERS = statement(
         UPDATE assignments SET status = 'answered'
         FROM answer WHERE assignments.id = answer.assignment_id
     ), written AS (
-        INSERT INTO labels (
-            project_id, prompt_id, pair_id, assignment_id, annotator, choice,
-            preferred_response_id, rejected_response_id, strength, seconds, rationale, edited,
-            status, cost
-        )
-        SELECT
-            :project_id, prompt_id, pair_id, assignment_id, annotator, choice,
-            preferred_response_id, rejected_response_id, strength, seconds, rationale, edited,
-            status, cost
+        INSERT INTO labels (project_id, {columns})
+        SELECT :project_id, {columns}
         FROM answer
         ORDER BY place
         RETURNING id, assignment_id
@@ -130,27 +132,14 @@ _WRITE_ANSWERS = statement(
     ), {write_ledger}
     SELECT id, assignment_id, total_spent, total_reserved FROM written CROSS JOIN totals
     """,
+    columns=", ".join(_COLUMNS),
+    sent=", ".join(f"CAST(:{column} AS {kind}[])" for column, kind in _COLUMNS.items()),
     write_ledger=write_ledger(
         counters="counted_labels = counted_labels"
         " + (SELECT count(*) FROM answer WHERE status = 'counted'),"
         " surplus_labels = surplus_labels"
         " + (SELECT count(*) FROM answer WHERE status = 'surplus'),"
     ),
-)
-_ANSWER_COLUMNS = (
-    "prompt_id",
-    "pair_id",
-    "assignment_id",
-    "annotator",
-    "choice",
-    "preferred_response_id",
-    "rejected_response_id",
-    "strength",
-    "seconds",
-    "rationale",
-    "edited",
-    "status",
-    "cost",
 )
 
 
@@ -162,7 +151,7 @@ async def write_answers(
     ``answers`` gives for each label what its assignment has reserved until now; there is at least
     one. The labels get their ids.
     """
-    columns = {name: [getattr(label, name) for label in answers] for name in _ANSWER_COLUMNS}
+    columns = {name: [getattr(label, name) for label in answers] for name in _COLUMNS}
     written = await session.execute(
         _WRITE_ANSWERS, {"project_id": project_id, "freed": list(answers.values()), **columns}
     )

@@ -7,19 +7,13 @@ number of a pair, an assignment or a label; null for the project itself), and bo
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.storage import predicates
+from app.storage.ids import IdKind
 from app.storage.sql import statement
-
-_PROJECTS = statement(
-    """
-    SELECT name, unit, budget_limit AS "limit", spent, reserved, counted_labels, surplus_labels
-    FROM projects
-    ORDER BY id
-    """,
-)
+from app.storage.tables import Project
 
 # The counters of a project: its ledger's, its labels', its intake's.
 _OF_PROJECTS = statement(
@@ -154,26 +148,22 @@ async def freeze(session: AsyncSession) -> None:
     await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
-async def read_projects(session: AsyncSession) -> Sequence[Row[Any]]:
-    """Every project's name, unit, limit and counters, oldest first."""
-    return (await session.execute(_PROJECTS)).all()
+async def read_projects(session: AsyncSession) -> Sequence[Project]:
+    """Every project, oldest first."""
+    return (await session.scalars(select(Project).order_by(Project.id))).all()
 
 
-async def differences_of_projects(session: AsyncSession, *, limit: int) -> Sequence[Row[Any]]:
-    """Counters of projects that are not what they count."""
-    return (await session.execute((_OF_PROJECTS), {"limit": limit})).all()
-
-
-async def differences_of_pairs(session: AsyncSession, *, limit: int) -> Sequence[Row[Any]]:
-    """Counts of pairs that are not what their assignments and labels say."""
-    return (await session.execute((_OF_PAIRS), {"limit": limit})).all()
-
-
-async def differences_of_assignments(session: AsyncSession, *, limit: int) -> Sequence[Row[Any]]:
-    """Assignments whose reservation, or whose answer, is not what entries and labels say."""
-    return (await session.execute((_OF_ASSIGNMENTS), {"limit": limit})).all()
-
-
-async def differences_of_labels(session: AsyncSession, *, limit: int) -> Sequence[Row[Any]]:
-    """Labels whose cost is not what their entries sum to."""
-    return (await session.execute((_OF_LABELS), {"limit": limit})).all()
+async def read_differences(
+    session: AsyncSession, *, limit: int
+) -> list[tuple[IdKind | None, Row[Any]]]:
+    """What the checks find, at most ``limit`` of each, and the kind of the ``subject``."""
+    return [
+        (kind, row)
+        for check, kind in (
+            (_OF_PROJECTS, None),
+            (_OF_PAIRS, IdKind.PAIR),
+            (_OF_ASSIGNMENTS, IdKind.ASSIGNMENT),
+            (_OF_LABELS, IdKind.LABEL),
+        )
+        for row in await session.execute(check, {"limit": limit})
+    ]

@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.annotation.verify import Difference, Verification, VerifiedProject, verify_projects
+from app.annotation.verify import Difference, Verification, verify
 from app.cli.errors import database_errors
 from app.log import configure_logging
 from app.settings import Settings
 from app.storage.engine import create_engine, session_factory
 from app.storage.migrate import require_newest_schema
 from app.storage.reach import reach_database
+from app.storage.tables import Project
 
 
 def verify_ledger(settings: Settings) -> int:
@@ -35,12 +36,12 @@ async def _verify(url: str) -> Verification:
     try:
         await require_newest_schema(engine)
         async with session_factory(engine)() as session:
-            return await verify_projects(session)
+            return await verify(session)
     finally:
         await engine.dispose()
 
 
-def _projects(projects: Sequence[VerifiedProject], differences: Sequence[Difference]) -> Table:
+def _projects(projects: Sequence[Project], differences: Sequence[Difference]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("project")
     for column in ("limit", "spent", "reserved", "labels", "surplus"):
@@ -51,7 +52,7 @@ def _projects(projects: Sequence[VerifiedProject], differences: Sequence[Differe
         differing = sum(difference.project == project.name for difference in differences)
         table.add_row(
             project.name,
-            "none" if project.limit is None else _figure(project.limit),
+            "none" if project.budget_limit is None else _figure(project.budget_limit),
             _figure(project.spent),
             _figure(project.reserved),
             str(project.counted_labels),
