@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from app.exports.judge import Counts
+from app.exports.judge import Counts, total
 from app.exports.manifest import MANIFEST, BundledFile
 from app.exports.service import Export
 from app.preference.measurement import LEAST_TEST_LABELS, Point
@@ -35,9 +35,9 @@ def dataset_card(
     export: Export, project: Project, pending: int, curve: Curve, files: Sequence[BundledFile]
 ) -> str:
     """The card: front matter that names the files of each split, then a description of the data."""
-    counts = [file.written.counts for file in files if file.written is not None]
+    counts = total([file.written.counts for file in files if file.written is not None])
     parts = [
-        _front_matter(export, files, sum(each.rows for each in counts)),
+        _front_matter(export, files, counts.rows),
         _introduction(export, project),
         _table(files),
         _labels(counts),
@@ -59,7 +59,7 @@ def _front_matter(export: Export, files: Sequence[BundledFile], rows: int) -> st
 
 
 def _introduction(export: Export, project: Project) -> str:
-    columns = ", ".join(f"`{column.name}`" for column in export.recipe.columns)
+    columns = ", ".join(f"`{name}`" for name in export.recipe.columns)
     source = "the caller's own" if project.embedding_source == "caller" else project.embedding_model
     return f"""# {project.name}: {export.recipe.name}
 
@@ -81,22 +81,18 @@ def _table(files: Sequence[BundledFile]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _labels(counts: Sequence[Counts]) -> str:
-    labels, pairs = sum(each.labels for each in counts), sum(each.labelled_pairs for each in counts)
-    preferred = sum(each.preferred_pairs for each in counts)
-    votes, agreeing = (
-        sum(each.votes for each in counts),
-        sum(each.agreeing_votes for each in counts),
-    )
-    several = sum(each.pairs_with_several_labels for each in counts)
-    exploration = sum(each.exploration_pairs for each in counts)
-    agreement = f"{agreeing / votes:.1%}" if votes else "no"
+def _labels(counts: Counts) -> str:
+    labels, preferred, votes = counts.labels, counts.preferred_pairs, counts.votes
+    agreement = f"{counts.agreeing_votes / votes:.1%}" if votes else "no"
     per_row = f"{labels / preferred:.2f}" if preferred else "no"
     return f"""## Labels and agreement
 
-{labels} labels on {pairs} pairs gave {preferred} preferences: {per_row} labels for each.
-{agreement} of the left/right labels agree with the preference of their pair; {several} of the pairs
-have several labels, and only those say how far annotators agree. {exploration} of the preferences
+{labels} labels on {counts.labelled_pairs} pairs gave {preferred} preferences: {per_row} labels \
+for each.
+{agreement} of the left/right labels agree with the preference of their pair; \
+{counts.pairs_with_several_labels} of the pairs
+have several labels, and only those say how far annotators agree. \
+{counts.exploration_pairs} of the preferences
 come from pairs that were drawn at random (`arm` is `exploration`): an honest sample.
 """
 
@@ -116,16 +112,13 @@ def _point(point: Point) -> str:
     return f"| {point.labels} | {point.accuracy:.3f} ({point.low:.3f} to {point.high:.3f}) |"
 
 
-def _limits(export: Export, project: Project, pending: int, counts: Sequence[Counts]) -> str:
-    undecided = sum(each.undecided_pairs for each in counts)
-    below = sum(each.pairs_below_agreement for each in counts)
-    cycles = sum(each.cycles for each in counts)
-    dropped = sum(each.pairs_dropped_for_cycles for each in counts)
-    same = sum(each.pairs_of_one_text for each in counts)
+def _limits(export: Export, project: Project, pending: int, counts: Counts) -> str:
     return f"""## Limits
 
-Left out: {undecided} pairs without a preference, {below} below the least agreement, {same} of one
-text, and {dropped} that closed one of {cycles} cycles of preferences (the least supported is left
+Left out: {counts.undecided_pairs} pairs without a preference, {counts.pairs_below_agreement} \
+below the least agreement, {counts.pairs_of_one_text} of one
+text, and {counts.pairs_dropped_for_cycles} that closed one of {counts.cycles} cycles of \
+preferences (the least supported is left
 out); {pending} prompts were not planned yet. Apart from the exploration arm the pairs are no random
 sample: `{project.strategy}` chose them. The test split is by groups of near-duplicate prompts
 (seed {export.options.seed}); no group stands in both. `{MANIFEST}` has all counts, and the SHA-256

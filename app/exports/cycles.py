@@ -15,44 +15,34 @@ class Edge(Generic[Item]):
     worse: str
     evidence: float
     order: int
-    """Breaks ties of evidence: the lower is kept."""
+    """Its own number, which breaks ties of evidence: the lower is kept."""
     item: Item
 
 
-@dataclass(frozen=True, slots=True)
-class Acyclic(Generic[Item]):
-    """The preferences that were kept, in their order, and how many cycles there were."""
-
-    items: tuple[Item, ...]
-    cycles: int
-    """Sets of texts in which each is preferred to every other, directly or through others."""
-
-
-def break_cycles(edges: Sequence[Edge[Item]]) -> Acyclic[Item]:
+def break_cycles(edges: Sequence[Edge[Item]]) -> tuple[list[Item], int]:
     """Drop the preferences that would close a cycle with stronger ones.
 
     Ranked pairs (T. N. Tideman, 1987): preferences are taken from the most evidence to the least,
     and one that contradicts those taken before is dropped. So the weakest of a cycle is dropped,
     the order of the input does not matter, and preferences outside cycles are all kept.
+
+    Returns:
+        The preferences that were kept, in their order, and how many cycles there were: sets of
+        texts in which each is preferred to every other, directly or through others.
     """
     below: dict[str, set[str]] = {}
     for edge in edges:
         below.setdefault(edge.better, set()).add(edge.worse)
     components = _cyclic_components(below)
     if not components:
-        return Acyclic(tuple(edge.item for edge in edges), cycles=0)
+        return [edge.item for edge in edges], 0
     kept: dict[str, set[str]] = {}
     taken = set()
-    for index, edge in sorted(enumerate(edges), key=lambda each: _rank(each[1])):
-        if not _reaches(kept, edge.worse, edge.better):
+    for edge in sorted(edges, key=lambda edge: (-edge.evidence, edge.order)):
+        if edge.better not in _reachable(kept, edge.worse):
             kept.setdefault(edge.better, set()).add(edge.worse)
-            taken.add(index)
-    items = tuple(edge.item for index, edge in enumerate(edges) if index in taken)
-    return Acyclic(items, cycles=components)
-
-
-def _rank(edge: Edge[Item]) -> tuple[float, int]:
-    return -edge.evidence, edge.order
+            taken.add(edge.order)
+    return [edge.item for edge in edges if edge.order in taken], components
 
 
 def _cyclic_components(below: dict[str, set[str]]) -> int:
@@ -76,7 +66,3 @@ def _reachable(below: dict[str, set[str]], start: str) -> set[str]:
                 reached.add(text)
                 waiting.append(text)
     return reached
-
-
-def _reaches(below: dict[str, set[str]], start: str, end: str) -> bool:
-    return start == end or end in _reachable(below, start)

@@ -1,14 +1,16 @@
-"""Encode rows as the bytes of a file, piece by piece."""
+"""Encode rows as the bytes of a file, piece by piece.
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+An encoder keeps in memory only what does not fill a piece yet.
+"""
+
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 
 from app.exports.parquet import ParquetRowGroups
-from app.exports.recipe import Column, Layout, Row
+from app.exports.recipe import Columns, Layout, Row
 
 # JSON allows these characters inside a string, but many readers (Python's `splitlines` for one) end
 # a line there. Their bytes occur nowhere else in a JSON document.
@@ -19,21 +21,13 @@ _LINE_BREAKS: Final = (
 )
 
 
-class Encoder(Protocol):
-    """Writes one file; it keeps in memory only what does not fill a piece yet."""
-
-    def encode(self, rows: Iterable[Row]) -> bytes:
-        """Add rows, and return the bytes that are ready, possibly none."""
-
-    def finish(self) -> bytes:
-        """The bytes that end the file."""
-
-
 class JsonLines:
     """Writes rows as JSON lines: one object a line, UTF-8. Every piece holds whole lines."""
 
-    def __init__(self, columns: Sequence[Column], _: Layout) -> None:
-        self._names = [column.name for column in columns]
+    media_type: Final = "application/x-ndjson"
+
+    def __init__(self, columns: Columns, _: Layout) -> None:
+        self._names = list(columns)
 
     def encode(self, rows: Iterable[Row]) -> bytes:
         """One line for each row, its keys in the order of the columns."""
@@ -59,15 +53,8 @@ class FileFormat(StrEnum):
     PARQUET = "parquet"
 
 
-@dataclass(frozen=True, slots=True)
-class FileType:
-    """The media type of a file format, and how to write it."""
-
-    media_type: str
-    encoder: Callable[[Sequence[Column], Layout], Encoder]
-
-
-FILE_TYPES: Final = {
-    FileFormat.JSONL: FileType("application/x-ndjson", JsonLines),
-    FileFormat.PARQUET: FileType("application/vnd.apache.parquet", ParquetRowGroups),
+ENCODERS: Final[dict[FileFormat, type[JsonLines | ParquetRowGroups]]] = {
+    FileFormat.JSONL: JsonLines,
+    FileFormat.PARQUET: ParquetRowGroups,
 }
+"""What writes a file of each format."""

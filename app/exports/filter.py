@@ -35,12 +35,3 @@ class SplitRule:
     def takes(self, split: Split, group_id: int) -> bool:
         """Whether a file of that split has the group."""
         return split is Split.ALL or self.is_test(group_id) is (split is Split.TEST)
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which pairs a file takes."""
-
-    split: Split
-    split_rule: SplitRule
-    min_agreement: float

@@ -1,11 +1,11 @@
 """Turn the labelled pairs of a prompt into its preferences."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 
 from app.exports.aggregate import Preference, majority, weighted
 from app.exports.cycles import Edge, break_cycles
-from app.exports.filter import Filter
+from app.exports.filter import Split, SplitRule
 from app.exports.pairs import JudgedPrompt, LabelledPair, PreferredPair
 from app.exports.reliability import PairOdds
 from app.exports.rewards import DIGITS, Rewards
@@ -50,6 +50,11 @@ class Counts:
     rows: int = 0
 
 
+def total(counts: Iterable[Counts]) -> Counts:
+    """The counts of several files together."""
+    return Counts(*map(sum, zip(*map(astuple, counts), strict=True)))
+
+
 @dataclass(slots=True)
 class Judge:
     """Finds the preferences of one prompt after the other, and counts.
@@ -58,7 +63,9 @@ class Judge:
     decides.
     """
 
-    filter: Filter
+    split: Split
+    split_rule: SplitRule
+    min_agreement: float
     odds: PairOdds | None = None
     rewards: Rewards | None = None
     with_margin: bool = False
@@ -67,7 +74,7 @@ class Judge:
 
     def judge(self, pairs: Sequence[LabelledPair]) -> JudgedPrompt | None:
         """Judge all labelled pairs of one prompt; None if the prompt is not in the split."""
-        if not self.filter.split_rule.takes(self.filter.split, pairs[0].group_id):
+        if not self.split_rule.takes(self.split, pairs[0].group_id):
             return None
         counts = self.counts
         counts.prompts += 1
@@ -92,7 +99,7 @@ class Judge:
             self.counts.undecided_pairs += 1
         elif not pair.says_two_things:
             self.counts.pairs_of_one_text += 1
-        elif preference.confidence < self.filter.min_agreement:
+        elif preference.confidence < self.min_agreement:
             self.counts.pairs_below_agreement += 1
         else:
             return PreferredPair(pair, preference)
@@ -106,7 +113,7 @@ class Judge:
         return weighted(pair.answers, likelier.response_id, abs(log_odds))
 
     def _without_cycles(self, preferred: Sequence[PreferredPair]) -> Sequence[PreferredPair]:
-        acyclic = break_cycles(
+        kept, cycles = break_cycles(
             [
                 Edge(
                     better=each.chosen.text.strip(),
@@ -118,9 +125,9 @@ class Judge:
                 for each in preferred
             ]
         )
-        self.counts.cycles += acyclic.cycles
-        self.counts.pairs_dropped_for_cycles += len(preferred) - len(acyclic.items)
-        return acyclic.items
+        self.counts.cycles += cycles
+        self.counts.pairs_dropped_for_cycles += len(preferred) - len(kept)
+        return kept
 
     def _count(self, preferred: PreferredPair) -> None:
         preferred_id = preferred.preference.preferred_response_id
@@ -147,4 +154,4 @@ class Judge:
         if not pair.both_bad:
             return False
         share = pair.both_bad / len(pair.answers)
-        return share > 0.5 and share >= self.filter.min_agreement
+        return share > 0.5 and share >= self.min_agreement

@@ -47,7 +47,7 @@ def manifest(
         "recipe": {
             "name": export.recipe.name,
             "description": export.recipe.description,
-            "columns": [column.name for column in export.recipe.columns],
+            "columns": list(export.recipe.columns),
         },
         "options": {
             "file": str(options.file),

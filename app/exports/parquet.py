@@ -1,12 +1,12 @@
 """Parquet, a row group at a time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.exports.recipe import Column, ColumnType, Layout, Row
+from app.exports.recipe import Columns, ColumnType, Layout, Row
 from app.exports.streaming import Sink
 
 _ROWS_PER_GROUP: Final = 4096
@@ -29,11 +29,11 @@ _TYPES: Final = {
 }
 
 
-def parquet_schema(columns: Sequence[Column], layout: Layout) -> pa.Schema:
+def parquet_schema(columns: Columns, layout: Layout) -> pa.Schema:
     """The schema of a file, which does not depend on its rows."""
     turns = pa.string() if layout is Layout.STANDARD else pa.list_(_MESSAGE)
     types = {**_TYPES, ColumnType.TURNS: turns}
-    return pa.schema([(column.name, types[column.type]) for column in columns])
+    return pa.schema([(name, types[kind]) for name, kind in columns.items()])
 
 
 class ParquetRowGroups:
@@ -42,7 +42,9 @@ class ParquetRowGroups:
     The size of a row group depends on the rows alone, so the same rows give the same bytes.
     """
 
-    def __init__(self, columns: Sequence[Column], layout: Layout) -> None:
+    media_type: Final = "application/vnd.apache.parquet"
+
+    def __init__(self, columns: Columns, layout: Layout) -> None:
         self._schema = parquet_schema(columns, layout)
         self._sink = Sink()
         self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")

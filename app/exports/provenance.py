@@ -3,34 +3,33 @@
 from typing import Final
 
 from app.exports.pairs import JudgedPrompt, PreferredPair
-from app.exports.recipe import Column, ColumnType, PairRecipe, Recipe, Row
+from app.exports.recipe import Columns, ColumnType, PairRecipe, Recipe, Row
 from app.storage.ids import IdKind, encode
 
-_OF_PROMPTS: Final = (
-    Column("prompt_id", ColumnType.TEXT),
-    Column("prompt_external_id", ColumnType.TEXT),
-)
-_OF_PAIRS: Final = (
-    *_OF_PROMPTS,
-    Column("chosen_id", ColumnType.TEXT),
-    Column("chosen_external_id", ColumnType.TEXT),
-    Column("rejected_id", ColumnType.TEXT),
-    Column("rejected_external_id", ColumnType.TEXT),
-    Column("margin", ColumnType.NUMBER),
-    Column("agreement", ColumnType.NUMBER),
-    Column("labels", ColumnType.COUNT),
-    Column("similarity", ColumnType.NUMBER),
-    Column("arm", ColumnType.TEXT),
-    Column("propensity", ColumnType.NUMBER),
-    Column("strategy", ColumnType.TEXT),
-)
+_OF_PROMPTS: Final = {
+    "prompt_id": ColumnType.TEXT,
+    "prompt_external_id": ColumnType.TEXT,
+}
+_OF_PAIRS: Final = {
+    **_OF_PROMPTS,
+    "chosen_id": ColumnType.TEXT,
+    "chosen_external_id": ColumnType.TEXT,
+    "rejected_id": ColumnType.TEXT,
+    "rejected_external_id": ColumnType.TEXT,
+    "margin": ColumnType.NUMBER,
+    "agreement": ColumnType.NUMBER,
+    "labels": ColumnType.COUNT,
+    "similarity": ColumnType.NUMBER,
+    "arm": ColumnType.TEXT,
+    "propensity": ColumnType.NUMBER,
+    "strategy": ColumnType.TEXT,
+}
 
 
-def columns(recipe: Recipe) -> tuple[Column, ...]:
+def columns(recipe: Recipe) -> Columns:
     """The columns that are added to a recipe's own, except those of the same name."""
-    own = {column.name for column in recipe.columns}
     added = _OF_PAIRS if isinstance(recipe, PairRecipe) else _OF_PROMPTS
-    return tuple(column for column in added if column.name not in own)
+    return {name: kind for name, kind in added.items() if name not in recipe.columns}
 
 
 def of_prompt(prompt: JudgedPrompt) -> Row:

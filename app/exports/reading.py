@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.exports.pairs import LabelledPair
 from app.exports.queries import pairs as queries
 from app.exports.queries.pairs import Source
-from app.exports.recipe import Order
 from app.exports.rewards import Rewards
 
 _PROMPTS_PER_FETCH: Final = 200
@@ -19,17 +18,8 @@ Prompts = Sequence[Sequence[LabelledPair]]
 """The labelled pairs of some prompts, prompt by prompt; a prompt always has all of its pairs."""
 
 
-def read_prompts(
-    session: AsyncSession, source: Source, order: Order, rewards: Rewards | None
-) -> AsyncGenerator[Prompts, None]:
-    """All labelled pairs of the project, in batches. ``rewards`` are needed to order by them."""
-    if order is Order.STORED:
-        return _by_prompt(session, source)
-    assert rewards is not None
-    return _by_reward(session, source, rewards)
-
-
-async def _by_prompt(session: AsyncSession, source: Source) -> AsyncGenerator[Prompts, None]:
+async def read_by_prompt(session: AsyncSession, source: Source) -> AsyncGenerator[Prompts, None]:
+    """All labelled pairs of the project as they are stored, in batches."""
     unfinished: list[LabelledPair] = []
     async with aclosing(queries.stream_labelled_pairs(session, source)) as batches:
         async for pairs in batches:
@@ -41,9 +31,10 @@ async def _by_prompt(session: AsyncSession, source: Source) -> AsyncGenerator[Pr
         yield [unfinished]
 
 
-async def _by_reward(
+async def read_by_reward(
     session: AsyncSession, source: Source, rewards: Rewards
 ) -> AsyncGenerator[Prompts, None]:
+    """All labelled pairs of the project, by the reward of their prompt's best response."""
     order: list[int] = rewards.prompts_by_best().tolist()
     for start in range(0, len(order), _PROMPTS_PER_FETCH):
         wanted = order[start : start + _PROMPTS_PER_FETCH]

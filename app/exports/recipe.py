@@ -1,6 +1,6 @@
 """What a recipe is: a name, columns, and a pure function from preferences to rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -51,46 +51,37 @@ class Need(StrEnum):
     EDITS = "edits"
 
 
-class Order(StrEnum):
-    """The order of a file's prompts: as stored, or by the reward of their best response."""
-
-    STORED = "stored"
-    LOWEST_REWARD_FIRST = "lowest-reward-first"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a dataset; every value is of its type, or null."""
-
-    name: str
-    type: ColumnType
+Columns = Mapping[str, ColumnType]
+"""The columns of a dataset in their order; every value is of its column's type, or null."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PairRecipe:
-    """An export format with rows for each pair that has a preference.
+class _Format:
+    """What both kinds of recipe have.
 
-    ``rows`` is pure: the same pair and layout give the same rows, each with exactly ``columns``.
+    ``rows`` is pure: the same subject and layout give the same rows, each with exactly ``columns``.
     """
 
     name: str
     description: str
-    columns: tuple[Column, ...]
-    rows: Callable[[PreferredPair, Layout], Iterator[Row]]
+    columns: Columns
     needs: frozenset[Need] = frozenset()
-    order: Order = Order.STORED
+    lowest_reward_first: bool = False
+    """Prompts are ordered by the reward of their best response, instead of as stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PromptRecipe:
-    """An export format with rows for each prompt that has labels; ``rows`` is pure."""
+class PairRecipe(_Format):
+    """An export format with rows for each pair that has a preference."""
 
-    name: str
-    description: str
-    columns: tuple[Column, ...]
+    rows: Callable[[PreferredPair, Layout], Iterator[Row]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptRecipe(_Format):
+    """An export format with rows for each prompt that has labels."""
+
     rows: Callable[[JudgedPrompt, Layout], Iterator[Row]]
-    needs: frozenset[Need] = frozenset()
-    order: Order = Order.STORED
 
 
 Recipe = PairRecipe | PromptRecipe
@@ -128,9 +119,5 @@ def plain_pair(preferred: PreferredPair, layout: Layout) -> Row:
     }
 
 
-PLAIN_PAIR = (
-    Column("prompt", ColumnType.TURNS),
-    Column("chosen", ColumnType.TURNS),
-    Column("rejected", ColumnType.TURNS),
-)
+PLAIN_PAIR = dict.fromkeys(("prompt", "chosen", "rejected"), ColumnType.TURNS)
 """The columns of ``plain_pair``."""

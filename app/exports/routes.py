@@ -8,7 +8,8 @@ from fastapi.responses import StreamingResponse
 from app.accounts.dependencies import AdminKey
 from app.exports.bundle import stream_bundle
 from app.exports.download import Download
-from app.exports.encoding import FILE_TYPES, FileFormat
+from app.exports.encoding import JsonLines
+from app.exports.parquet import ParquetRowGroups
 from app.exports.recipes import RECIPES, find_recipe
 from app.exports.schemas import ExportOptions, RecipeList, RecipeView
 from app.exports.service import Export, stream_export
@@ -41,13 +42,11 @@ _FILE: Final[dict[int | str, dict[str, Any]]] = {
         "headers": _HEADERS,
         "content": {
             _GZIP: {"schema": {"type": "string", "format": "binary"}},
-            FILE_TYPES[FileFormat.JSONL].media_type: {
+            JsonLines.media_type: {
                 "schema": {"type": "string"},
                 "example": _EXAMPLE_LINE,
             },
-            FILE_TYPES[FileFormat.PARQUET].media_type: {
-                "schema": {"type": "string", "format": "binary"}
-            },
+            ParquetRowGroups.media_type: {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
@@ -68,21 +67,33 @@ async def list_recipes(_: AdminKey) -> RecipeList:
             RecipeView(
                 name=recipe.name,
                 description=recipe.description,
-                columns=[column.name for column in recipe.columns],
+                columns=list(recipe.columns),
             )
             for recipe in RECIPES.values()
         ]
     )
 
 
-RecipePath = Annotated[
-    str,
-    Path(
-        description="A recipe of `GET /exports`.",
-        openapi_examples={"dpo": {"summary": "Preference pairs", "value": "dpo"}},
-    ),
-]
-Options = Annotated[ExportOptions, Depends()]
+async def _export(
+    *,
+    recipe: Annotated[
+        str,
+        Path(
+            description="A recipe of `GET /exports`.",
+            openapi_examples={"dpo": {"summary": "Preference pairs", "value": "dpo"}},
+        ),
+    ],
+    project: ProjectQuery = DEFAULT_PROJECT,
+    options: Annotated[ExportOptions, Depends()],
+    session: Session,
+    principal: AdminKey,
+) -> Export:
+    found = find_recipe(recipe)
+    row = await find_project(session, project, principal)
+    return Export(row.id, row.name, found, options)
+
+
+Wanted = Annotated[Export, Depends(_export)]
 
 
 @router.get(
@@ -91,15 +102,7 @@ Options = Annotated[ExportOptions, Depends()]
     response_class=StreamingResponse,
     responses=_FILE | problems(401, 403, 404, 409, 422),
 )
-async def export_dataset(
-    *,
-    request: Request,
-    recipe: RecipePath,
-    project: ProjectQuery = DEFAULT_PROJECT,
-    options: Options,
-    session: Session,
-    principal: AdminKey,
-) -> Download:
+async def export_dataset(request: Request, export: Wanted) -> Download:
     """Stream the project's labels, one state of them, in the columns a trainer loads as they are.
 
     Pairs whose labels are a tie, or whose prompt has no group yet, give no row. Of preferences that
@@ -109,13 +112,8 @@ async def export_dataset(
     download that fails in the middle breaks the connection. 409: the project lacks what the recipe
     needs.
     """
-    export = await _export(session, principal, recipe, project, options)
     return Download(
-        request,
-        export,
-        stream_export,
-        media_type=export.media_type,
-        filename=export.filename,
+        request, export, stream_export, media_type=export.media_type, filename=export.filename
     )
 
 
@@ -125,22 +123,13 @@ async def export_dataset(
     response_class=StreamingResponse,
     responses=_BUNDLE | problems(401, 403, 404, 409, 422),
 )
-async def export_bundle(
-    *,
-    request: Request,
-    recipe: RecipePath,
-    project: ProjectQuery = DEFAULT_PROJECT,
-    options: Options,
-    session: Session,
-    principal: AdminKey,
-) -> Download:
+async def export_bundle(request: Request, export: Wanted) -> Download:
     """Stream one state of the labels as a folder that `datasets.load_dataset` opens.
 
     It has `train` and `test` (or only the requested `split`; a split without rows has no file), a
     dataset card (`README.md`) and `manifest.json`: project, options, counts, versions, and the
     SHA-256 of each file. The ZIP's directory comes last, so a ZIP that was cut off does not open.
     """
-    export = await _export(session, principal, recipe, project, options)
     return Download(
         request,
         export,
@@ -148,11 +137,3 @@ async def export_bundle(
         media_type=_ZIP,
         filename=f"{export.project_name}-{export.recipe.name}.zip",
     )
-
-
-async def _export(
-    session: Session, principal: AdminKey, recipe: str, project: str, options: ExportOptions
-) -> Export:
-    found = find_recipe(recipe)
-    row = await find_project(session, project, principal)
-    return Export(row.id, row.name, found, options)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.exports.aggregate import Aggregation
 from app.exports.encoding import FileFormat
-from app.exports.filter import Split, SplitRule
+from app.exports.filter import Split
 from app.exports.recipe import Layout
 from app.exports.streaming import Compression
 
@@ -62,11 +62,6 @@ class ExportOptions:
             " was cut off does not unpack. A bundle is always compressed, and ignores this."
         ),
     ] = Compression.NONE
-
-    @property
-    def split_rule(self) -> SplitRule:
-        """Which groups are in the test split."""
-        return SplitRule(test_fraction=self.test_fraction, seed=self.seed)
 
 
 class RecipeView(BaseModel):

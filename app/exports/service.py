@@ -10,20 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import RecipeUnfilled
 from app.exports import provenance
 from app.exports.aggregate import Aggregation
-from app.exports.encoding import FILE_TYPES, Encoder, FileType
-from app.exports.filter import Filter, Split
+from app.exports.encoding import ENCODERS
+from app.exports.filter import Split, SplitRule
 from app.exports.judge import Counts, Judge, Scale
 from app.exports.pairs import JudgedPrompt, PreferredPair
 from app.exports.queries import pairs as queries
 from app.exports.queries.pairs import Source
-from app.exports.reading import Prompts, read_prompts
+from app.exports.reading import Prompts, read_by_prompt, read_by_reward
 from app.exports.recipe import Need, PairRecipe, Recipe, Row
 from app.exports.recipes.contrastive import LOG_PROBABILITIES
 from app.exports.reliability import PairOdds, dawid_skene
 from app.exports.reward_model import fit_rewards
 from app.exports.rewards import Rewards
 from app.exports.schemas import ExportOptions
-from app.exports.streaming import Compression, Gzip
+from app.exports.streaming import Compression, gzip_packer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,10 @@ class Export:
         return f"{name}.{self.options.file}{packed}"
 
     @property
-    def file_type(self) -> FileType:
-        """The format of the files."""
-        return FILE_TYPES[self.options.file]
-
-    @property
     def media_type(self) -> str:
         """The media type of a single file."""
         is_packed = self.options.compression is Compression.GZIP
-        return "application/gzip" if is_packed else self.file_type.media_type
+        return "application/gzip" if is_packed else ENCODERS[self.options.file].media_type
 
     @property
     def source(self) -> Source:
@@ -103,11 +98,7 @@ async def begin_export(session: AsyncSession, export: Export) -> Snapshot:
 
 
 async def _check_needs(session: AsyncSession, source: Source) -> None:
-    """Check that the project has some of what the recipe needs; rows without it are left out.
-
-    Raises:
-        RecipeUnfilled: it has none; the detail says what is missing.
-    """
+    """Check that the project has some of what the recipe needs; rows without it are left out."""
     if Need.REFERENCE in source.needs and not await queries.has_reference(
         session, source.project_id
     ):
@@ -152,13 +143,13 @@ async def stream_export(
 ) -> AsyncGenerator[bytes, None]:
     """The single file that was requested, compressed if that was requested."""
     written = WrittenFile(Counts(), Scale())
-    gzip = Gzip() if export.options.compression is Compression.GZIP else None
+    packer = gzip_packer() if export.options.compression is Compression.GZIP else None
     pieces = stream_file(session, export, snapshot, export.options.split, written)
     async with aclosing(pieces):
         async for piece in pieces:
-            yield piece if gzip is None else await run_in_threadpool(gzip.pack, piece)
-    if gzip is not None:
-        yield gzip.finish()
+            yield piece if packer is None else await run_in_threadpool(packer.compress, piece)
+    if packer is not None:
+        yield packer.flush()
 
 
 async def _survey(session: AsyncSession, export: Export, snapshot: Snapshot, split: Split) -> Scale:
@@ -209,12 +200,17 @@ async def _preferred(
 def _prompts(
     session: AsyncSession, export: Export, snapshot: Snapshot
 ) -> AsyncGenerator[Prompts, None]:
-    return read_prompts(session, export.source, export.recipe.order, snapshot.rewards)
+    if export.recipe.lowest_reward_first:
+        assert snapshot.rewards is not None  # such a recipe needs rewards
+        return read_by_reward(session, export.source, snapshot.rewards)
+    return read_by_prompt(session, export.source)
 
 
 def _judge(export: Export, snapshot: Snapshot, split: Split, scale: Scale) -> Judge:
     return Judge(
-        filter=Filter(split, export.options.split_rule, export.options.min_agreement),
+        split=split,
+        split_rule=SplitRule(export.options.test_fraction, export.options.seed),
+        min_agreement=export.options.min_agreement,
         odds=snapshot.odds,
         rewards=snapshot.rewards,
         with_margin=export.with_margin,
@@ -226,12 +222,12 @@ class _Writer:
     def __init__(self, export: Export, judge: Judge) -> None:
         columns = export.recipe.columns
         if export.options.metadata:
-            columns += provenance.columns(export.recipe)
+            columns = {**columns, **provenance.columns(export.recipe)}
         self._recipe = export.recipe
         self._layout = export.options.layout
         self._with_provenance = export.options.metadata
         self._judge = judge
-        self._encoder: Encoder = export.file_type.encoder(columns, self._layout)
+        self._encoder = ENCODERS[export.options.file](columns, self._layout)
 
     @property
     def counts(self) -> Counts:

@@ -41,20 +41,10 @@ class Compression(StrEnum):
     GZIP = "gzip"
 
 
-class Gzip:
+def gzip_packer() -> "zlib._Compress":
     """Packs pieces as one gzip file.
 
     It ends with its checksum and length, so a file that was cut off does not unpack. It holds no
     time: the same input gives the same bytes.
     """
-
-    def __init__(self) -> None:
-        self._packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-
-    def pack(self, piece: bytes) -> bytes:
-        """Add bytes, and return those that are ready, possibly none."""
-        return self._packer.compress(piece)
-
-    def finish(self) -> bytes:
-        """The remaining bytes, with the checksum at the end."""
-        return self._packer.flush()
+    return zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)

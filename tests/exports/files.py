@@ -1,15 +1,15 @@
 """Small rows and columns to write files of."""
 
-from app.exports.recipe import Column, ColumnType, Row
+from app.exports.recipe import ColumnType, Row
 
-TURNS = (Column("prompt", ColumnType.TURNS), Column("chosen", ColumnType.TURNS))
-EVERY_KIND = (
-    *TURNS,
-    Column("id", ColumnType.TEXT),
-    Column("margin", ColumnType.NUMBER),
-    Column("labels", ColumnType.COUNT),
-    Column("label", ColumnType.FLAG),
-)
+TURNS = {"prompt": ColumnType.TURNS, "chosen": ColumnType.TURNS}
+EVERY_KIND = {
+    **TURNS,
+    "id": ColumnType.TEXT,
+    "margin": ColumnType.NUMBER,
+    "labels": ColumnType.COUNT,
+    "label": ColumnType.FLAG,
+}
 
 
 def standard_row(number: int) -> Row:

@@ -12,8 +12,8 @@ from sqlalchemy import (
     Row,
     Select,
     case,
+    exists,
     func,
-    literal,
     null,
     select,
     text,
@@ -76,54 +76,40 @@ async def read_project(session: AsyncSession, project_id: int) -> Project:
 
 
 async def has_reference(session: AsyncSession, project_id: int) -> bool:
-    """Whether some prompt has a reference response. Stops at the first."""
-    return await _exists(
-        session,
-        select(literal(1))
-        .select_from(Response)
-        .join(Prompt, Prompt.id == Response.prompt_id)
-        .where(Prompt.project_id == project_id, Response.reference),
-    )
+    """Whether some prompt has a reference response."""
+    return await _has_response(session, project_id, Response.reference)
 
 
 async def has_metadata(session: AsyncSession, project_id: int, keys: Sequence[str]) -> bool:
-    """Whether some response has all of the keys in its metadata. Stops at the first."""
-    return await _exists(
-        session,
-        select(literal(1))
-        .select_from(Response)
-        .join(Prompt, Prompt.id == Response.prompt_id)
-        .where(
-            Prompt.project_id == project_id,
-            *(Response.response_metadata.has_key(key) for key in keys),
-        ),
-    )
+    """Whether some response has all of the keys in its metadata."""
+    conditions = (Response.response_metadata.has_key(key) for key in keys)
+    return await _has_response(session, project_id, *conditions)
 
 
 async def has_edit(session: AsyncSession, source: Source) -> bool:
-    """Whether some label that is taken has an edited text. Stops at the first."""
-    return await _exists(
-        session,
-        select(literal(1)).where(
-            Label.project_id == source.project_id, _taken(source), Label.edited.is_not(None)
-        ),
-    )
+    """Whether some label that is taken has an edited text."""
+    return await _has_label(session, source, Label.edited.is_not(None))
 
 
 async def has_preference(session: AsyncSession, source: Source) -> bool:
-    """Whether some label that is taken prefers a response. Stops at the first."""
-    return await _exists(
-        session,
-        select(literal(1)).where(
-            Label.project_id == source.project_id,
-            _taken(source),
-            Label.preferred_response_id.is_not(None),
-        ),
-    )
+    """Whether some label that is taken prefers a response."""
+    return await _has_label(session, source, Label.preferred_response_id.is_not(None))
 
 
-async def _exists(session: AsyncSession, statement: Select[Any]) -> bool:
-    return bool((await session.execute(select(statement.exists()))).scalar_one())
+async def _has_response(
+    session: AsyncSession,
+    project_id: int,
+    *which: ColumnElement[bool] | InstrumentedAttribute[bool],
+) -> bool:
+    """Stops at the first."""
+    found = exists().where(Prompt.id == Response.prompt_id, Prompt.project_id == project_id, *which)
+    return bool(await session.scalar(select(found)))
+
+
+async def _has_label(session: AsyncSession, source: Source, which: ColumnElement[bool]) -> bool:
+    """Stops at the first."""
+    found = exists().where(Label.project_id == source.project_id, _taken(source), which)
+    return bool(await session.scalar(select(found)))
 
 
 async def load_votes(session: AsyncSession, source: Source) -> Votes:

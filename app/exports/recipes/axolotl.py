@@ -8,7 +8,7 @@ the text in what the chat template made of it, and many templates strip it).
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import Column, ColumnType, Layout, PairRecipe, Row, answer, messages
+from app.exports.recipe import ColumnType, Layout, PairRecipe, Row, answer, messages
 
 
 def _rows(preferred: PreferredPair, _: Layout) -> Iterator[Row]:
@@ -22,10 +22,10 @@ def _rows(preferred: PreferredPair, _: Layout) -> Iterator[Row]:
 RECIPE = PairRecipe(
     name="axolotl",
     description="Preference pairs for Axolotl",
-    columns=(
-        Column("messages", ColumnType.MESSAGES),
-        Column("chosen", ColumnType.MESSAGE),
-        Column("rejected", ColumnType.MESSAGE),
-    ),
+    columns={
+        "messages": ColumnType.MESSAGES,
+        "chosen": ColumnType.MESSAGE,
+        "rejected": ColumnType.MESSAGE,
+    },
     rows=_rows,
 )

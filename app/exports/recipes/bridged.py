@@ -11,15 +11,7 @@ row.
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import (
-    PLAIN_PAIR,
-    Layout,
-    Need,
-    PairRecipe,
-    Row,
-    plain_pair,
-    response_turns,
-)
+from app.exports.recipe import PLAIN_PAIR, Layout, Need, PairRecipe, Row, plain_pair, response_turns
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:

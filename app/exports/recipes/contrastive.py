@@ -12,16 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from app.exports.pairs import Candidate, PreferredPair
-from app.exports.recipe import (
-    PLAIN_PAIR,
-    Column,
-    ColumnType,
-    Layout,
-    Need,
-    PairRecipe,
-    Row,
-    plain_pair,
-)
+from app.exports.recipe import PLAIN_PAIR, ColumnType, Layout, Need, PairRecipe, Row, plain_pair
 
 LOG_PROBABILITIES: Final = ("logprob_safe", "logprob_unsafe")
 """The keys of a response's metadata."""
@@ -54,12 +45,12 @@ def _contrast(candidate: Candidate) -> float | None:
 RECIPE = PairRecipe(
     name="contrastive",
     description="Preference pairs with rewards from contrasting system prompts, for DLMA",
-    columns=(
-        *PLAIN_PAIR,
-        Column("reward_safe", ColumnType.NUMBER),
-        Column("reward_not_safe", ColumnType.NUMBER),
-        Column("margin", ColumnType.NUMBER),
-    ),
+    columns={
+        **PLAIN_PAIR,
+        "reward_safe": ColumnType.NUMBER,
+        "reward_not_safe": ColumnType.NUMBER,
+        "margin": ColumnType.NUMBER,
+    },
     rows=_rows,
     needs=frozenset({Need.LOG_PROBABILITIES}),
 )

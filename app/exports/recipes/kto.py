@@ -12,15 +12,7 @@ is no row: so no response is ever both.
 from collections.abc import Iterator
 
 from app.exports.pairs import JudgedPrompt
-from app.exports.recipe import (
-    Column,
-    ColumnType,
-    Layout,
-    PromptRecipe,
-    Row,
-    prompt_turns,
-    response_turns,
-)
+from app.exports.recipe import ColumnType, Layout, PromptRecipe, Row, prompt_turns, response_turns
 
 
 def _rows(prompt: JudgedPrompt, layout: Layout) -> Iterator[Row]:
@@ -47,10 +39,10 @@ def _rows(prompt: JudgedPrompt, layout: Layout) -> Iterator[Row]:
 RECIPE = PromptRecipe(
     name="kto",
     description="Single responses, desirable or not, for KTO",
-    columns=(
-        Column("prompt", ColumnType.TURNS),
-        Column("completion", ColumnType.TURNS),
-        Column("label", ColumnType.FLAG),
-    ),
+    columns={
+        "prompt": ColumnType.TURNS,
+        "completion": ColumnType.TURNS,
+        "label": ColumnType.FLAG,
+    },
     rows=_rows,
 )

@@ -8,7 +8,7 @@ each). LLaMA-Factory wants speakers in turn, so turns of one side in a row are j
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import Column, ColumnType, Layout, PairRecipe, Row, messages
+from app.exports.recipe import ColumnType, Layout, PairRecipe, Row, messages
 
 _SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 _ASKING = ("human", "observation")
@@ -44,10 +44,10 @@ def _in_turn(preferred: PreferredPair) -> list[dict[str, str]]:
 RECIPE = PairRecipe(
     name="llama-factory",
     description="Preference pairs for LLaMA-Factory",
-    columns=(
-        Column("conversations", ColumnType.SPEAKERS),
-        Column("chosen", ColumnType.SPEAKER),
-        Column("rejected", ColumnType.SPEAKER),
-    ),
+    columns={
+        "conversations": ColumnType.SPEAKERS,
+        "chosen": ColumnType.SPEAKER,
+        "rejected": ColumnType.SPEAKER,
+    },
     rows=_rows,
 )

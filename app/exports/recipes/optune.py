@@ -9,16 +9,7 @@ of the prompt together, put the pair the other way round than its own labels do.
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import (
-    PLAIN_PAIR,
-    Column,
-    ColumnType,
-    Layout,
-    Need,
-    PairRecipe,
-    Row,
-    plain_pair,
-)
+from app.exports.recipe import PLAIN_PAIR, ColumnType, Layout, Need, PairRecipe, Row, plain_pair
 from app.exports.rewards import DIGITS
 
 
@@ -30,7 +21,7 @@ def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
 RECIPE = PairRecipe(
     name="optune",
     description="Preference pairs with the gap of their rewards, for OPTune",
-    columns=(*PLAIN_PAIR, Column("reward_gap", ColumnType.NUMBER)),
+    columns=PLAIN_PAIR | {"reward_gap": ColumnType.NUMBER},
     rows=_rows,
     needs=frozenset({Need.REWARDS}),
 )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from app.exports.pairs import JudgedPrompt
-from app.exports.recipe import Column, ColumnType, Layout, Need, PromptRecipe, Row, messages
+from app.exports.recipe import ColumnType, Layout, Need, PromptRecipe, Row, messages
 from app.exports.rewards import DIGITS
 from app.storage.ids import IdKind, encode
 
@@ -88,13 +88,13 @@ def _prefix(prompt: JudgedPrompt) -> list[str]:
 RECIPE = PromptRecipe(
     name="ranking",
     description="Rankings of a prompt's responses with their rewards, for PRO",
-    columns=(
-        Column("meta", ColumnType.SOURCE),
-        Column("prefix", ColumnType.TEXT_LISTS),
-        Column("suffix", ColumnType.TEXTS),
-        Column("reward", ColumnType.NUMBERS),
-        Column("sft_index", ColumnType.COUNT),
-    ),
+    columns={
+        "meta": ColumnType.SOURCE,
+        "prefix": ColumnType.TEXT_LISTS,
+        "suffix": ColumnType.TEXTS,
+        "reward": ColumnType.NUMBERS,
+        "sft_index": ColumnType.COUNT,
+    },
     rows=_rows,
     needs=frozenset({Need.REWARDS}),
 )

@@ -9,16 +9,7 @@ any other pair loss.
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import (
-    PLAIN_PAIR,
-    Column,
-    ColumnType,
-    Layout,
-    Need,
-    PairRecipe,
-    Row,
-    plain_pair,
-)
+from app.exports.recipe import PLAIN_PAIR, ColumnType, Layout, Need, PairRecipe, Row, plain_pair
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
@@ -32,12 +23,12 @@ def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
 RECIPE = PairRecipe(
     name="rdo",
     description="Preference pairs weighted by the difference of their rewards",
-    columns=(
-        *PLAIN_PAIR,
-        Column("reward_chosen", ColumnType.NUMBER),
-        Column("reward_rejected", ColumnType.NUMBER),
-        Column("weight", ColumnType.NUMBER),
-    ),
+    columns={
+        **PLAIN_PAIR,
+        "reward_chosen": ColumnType.NUMBER,
+        "reward_rejected": ColumnType.NUMBER,
+        "weight": ColumnType.NUMBER,
+    },
     rows=_rows,
     needs=frozenset({Need.REWARDS, Need.MEAN_WEIGHT}),
 )

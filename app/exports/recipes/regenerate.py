@@ -7,16 +7,7 @@ from fresh responses. ``rank`` counts from 1. The weighted loss for what comes b
 from collections.abc import Iterator
 
 from app.exports.pairs import JudgedPrompt
-from app.exports.recipe import (
-    Column,
-    ColumnType,
-    Layout,
-    Need,
-    Order,
-    PromptRecipe,
-    Row,
-    prompt_turns,
-)
+from app.exports.recipe import ColumnType, Layout, Need, PromptRecipe, Row, prompt_turns
 from app.storage.ids import IdKind, encode
 
 
@@ -32,13 +23,13 @@ def _rows(prompt: JudgedPrompt, layout: Layout) -> Iterator[Row]:
 RECIPE = PromptRecipe(
     name="regenerate",
     description="The prompts whose best response is poorest, to be sampled again",
-    columns=(
-        Column("prompt", ColumnType.TURNS),
-        Column("prompt_id", ColumnType.TEXT),
-        Column("best_reward", ColumnType.NUMBER),
-        Column("rank", ColumnType.COUNT),
-    ),
+    columns={
+        "prompt": ColumnType.TURNS,
+        "prompt_id": ColumnType.TEXT,
+        "best_reward": ColumnType.NUMBER,
+        "rank": ColumnType.COUNT,
+    },
     rows=_rows,
     needs=frozenset({Need.REWARDS}),
-    order=Order.LOWEST_REWARD_FIRST,
+    lowest_reward_first=True,
 )

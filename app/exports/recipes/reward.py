@@ -9,16 +9,7 @@ fitted rewards; never mixed within a file.
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import (
-    PLAIN_PAIR,
-    Column,
-    ColumnType,
-    Layout,
-    Need,
-    PairRecipe,
-    Row,
-    plain_pair,
-)
+from app.exports.recipe import PLAIN_PAIR, ColumnType, Layout, Need, PairRecipe, Row, plain_pair
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
@@ -28,7 +19,7 @@ def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
 RECIPE = PairRecipe(
     name="reward",
     description="Preference pairs with a margin, for reward models",
-    columns=(*PLAIN_PAIR, Column("margin", ColumnType.NUMBER)),
+    columns=PLAIN_PAIR | {"margin": ColumnType.NUMBER},
     rows=_rows,
     needs=frozenset({Need.MARGIN}),
 )

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from app.exports.pairs import Candidate, PreferredPair
 from app.exports.recipe import (
     PLAIN_PAIR,
-    Column,
     ColumnType,
     Layout,
     Need,
@@ -64,11 +63,11 @@ def _row(
 RECIPE = PairRecipe(
     name="reward-augmented",
     description="Pairs conditioned on a goal, each in both orders, for Reward-Augmented Data",
-    columns=(
-        *PLAIN_PAIR,
-        Column("overall_score_chosen", ColumnType.NUMBER),
-        Column("overall_score_rejected", ColumnType.NUMBER),
-    ),
+    columns={
+        **PLAIN_PAIR,
+        "overall_score_chosen": ColumnType.NUMBER,
+        "overall_score_rejected": ColumnType.NUMBER,
+    },
     rows=_rows,
     needs=frozenset({Need.REWARDS}),
 )

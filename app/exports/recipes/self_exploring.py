@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from app.exports.pairs import PreferredPair
 from app.exports.recipe import (
     PLAIN_PAIR,
-    Column,
     ColumnType,
     Layout,
     Need,
@@ -33,7 +32,7 @@ def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
 RECIPE = PairRecipe(
     name="self-exploring",
     description="Preference pairs with the reference policy's response, for SELM",
-    columns=(*PLAIN_PAIR, Column("reference_response", ColumnType.TURNS)),
+    columns=PLAIN_PAIR | {"reference_response": ColumnType.TURNS},
     rows=_rows,
     needs=frozenset({Need.REFERENCE}),
 )
