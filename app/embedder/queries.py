@@ -1,12 +1,12 @@
 """All SQL of the embedder."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from numpy import float32
 from numpy.typing import NDArray
-from sqlalchemy import ARRAY, BigInteger, all_, cast, exists, or_, select, update
+from sqlalchemy import ARRAY, BigInteger, Row, all_, cast, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -42,15 +42,6 @@ class PendingPrompt:
         return [*self.responses.values(), *own]
 
 
-@dataclass(frozen=True, slots=True)
-class OtherModel:
-    """A project with pending prompts whose vectors come from another model."""
-
-    id: int
-    name: str
-    embedding_model: str
-
-
 async def adopt_projects(session: AsyncSession, model: str, dimensions: int) -> None:
     """Bind projects that have no model yet, and need one of the service, to this model for good."""
     await session.execute(
@@ -67,8 +58,10 @@ async def adopt_projects(session: AsyncSession, model: str, dimensions: int) -> 
     )
 
 
-async def find_other_models(session: AsyncSession, model: str) -> list[OtherModel]:
-    """The projects with pending prompts that are bound to another model.
+async def find_other_models(
+    session: AsyncSession, model: str
+) -> Sequence[Row[int, str, str | None]]:
+    """The id, name and model of projects with pending prompts that are bound to another model.
 
     A project without a model is not one of them: it may have arrived since ``adopt_projects``, and
     the next call binds it.
@@ -83,7 +76,7 @@ async def find_other_models(session: AsyncSession, model: str) -> list[OtherMode
         )
         .order_by(Project.id)
     )
-    return [OtherModel(**row._mapping) for row in rows]
+    return rows.all()
 
 
 async def claim_prompts(

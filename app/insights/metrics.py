@@ -1,113 +1,62 @@
 """The service's metrics in Prometheus' text format; ``docs/metrics.md`` lists them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from sqlalchemy import Row
 
 from app.http.request_metrics import RequestMetrics
 from app.insights.queries import metrics as metrics_queries
-from app.insights.queries.metrics import ProjectGauges
 from app.storage.sessions import Sessions
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _PREFIX: Final = "annotation_budget_"
-_Value = Callable[[ProjectGauges], Decimal | int | None]
+_IN_UNITS: Final = ("spent", "reserved", "limit")
+_GAUGES: Final = {
+    "spent": "What is spent.",
+    "reserved": "What is reserved for held and lapsed assignments.",
+    "limit": "The most that may be spent; absent where there is no limit.",
+    "labels": "Labels that count.",
+    "surplus_labels": "Labels kept as surplus: late, and not charged.",
+    "held_assignments": "Pairs that annotators hold.",
+    "lapsed_assignments": "Held pairs whose lease is over, until the next claim frees them.",
+    "open_pairs": "Pairs that the plan holds now.",
+    "prompts": "Prompts.",
+    "pending_prompts": "Prompts with texts that wait for the embedder.",
+    "index_lag_prompts": "Prompts that are ready and have not arrived in the index and the plan.",
+}
+"""What each column of ``project_gauges`` means; a project whose value is None is left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Gauge:
-    """A metric with a value a project; a project whose value is None is left out."""
+class Figures(Collector):
+    """Metrics read from the database, the same from every process, and this one's event streams."""
 
-    name: str
-    meaning: str
-    value: _Value
-    has_unit: bool = False
-
-    def family(self, projects: Sequence[ProjectGauges]) -> Metric:
-        """The metric of every project."""
-        labels = ["project", "unit"] if self.has_unit else ["project"]
-        family = GaugeMetricFamily(_PREFIX + self.name, self.meaning, labels=labels)
-        for project in projects:
-            value = self.value(project)
-            if value is not None:
-                names = [project.name, project.unit] if self.has_unit else [project.name]
-                family.add_metric(names, float(value))
-        return family
-
-
-_GAUGES: Final = (
-    _Gauge("spent", "What is spent.", lambda project: project.spent, has_unit=True),
-    _Gauge(
-        "reserved",
-        "What is reserved for held and lapsed assignments.",
-        lambda project: project.reserved,
-        has_unit=True,
-    ),
-    _Gauge(
-        "limit",
-        "The most that may be spent; absent where there is no limit.",
-        lambda project: project.limit,
-        has_unit=True,
-    ),
-    _Gauge("labels", "Labels that count.", lambda project: project.labels),
-    _Gauge(
-        "surplus_labels",
-        "Labels kept as surplus: late, and not charged.",
-        lambda project: project.surplus_labels,
-    ),
-    _Gauge("held_assignments", "Pairs that annotators hold.", lambda project: project.held),
-    _Gauge(
-        "lapsed_assignments",
-        "Held pairs whose lease is over, until the next claim frees them.",
-        lambda project: project.lapsed,
-    ),
-    _Gauge("open_pairs", "Pairs that the plan holds now.", lambda project: project.open_pairs),
-    _Gauge("prompts", "Prompts.", lambda project: project.prompts),
-    _Gauge(
-        "pending_prompts",
-        "Prompts with texts that wait for the embedder.",
-        lambda project: project.pending_prompts,
-    ),
-    _Gauge(
-        "index_lag_prompts",
-        "Prompts that are ready and have not arrived in the index and the plan.",
-        lambda project: project.unplanned_prompts,
-    ),
-)
-
-
-class DatabaseMetrics(Collector):
-    """Metrics read from the database: the same from every process."""
-
-    def __init__(self, projects: Sequence[ProjectGauges], stored_embeddings: int) -> None:
+    def __init__(
+        self, projects: Sequence[Row[Any]], stored_embeddings: int, process: str, streams: int
+    ) -> None:
         self._projects = projects
         self._stored_embeddings = stored_embeddings
+        self._process = process
+        self._streams = streams
 
-    def collect(self) -> Iterable[Metric]:
+    def collect(self) -> Iterator[Metric]:
         """Every metric, also while no project has a value."""
-        for gauge in _GAUGES:
-            yield gauge.family(self._projects)
+        for name, meaning in _GAUGES.items():
+            labels = ["project", "unit"] if name in _IN_UNITS else ["project"]
+            family = GaugeMetricFamily(_PREFIX + name, meaning, labels=labels)
+            for project in self._projects:
+                value = getattr(project, name)
+                if value is not None:
+                    family.add_metric([project.project, project.unit][: len(labels)], float(value))
+            yield family
         yield CounterMetricFamily(
             _PREFIX + "response_embeddings",
             "Vectors of responses that were stored, the callers' own included.",
             value=self._stored_embeddings,
         )
-
-
-class StreamMetrics(Collector):
-    """The event streams that are open in this process."""
-
-    def __init__(self, process: str, streams: int) -> None:
-        self._process = process
-        self._streams = streams
-
-    def collect(self) -> Iterator[Metric]:
-        """The one metric."""
         family = GaugeMetricFamily(
             _PREFIX + "event_streams", "Event streams that are open.", labels=["process"]
         )
@@ -118,11 +67,8 @@ class StreamMetrics(Collector):
 async def scrape(sessions: Sessions, metrics: RequestMetrics, streams: int) -> bytes:
     """All metrics: this process's own counters, and those read from the database."""
     async with sessions() as session:
-        database = DatabaseMetrics(
-            await metrics_queries.project_gauges(session),
-            await metrics_queries.stored_embeddings(session),
-        )
+        projects = await metrics_queries.project_gauges(session)
+        embeddings = await metrics_queries.stored_embeddings(session)
     registry = CollectorRegistry()
-    registry.register(database)
-    registry.register(StreamMetrics(metrics.process, streams))
+    registry.register(Figures(projects, embeddings, metrics.process, streams))
     return generate_latest(metrics.registry) + generate_latest(registry)

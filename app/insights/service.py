@@ -8,11 +8,12 @@ their number. An annotator's own figures read that annotator's labels alone
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.service import Principal
@@ -40,7 +41,6 @@ from app.storage.sessions import Sessions
 
 _BINS: Final = 40
 _EDGES: Final = [round(-1 + number * 2 / _BINS, 4) for number in range(_BINS + 1)]
-assert all(low < high for low, high in pairwise(_EDGES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,36 +153,37 @@ async def _labels_per_day(
     session: AsyncSession, project_id: int, annotator: str | None = None
 ) -> list[LabelsOfDay]:
     rows = await queries.labels_per_day(session, project_id, annotator)
-    return [LabelsOfDay(day=row.day, labels=row.labels) for row in rows]
+    return [LabelsOfDay(day=day, labels=labels) for day, labels in rows]
 
 
-def _own_figures(row: queries.AnnotatorRow) -> OwnFigures:
-    sided = row.left + row.right
+def _own_figures(row: Row[str, int, float | None, int, int]) -> OwnFigures:
+    name, labels, median_seconds, left, right = row
+    sided = left + right
     rate = interval = None
     if sided:
-        low, high = wilson_interval(row.left, sided)
-        rate, interval = row.left / sided, Interval(low=low, high=high)
+        low, high = wilson_interval(left, sided)
+        rate, interval = left / sided, Interval(low=low, high=high)
     return OwnFigures(
-        name=row.name,
-        labels=row.labels,
-        median_seconds=row.median_seconds,
+        name=name,
+        labels=labels,
+        median_seconds=median_seconds,
         left_rate=rate,
         left_rate_interval=interval,
     )
 
 
-def _agreement(patterns: list[queries.AnswerPattern]) -> Agreement:
-    answers = np.array([pattern.answers for pattern in patterns], dtype=np.int64)
-    pairs = np.array([pattern.pairs for pattern in patterns], dtype=np.int64)
+def _agreement(patterns: Sequence[Row[Any]]) -> Agreement:
+    counts = np.array([tuple(row) for row in patterns], dtype=np.int64)
+    counts = counts.reshape(-1, 1 + len(queries.ANSWERS))
+    pairs = counts[:, 0]
     return Agreement(
-        krippendorff_alpha=krippendorff_alpha(answers.reshape(-1, len(queries.ANSWERS)), pairs),
-        pairs=int(pairs.sum()),
+        krippendorff_alpha=krippendorff_alpha(counts[:, 1:], pairs), pairs=int(pairs.sum())
     )
 
 
-def _histogram(bins: list[queries.SimilarityBin]) -> SimilarityHistogram:
+def _histogram(bins: Sequence[Row[int, int, int]]) -> SimilarityHistogram:
     histogram = SimilarityHistogram(edges=_EDGES, open=[0] * _BINS, labelled=[0] * _BINS)
-    for found in bins:
-        histogram.open[found.number] = found.open
-        histogram.labelled[found.number] = found.labelled
+    for number, is_open, labelled in bins:
+        histogram.open[number] = is_open
+        histogram.labelled[number] = labelled
     return histogram

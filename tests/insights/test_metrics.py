@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 
 from app.http.middleware import CountRequests
 from app.http.request_metrics import CLAIM_STATUS, RequestMetrics
-from app.insights.metrics import DatabaseMetrics, StreamMetrics
+from app.insights.metrics import Figures
 from app.storage.tables import Response, ResponseEmbedding
 from tests.annotation.conftest import World
 from tests.insights.conftest import give_label
@@ -198,8 +198,7 @@ def test_every_metric_is_documented_with_its_type_and_meaning_and_no_other() -> 
     metrics = RequestMetrics()
     families = [
         *metrics.registry.collect(),
-        *DatabaseMetrics([], 0).collect(),
-        *StreamMetrics(metrics.process, 0).collect(),
+        *Figures([], 0, metrics.process, 0).collect(),
     ]
     assert documented() == {
         f"{family.name}_total" if family.type == "counter" else family.name: (

@@ -4,11 +4,11 @@ Queries without an index of their own read all labels or pairs of a project; ``s
 their results.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Row, and_, case, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.storage.predicates import HELD_ASSIGNMENT
@@ -16,42 +16,6 @@ from app.storage.tables import Assignment, Label, Pair
 
 ANSWERS: Final = ("first", "second", "tie", "both_bad")
 """The answers that annotators may agree on: about responses, regardless of sides."""
-
-
-@dataclass(frozen=True, slots=True)
-class DayRow:
-    """How many labels were given on a day, in UTC."""
-
-    day: date
-    labels: int
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotatorRow:
-    """An annotator's labels that count; ``left`` and ``right`` are those with a side."""
-
-    name: str
-    labels: int
-    median_seconds: float | None
-    left: int
-    right: int
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerPattern:
-    """How many pairs have so many of each of ``ANSWERS``."""
-
-    answers: tuple[int, ...]
-    pairs: int
-
-
-@dataclass(frozen=True, slots=True)
-class SimilarityBin:
-    """The pairs of one bin of the histogram, numbered from 0."""
-
-    number: int
-    open: int
-    labelled: int
 
 
 def _counted(project_id: int, annotator: str | None) -> ColumnElement[bool]:
@@ -65,8 +29,8 @@ def _counted(project_id: int, annotator: str | None) -> ColumnElement[bool]:
 
 async def labels_per_day(
     session: AsyncSession, project_id: int, annotator: str | None = None
-) -> list[DayRow]:
-    """The days on which labels were given, in order."""
+) -> Sequence[Row[date, int]]:
+    """The days (UTC) on which labels were given, in order, with how many."""
     day = func.date(func.timezone("UTC", Label.created_at)).label("day")
     rows = await session.execute(
         select(day, func.count().label("labels"))
@@ -74,12 +38,12 @@ async def labels_per_day(
         .group_by(day)
         .order_by(day)
     )
-    return [DayRow(row.day, row.labels) for row in rows]
+    return rows.all()
 
 
 async def annotators(
     session: AsyncSession, project_id: int, annotator: str | None = None
-) -> list[AnnotatorRow]:
+) -> Sequence[Row[str, int, float | None, int, int]]:
     """The annotators with labels, by name: how many, how fast, and on which side."""
     # A label made elsewhere has no assignment, and so no side.
     has_side = Label.assignment_id.is_not(None)
@@ -95,7 +59,7 @@ async def annotators(
         .group_by(Label.annotator)
         .order_by(Label.annotator)
     )
-    return [AnnotatorRow(**row._mapping) for row in rows]
+    return rows.all()
 
 
 def _answers() -> Any:
@@ -115,8 +79,11 @@ def _answers() -> Any:
     )
 
 
-async def answer_patterns(session: AsyncSession, project_id: int) -> list[AnswerPattern]:
-    """The pairs with several labels, by how many of each answer they have."""
+async def answer_patterns(session: AsyncSession, project_id: int) -> Sequence[Row[Any]]:
+    """The pairs with several labels, by how many of each of ``ANSWERS`` they have.
+
+    A row has the number of pairs, then the number of each answer.
+    """
     given = _answers().where(Pair.project_id == project_id).subquery()
     per_pair = (
         select(*(func.count().filter(given.c.answer == answer).label(answer) for answer in ANSWERS))
@@ -126,10 +93,7 @@ async def answer_patterns(session: AsyncSession, project_id: int) -> list[Answer
     )
     columns = [per_pair.c[answer] for answer in ANSWERS]
     rows = await session.execute(select(func.count().label("pairs"), *columns).group_by(*columns))
-    return [
-        AnswerPattern(answers=tuple(getattr(row, answer) for answer in ANSWERS), pairs=row.pairs)
-        for row in rows
-    ]
+    return rows.all()
 
 
 async def agreement(session: AsyncSession, project_id: int) -> dict[str, float]:
@@ -149,8 +113,13 @@ async def agreement(session: AsyncSession, project_id: int) -> dict[str, float]:
     return {row.annotator: float(row.share) for row in rows}
 
 
-async def similarities(session: AsyncSession, project_id: int, bins: int) -> list[SimilarityBin]:
-    """Pairs by similarity, in ``bins`` bins from -1 to 1; empty ones are left out. A scan."""
+async def similarities(
+    session: AsyncSession, project_id: int, bins: int
+) -> Sequence[Row[int, int, int]]:
+    """How many open and labelled pairs are in each of ``bins`` bins of similarity, from -1 to 1.
+
+    Bins are numbered from 0; empty ones are left out. A scan.
+    """
     bucket = func.width_bucket(Pair.similarity, -1, 1, literal_column(str(bins)))
     # Cosines of half-precision vectors may lie just outside [-1, 1]; 1 itself is in the last bin.
     number = (func.least(func.greatest(bucket, 1), bins) - 1).label("number")
@@ -165,33 +134,29 @@ async def similarities(session: AsyncSession, project_id: int, bins: int) -> lis
         .where(Pair.open | labelled)
         .group_by(number)
     )
-    return [SimilarityBin(**row._mapping) for row in rows]
+    return rows.all()
 
 
 async def held_by(session: AsyncSession, project_id: int, annotator_id: int) -> int:
     """How many pairs an annotator holds. Served by ``ix_assignments_held``."""
-    return (
-        await session.scalar(
-            select(func.count()).where(
-                Assignment.annotator_id == annotator_id,
-                Assignment.project_id == project_id,
-                text(HELD_ASSIGNMENT),
-                Assignment.expires_at >= func.clock_timestamp(),
-            )
+    held = await session.execute(
+        select(func.count()).where(
+            Assignment.annotator_id == annotator_id,
+            Assignment.project_id == project_id,
+            text(HELD_ASSIGNMENT),
+            Assignment.expires_at >= func.clock_timestamp(),
         )
-        or 0
     )
+    return held.scalar_one()
 
 
 async def surplus_of(session: AsyncSession, project_id: int, annotator: str) -> int:
     """How many surplus labels an annotator has. Served by ``ix_labels_annotator``."""
-    return (
-        await session.scalar(
-            select(func.count()).where(
-                Label.project_id == project_id,
-                Label.annotator == annotator,
-                Label.status == "surplus",
-            )
+    surplus = await session.execute(
+        select(func.count()).where(
+            Label.project_id == project_id,
+            Label.annotator == annotator,
+            Label.status == "surplus",
         )
-        or 0
     )
+    return surplus.scalar_one()

@@ -1,36 +1,17 @@
 """SQL of the metrics: the whole service, in a few cheap queries."""
 
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Row, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.storage.predicates import ARRIVING_PROMPT, HELD_ASSIGNMENT
 from app.storage.tables import Assignment, Pair, Project, ProjectIntake, Prompt
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectGauges:
-    """One project now. ``lapsed`` assignments have an expired lease; the next claim frees them."""
-
-    name: str
-    unit: str
-    limit: Decimal | None
-    spent: Decimal
-    reserved: Decimal
-    labels: int
-    surplus_labels: int
-    prompts: int
-    pending_prompts: int
-    open_pairs: int
-    held: int
-    lapsed: int
-    unplanned_prompts: int
-
-
-async def project_gauges(session: AsyncSession) -> list[ProjectGauges]:
-    """Every project, by name.
+async def project_gauges(session: AsyncSession) -> Sequence[Row[Any]]:
+    """Every project, by name; a column for each metric.
 
     Served by counters of ``projects`` and ``project_intake``, and by the partial indexes
     ``ix_pairs_open``, ``ix_assignments_lease`` and ``ix_prompts_unplanned``.
@@ -60,7 +41,7 @@ async def project_gauges(session: AsyncSession) -> list[ProjectGauges]:
     )
     rows = await session.execute(
         select(
-            Project.name,
+            Project.name.label("project"),
             Project.unit,
             Project.budget_limit.label("limit"),
             Project.spent,
@@ -70,9 +51,9 @@ async def project_gauges(session: AsyncSession) -> list[ProjectGauges]:
             ProjectIntake.prompts,
             ProjectIntake.pending.label("pending_prompts"),
             func.coalesce(planned.c.pairs, 0).label("open_pairs"),
-            func.coalesce(held.c.held, 0).label("held"),
-            func.coalesce(held.c.lapsed, 0).label("lapsed"),
-            func.coalesce(unplanned.c.prompts, 0).label("unplanned_prompts"),
+            func.coalesce(held.c.held, 0).label("held_assignments"),
+            func.coalesce(held.c.lapsed, 0).label("lapsed_assignments"),
+            func.coalesce(unplanned.c.prompts, 0).label("index_lag_prompts"),
         )
         .join(ProjectIntake, ProjectIntake.project_id == Project.id)
         .outerjoin(planned, planned.c.project_id == Project.id)
@@ -80,7 +61,8 @@ async def project_gauges(session: AsyncSession) -> list[ProjectGauges]:
         .outerjoin(unplanned, unplanned.c.project_id == Project.id)
         .order_by(Project.name)
     )
-    return [ProjectGauges(**row._mapping) for row in rows]
+    projects: Sequence[Row[Any]] = rows.all()
+    return projects
 
 
 async def stored_embeddings(session: AsyncSession) -> int:
