@@ -83,14 +83,9 @@ def decode_base64_float32(text: str) -> NDArray[np.float32]:
 
 
 def mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The unit vector ``(dimensions,)`` along the mean of unit vectors ``(n, dimensions)``.
+    """The unit vector ``(dimensions,)`` along the mean of unit vectors ``(n, dimensions)``, n > 0.
 
     If they cancel out (as two opposite vectors do), it is the first vector.
-
-    Raises:
-        InvalidVector: there is no vector.
     """
-    if not len(vectors):
-        raise InvalidVector("the mean of no vectors")
     mean = vectors.mean(axis=0, dtype=np.float64)
     return normalise(vectors[0] if np.linalg.norm(mean) < _CANCELLED else mean)

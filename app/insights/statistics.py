@@ -4,9 +4,9 @@ from math import sqrt
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
+from app.selection.arrays import IntArray
+
 _Z: Final = 1.959963984540054  # the normal distribution's 97.5th percentile
 
 

@@ -121,8 +121,3 @@ def test_the_mean_direction_lies_between_the_vectors() -> None:
 def test_vectors_that_cancel_out_are_stood_for_by_the_first() -> None:
     first = normalise([0.3, -0.2, 0.9])
     assert mean_direction(np.stack([first, -first])) == pytest.approx(first)
-
-
-def test_the_mean_of_no_vectors_is_refused() -> None:
-    with pytest.raises(InvalidVector):
-        mean_direction(np.empty((0, 3), dtype=np.float32))
