@@ -8,6 +8,7 @@ answers are not labels, and neither are suggestions, which a model made.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from app.formats.columns import annotator_name, ranked
@@ -23,16 +24,16 @@ def _matches(line: Line) -> bool:
 
 
 def _read(line: Line) -> ReadLine:
-    named = read_named(line["fields"], "fields")
+    read, index_of = read_named(line["fields"], "fields")
     own_id = line.get("external_id", line.get("id"))
     if isinstance(own_id, str) and own_id:
-        named.prompt["id"] = own_id
+        read.prompt["id"] = own_id
     preferences = [
         preference
         for user, value in _answers(line.get("responses"))
-        for preference in _preferences(value, named.index_of, user)
+        for preference in _preferences(value, index_of, user)
     ]
-    return ReadLine(named.prompt, preferences, named.names)
+    return replace(read, preferences=preferences)
 
 
 def _answers(responses: Any) -> Iterator[tuple[str | None, Any]]:

@@ -8,6 +8,7 @@ neither are predictions, which a model made.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.formats.columns import annotator_name, objects, ranked
@@ -20,8 +21,8 @@ _TEXTS = ("body", "html", "text", "title")
 def _read(line: Line) -> ReadLine:
     data = line["data"]
     has_items = isinstance(data, dict) and "items" in data
-    named = read_named(data, "data", _items(data) if has_items else None)
-    return ReadLine(named.prompt, _preferences(line, named.index_of), named.names)
+    read, index_of = read_named(data, "data", _items(data) if has_items else None)
+    return replace(read, preferences=_preferences(line, index_of))
 
 
 def _items(data: Mapping[str, Any]) -> dict[str, Any]:

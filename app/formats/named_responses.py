@@ -1,28 +1,17 @@
 """Records whose columns are a prompt and responses that go by names. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from app.errors import InvalidInput, Location
 from app.formats.columns import prompt_column
-
-
-@dataclass(frozen=True, slots=True)
-class NamedResponses:
-    """A prompt as the body of ``POST /prompts``, and how the record names its parts."""
-
-    prompt: dict[str, Any]
-    index_of: Mapping[str, int]
-    """From a response's name to its index."""
-    names: Mapping[Location, str]
-    """For error messages, as in ``ReadLine``."""
+from app.formats.format import ReadLine
 
 
 def read_named(
     columns: Any, where: str, responses: Mapping[str, Any] | None = None
-) -> NamedResponses:
-    """Read the prompt and the responses of a record.
+) -> tuple[ReadLine, dict[str, int]]:
+    """Read the prompt and the responses of a record; gives the index of each name too.
 
     Args:
         columns: the record.
@@ -48,11 +37,8 @@ def read_named(
     names: dict[Location, str] = {("prompt",): f"{where}.{asked}", ("responses",): where}
     for index, name in enumerate(responses):
         names[("responses", index)] = names[("responses", index, "text")] = f"{where}.{name}"
-    return NamedResponses(
-        prompt={
-            "prompt": columns[asked],
-            "responses": [{"id": name, "text": text} for name, text in responses.items()],
-        },
-        index_of={name: index for index, name in enumerate(responses)},
-        names=names,
-    )
+    prompt = {
+        "prompt": columns[asked],
+        "responses": [{"id": name, "text": text} for name, text in responses.items()],
+    }
+    return ReadLine(prompt, names=names), {name: index for index, name in enumerate(responses)}

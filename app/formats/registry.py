@@ -1,6 +1,5 @@
 """Read a line of any known format. Each format is a module of this folder. Pure."""
 
-from types import MappingProxyType
 from typing import Any, Final
 
 from app.errors import InvalidInput
@@ -9,10 +8,8 @@ from app.registry import collect
 
 AN_ARRAY: Final = "a JSON array: send the objects in it, one a line"
 
-FORMATS: Final = MappingProxyType(
-    {each.name: each for each in sorted(collect("app.formats", Format), key=lambda it: it.rank)}
-)
-"""Every format by its name, in the order in which a line is tried."""
+FORMATS: Final = sorted(collect("app.formats", Format), key=lambda each: each.rank)
+"""Every format, in the order in which a line is tried."""
 
 
 def read_line(line: Any) -> ReadLine:
@@ -27,11 +24,11 @@ def read_line(line: Any) -> ReadLine:
         raise InvalidInput("a line must be a JSON object")
     found = find_format(line)
     if found is None:
-        known = ", or ".join(each.description for each in FORMATS.values())
+        known = ", or ".join(each.description for each in FORMATS)
         raise InvalidInput(f"no known format: a line has {known}")
     return found.read(line)
 
 
 def find_format(line: Line) -> Format | None:
     """The format that a line is read by; None where no format matches."""
-    return next((each for each in FORMATS.values() if each.matches(line)), None)
+    return next((each for each in FORMATS if each.matches(line)), None)

@@ -27,18 +27,7 @@ _RETRY_AFTER: Final = {
     "schema": {"type": "integer", "minimum": 0},
 }
 
-_BY_STATUS: Final[dict[int, type[AppError]]] = {
-    401: errors.Unauthenticated,
-    403: errors.Forbidden,
-    404: errors.NotFound,
-    409: errors.Conflict,
-    413: errors.TooLarge,
-    415: errors.UnsupportedMedia,
-    422: errors.InvalidInput,
-    429: errors.TooManyRequests,
-    503: errors.Unavailable,
-}
-
+_BY_STATUS: Final = {kind.status: kind for kind in AppError.__subclasses__()}
 
 _FIELD_PROBLEM: Final = {
     "type": "object",
@@ -106,11 +95,11 @@ def install(app: FastAPI) -> None:
     for away in (
         OperationalError,
         InterfaceError,
+        PoolTimeout,
         psycopg.OperationalError,
         psycopg.InterfaceError,
     ):
         app.add_exception_handler(away, _answer_database_away)
-    app.add_exception_handler(PoolTimeout, _answer_database_away)
     app.add_exception_handler(Exception, _answer_unexpected_error)
 
 
@@ -125,7 +114,7 @@ async def _answer_validation_error(_: Request, error: Exception) -> Response:
         FieldError(loc=tuple(_printable(part) for part in item["loc"]), msg=item["msg"])
         for item in error.errors()[:_MAX_FIELD_ERRORS]
     )
-    where = ".".join(str(part) for part in fields[0].loc)
+    where = errors.dotted(fields[0].loc)
     return answer(errors.InvalidInput(f"{where}: {fields[0].msg}", errors=fields))
 
 

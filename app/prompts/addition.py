@@ -1,13 +1,13 @@
 """Add responses to a stored prompt."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import AppError, Conflict, FieldError, UnknownPrompt
-from app.prompts.embeddings import SentVectors, Vectors, embeddings, unit_vectors
-from app.prompts.incoming import DroppedResponse, keep_responses
+from app.prompts.answers import known_status, named
+from app.prompts.embeddings import SentVectors, Vectors, unit_vectors
+from app.prompts.incoming import embeddings, keep_responses
 from app.prompts.intake import Details, announce, as_stored, note_details
 from app.prompts.matching import (
     EmbeddingSpace,
@@ -17,35 +17,19 @@ from app.prompts.matching import (
     check_space,
 )
 from app.prompts.queries import reading, writing
-from app.prompts.schemas import NewResponse
+from app.prompts.schemas import DroppedView, NewResponse, TakenResponses
 from app.prompts.service import find_prompt
 from app.selection.pair_grid import pair_count
 from app.settings import MAX_RESPONSES
+from app.storage.ids import IdKind, encode
 
-
-@dataclass(frozen=True, slots=True)
-class Addition:
-    """The prompt as it is now, and what was done with the responses that were sent."""
-
-    prompt: StoredPrompt
-    status: str
-    created: int
-    responses: Sequence[StoredResponse]
-    dropped: Sequence[DroppedResponse]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sorted:
-    """The responses that were sent, by what to do with them."""
-
-    fresh: list[NewResponse]
-    repeated: list[tuple[NewResponse, StoredResponse]]
-    dropped: list[DroppedResponse]
+_Sorted = tuple[list[NewResponse], list[tuple[NewResponse, StoredResponse]], list[DroppedView]]
+"""The responses that were sent: the new ones, those sent again with theirs, those to drop."""
 
 
 async def add_responses(
     session: AsyncSession, public_id: str, sent: Sequence[NewResponse]
-) -> Addition:
+) -> TakenResponses:
     """Add responses to a prompt, whose own embedding stays as it is.
 
     A response with the id and text of a stored one is the same, sent again. One with only the text
@@ -63,23 +47,30 @@ async def add_responses(
         raise UnknownPrompt("no prompt has that id")
     kept = keep_responses(sent)
     try:
-        todo = _sort(kept.responses, prompt.responses)
-        vectors = _vectors(todo.fresh)
-        await _check(session, found.project_id, prompt, todo.fresh, vectors)
+        fresh, repeated, dropped = _sort(kept.responses, prompt.responses)
+        vectors = _vectors(fresh)
+        await _check(session, found.project_id, prompt, fresh, vectors)
     except AppError as error:
         raise error.under(("body",)) from None
     ids: list[int] = []
-    if todo.fresh:
-        rows = writing.NewRows(prompt.id, len(prompt.responses), todo.fresh, vectors)
+    if fresh:
+        rows = writing.NewRows(prompt.id, len(prompt.responses), fresh, vectors)
         (ids,) = await writing.insert_responses(session, [rows])
     details: dict[int, Details] = {}
-    note_details([new for new, _ in todo.repeated], [old for _, old in todo.repeated], details)
+    note_details([new for new, _ in repeated], [old for _, old in repeated], details)
     if details:
         await writing.set_response_details(session, details)
-    waits = bool(todo.fresh) and vectors is None
+    waits = bool(fresh) and vectors is None
     status = await _extend(session, found.project_id, prompt, len(ids), waits=waits)
-    taken = [*(old for _, old in todo.repeated), *as_stored(todo.fresh, ids)]
-    return Addition(prompt, status, len(ids), taken, [*kept.dropped, *todo.dropped])
+    return TakenResponses(
+        id=encode(IdKind.PROMPT, prompt.id),
+        external_id=prompt.external_id,
+        status=known_status(status),
+        created=len(ids),
+        unchanged=len(repeated),
+        responses=named([*(old for _, old in repeated), *as_stored(fresh, ids)]),
+        dropped=[*kept.dropped, *dropped],
+    )
 
 
 def _vectors(fresh: Sequence[NewResponse]) -> Vectors | None:
@@ -99,14 +90,15 @@ def _sort(sent: Sequence[NewResponse], stored: Sequence[StoredResponse]) -> _Sor
         ],
         stored,
     )
-    result = _Sorted([], [], [])
+    result: _Sorted = ([], [], [])
+    fresh, repeated, dropped = result
     for new, old in zip(sent, same_text, strict=True):
         if old is None:
-            result.fresh.append(new)
+            fresh.append(new)
         elif new.id is not None and new.id == old.external_id:
-            result.repeated.append((new, old))
+            repeated.append((new, old))
         else:
-            result.dropped.append(DroppedResponse(new.id, "duplicate"))
+            dropped.append(DroppedView(external_id=new.id, reason="duplicate"))
     return result
 
 

@@ -3,27 +3,21 @@
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from app.prompts.addition import Addition
-from app.prompts.incoming import DroppedResponse, IncomingPrompt
+from app.prompts.incoming import IncomingPrompt
 from app.prompts.intake import Taken
 from app.prompts.matching import StoredResponse
 from app.prompts.queries.reading import ListedPrompt
 from app.prompts.schemas import (
-    DroppedView,
     Named,
     PromptSummary,
     PromptView,
     ResponseView,
-    SimilarPrompt,
-    SimilarPrompts,
     Status,
     TakenPrompt,
     TakenPrompts,
-    TakenResponses,
 )
-from app.prompts.service import WholePrompt
-from app.prompts.similar import Neighbour
 from app.storage.ids import IdKind, encode
+from app.storage.tables import Prompt, Response
 
 
 def taken_prompts(taken: Sequence[tuple[IncomingPrompt, Taken]]) -> TakenPrompts:
@@ -34,28 +28,15 @@ def taken_prompts(taken: Sequence[tuple[IncomingPrompt, Taken]]) -> TakenPrompts
             TakenPrompt(
                 id=encode(IdKind.PROMPT, each.prompt.id),
                 external_id=each.prompt.external_id,
-                status=_status(each.prompt.status),
+                status=known_status(each.prompt.status),
                 created=each.created,
-                responses=_responses(each.responses),
-                dropped=_dropped(sent.kept.dropped),
+                responses=named(each.responses),
+                dropped=sent.kept.dropped,
             )
             for sent, each in taken
         ],
         created=created,
         unchanged=len(taken) - created,
-    )
-
-
-def taken_responses(addition: Addition) -> TakenResponses:
-    """The answer to responses that were added."""
-    return TakenResponses(
-        id=encode(IdKind.PROMPT, addition.prompt.id),
-        external_id=addition.prompt.external_id,
-        status=_status(addition.status),
-        created=addition.created,
-        unchanged=len(addition.responses) - addition.created,
-        responses=_responses(addition.responses),
-        dropped=_dropped(addition.dropped),
     )
 
 
@@ -65,22 +46,21 @@ def prompt_summary(row: ListedPrompt) -> PromptSummary:
         id=encode(IdKind.PROMPT, row.id),
         external_id=row.external_id,
         prompt=row.content,
-        status=_status(row.status),
+        status=known_status(row.status),
         group=_group(row.group_id),
         responses=row.responses,
         created_at=row.created_at,
     )
 
 
-def prompt_view(whole: WholePrompt) -> PromptView:
+def prompt_view(prompt: Prompt, responses: Iterable[Response]) -> PromptView:
     """A prompt with its responses."""
-    prompt = whole.prompt
     return PromptView(
         id=encode(IdKind.PROMPT, prompt.id),
         external_id=prompt.external_id,
         prompt=prompt.content,
         metadata=prompt.prompt_metadata,
-        status=_status(prompt.status),
+        status=known_status(prompt.status),
         group=_group(prompt.group_id),
         created_at=prompt.created_at,
         responses=[
@@ -93,26 +73,13 @@ def prompt_view(whole: WholePrompt) -> PromptView:
                 reference=each.reference,
                 metadata=each.response_metadata,
             )
-            for each in whole.responses
+            for each in responses
         ],
     )
 
 
-def similar_prompts(neighbours: Iterable[Neighbour]) -> SimilarPrompts:
-    """The answer to a search for similar prompts."""
-    return SimilarPrompts(
-        similar=[
-            SimilarPrompt(
-                id=encode(IdKind.PROMPT, each.prompt_id),
-                similarity=each.similarity,
-                prompt=each.content,
-            )
-            for each in neighbours
-        ]
-    )
-
-
-def _status(status: str) -> Status:
+def known_status(status: str) -> Status:
+    """The status of a prompt's row."""
     return cast(Status, status)  # a constraint of the table allows no other
 
 
@@ -121,12 +88,9 @@ def _group(group_id: int | None) -> str | None:
     return None if group_id is None else f"grp_{group_id}"
 
 
-def _responses(responses: Iterable[StoredResponse]) -> list[Named]:
+def named(responses: Iterable[StoredResponse]) -> list[Named]:
+    """The ids of responses, ours and the caller's."""
     return [
         Named(id=encode(IdKind.RESPONSE, each.id), external_id=each.external_id)
         for each in responses
     ]
-
-
-def _dropped(dropped: Iterable[DroppedResponse]) -> list[DroppedView]:
-    return [DroppedView(external_id=each.external_id, reason=each.reason) for each in dropped]

@@ -2,10 +2,10 @@
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +69,6 @@ Embedding = Annotated[
 """A field that holds a caller's vector: a list of numbers, or base64."""
 
 
-class _Embedded(Protocol):
-    @property
-    def embedding(self) -> Vector | None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class SentVectors:
     """The vectors of a prompt and its responses, as sent; all have the same length."""
@@ -91,11 +86,6 @@ class PromptVectors:
 
     prompt: NDArray[np.float32]
     responses: Vectors
-
-
-def embeddings(responses: Iterable[_Embedded]) -> list[Vector]:
-    """The vectors of the responses that have one."""
-    return [each.embedding for each in responses if each.embedding is not None]
 
 
 def unit_vectors(prompts: Sequence[SentVectors]) -> list[PromptVectors | None]:

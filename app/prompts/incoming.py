@@ -7,21 +7,13 @@ from typing import Any
 
 import orjson
 
-from app.prompts.embeddings import PromptVectors, SentVectors, embeddings, unit_vectors
+from app.prompts.embeddings import PromptVectors, SentVectors, Vector, unit_vectors
 from app.prompts.fields import Message
-from app.prompts.schemas import Content, NewPrompt, NewResponse
-from app.prompts.text import Reason, keep_distinct
+from app.prompts.schemas import Content, DroppedView, NewPrompt, NewResponse
+from app.prompts.text import keep_distinct
 
 Key = tuple[str, bytes]
 """What identifies a prompt in its project: its own id, or its texts. Sortable."""
-
-
-@dataclass(frozen=True, slots=True)
-class DroppedResponse:
-    """A response that is not stored."""
-
-    external_id: str | None
-    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +21,7 @@ class KeptResponses:
     """Which of the responses that were sent are kept, and which are dropped."""
 
     responses: Sequence[NewResponse]
-    dropped: Sequence[DroppedResponse]
+    dropped: list[DroppedView]
     kept_as: Mapping[int, int]
     """From a response's index as sent to its index, or its duplicate's, among those kept."""
 
@@ -61,15 +53,21 @@ def keep_responses(sent: Sequence[NewResponse]) -> KeptResponses:
     """Drop the responses that are empty or repeat an earlier one."""
     distinct = keep_distinct([each.text for each in sent])
     if not distinct.dropped:
-        return KeptResponses(sent, (), distinct.same_as)
+        return KeptResponses(sent, [], distinct.same_as)
     kept_index = {index: number for number, index in enumerate(distinct.kept)}
     return KeptResponses(
         responses=[sent[index] for index in distinct.kept],
         dropped=[
-            DroppedResponse(sent[index].id, reason) for index, reason in distinct.dropped.items()
+            DroppedView(external_id=sent[index].id, reason=reason)
+            for index, reason in distinct.dropped.items()
         ],
         kept_as={index: kept_index[first] for index, first in distinct.same_as.items()},
     )
+
+
+def embeddings(responses: Sequence[NewResponse]) -> list[Vector]:
+    """The vectors of the responses that have one."""
+    return [each.embedding for each in responses if each.embedding is not None]
 
 
 def incoming_prompts(sent: Sequence[NewPrompt]) -> list[IncomingPrompt]:

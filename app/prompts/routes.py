@@ -11,13 +11,7 @@ from app.http.problems import problems
 from app.projects.schemas import ProjectQuery
 from app.prompts import service
 from app.prompts.addition import add_responses
-from app.prompts.answers import (
-    prompt_summary,
-    prompt_view,
-    similar_prompts,
-    taken_prompts,
-    taken_responses,
-)
+from app.prompts.answers import prompt_summary, prompt_view, taken_prompts
 from app.prompts.schemas import (
     NewPrompt,
     NewResponses,
@@ -62,7 +56,7 @@ async def post_responses(
     prompt_id: str, body: NewResponses, session: Session, _: AdminKey
 ) -> TakenResponses:
     """For example responses sampled from a newer model. Safe to repeat."""
-    return taken_responses(await add_responses(session, prompt_id, body.responses))
+    return await add_responses(session, prompt_id, body.responses)
 
 
 @router.get("", summary="List prompts", responses=problems(401, 403, 404, 422))
@@ -86,7 +80,7 @@ async def list_prompts(
 @router.get("/{prompt_id}", summary="Look at a prompt", responses=problems(401, 403, 404, 422))
 async def get_prompt(prompt_id: str, session: Session, _: AdminKey) -> PromptView:
     """A prompt and its responses, exactly as they were sent."""
-    return prompt_view(await service.get_prompt(session, prompt_id))
+    return prompt_view(*await service.get_prompt(session, prompt_id))
 
 
 @router.delete(
@@ -115,4 +109,4 @@ async def get_similar(
     """The nearest prompts of the same project by the cosine of their embeddings."""
     sessions: Sessions = request.app.state.sessions
     listener: Listener = request.app.state.listener
-    return similar_prompts(await find_similar(sessions, listener, prompt_id, limit))
+    return SimilarPrompts(similar=await find_similar(sessions, listener, prompt_id, limit))

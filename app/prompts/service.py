@@ -1,7 +1,6 @@
 """Store, list, look up and erase prompts. A request is stored as a whole or not at all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -53,33 +52,17 @@ def _check_one_space(prompts: Sequence[IncomingPrompt], locations: Sequence[Loca
 async def list_prompts(
     session: AsyncSession, project_name: str, *, status: str | None, after_id: int, limit: int
 ) -> list[ListedPrompt]:
-    """A page of a project's prompts, newest last.
-
-    Raises:
-        UnknownProject: no project has that name.
-    """
+    """A page of a project's prompts, newest last."""
     project = await projects.find_project(session, project_name)
     return await reading.list_prompts(
         session, project.id, status=status, after_id=after_id, limit=limit
     )
 
 
-@dataclass(frozen=True, slots=True)
-class WholePrompt:
-    """A prompt and its responses by position."""
-
-    prompt: Prompt
-    responses: Sequence[Response]
-
-
-async def get_prompt(session: AsyncSession, public_id: str) -> WholePrompt:
-    """A prompt as it was sent.
-
-    Raises:
-        UnknownPrompt: no prompt has that id.
-    """
+async def get_prompt(session: AsyncSession, public_id: str) -> tuple[Prompt, Sequence[Response]]:
+    """A prompt as it was sent, and its responses by position."""
     prompt = await find_prompt(session, public_id)
-    return WholePrompt(prompt, await reading.responses_of(session, prompt.id))
+    return prompt, await reading.responses_of(session, prompt.id)
 
 
 async def find_prompt(session: AsyncSession, public_id: str) -> Prompt:
@@ -89,7 +72,7 @@ async def find_prompt(session: AsyncSession, public_id: str) -> Prompt:
         UnknownPrompt: no prompt has that id.
     """
     prompt_id = decode(IdKind.PROMPT, public_id)
-    prompt = None if prompt_id is None else await reading.find_prompt(session, prompt_id)
+    prompt = None if prompt_id is None else await session.get(Prompt, prompt_id)
     if prompt is None:
         raise UnknownPrompt("no prompt has that id")
     return prompt

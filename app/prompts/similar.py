@@ -6,38 +6,24 @@ the answer: ``{"request", "similar": [[prompt, similarity], ...]}``, nearest fir
 
 import time
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from app.errors import Conflict, Unavailable
 from app.prompts.queries import reading
-from app.prompts.schemas import Content
+from app.prompts.schemas import SimilarPrompt
 from app.prompts.service import find_prompt
+from app.storage.ids import IdKind, encode
 from app.storage.notifications import Channel, Listener, Subscription, notify
 from app.storage.sessions import Sessions
 
 _ANSWER_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A prompt near another; ``similarity`` is the cosine of their embeddings."""
-
-    prompt_id: int
-    similarity: float
-    content: Content
-
-
 async def find_similar(
-    sessions: Sessions,
-    listener: Listener,
-    public_id: str,
-    limit: int,
-    *,
-    answer_seconds: float = _ANSWER_SECONDS,
-) -> list[Neighbour]:
+    sessions: Sessions, listener: Listener, public_id: str, limit: int
+) -> list[SimilarPrompt]:
     """The ``limit`` prompts nearest to one, most similar first. Holds no connection while it waits.
 
     Raises:
@@ -58,20 +44,20 @@ async def find_similar(
                 "limit": limit,
             }
             await notify(session, Channel.SIMILAR_ASKED, orjson.dumps(question).decode())
-        found = await _answer(answers, request, answer_seconds)
+        found = await _answer(answers, request)
     async with sessions.begin() as session:
         contents = await reading.contents(session, prompt.project_id, [each for each, _ in found])
     return [
-        Neighbour(prompt_id, similarity, contents[prompt_id])
-        for prompt_id, similarity in found
-        if prompt_id in contents and prompt_id != prompt.id
+        SimilarPrompt(
+            id=encode(IdKind.PROMPT, number), similarity=similarity, prompt=contents[number]
+        )
+        for number, similarity in found
+        if number in contents and number != prompt.id
     ]
 
 
-async def _answer(
-    answers: Subscription, request: str, answer_seconds: float
-) -> list[tuple[int, float]]:
-    deadline = time.monotonic() + answer_seconds
+async def _answer(answers: Subscription, request: str) -> list[tuple[int, float]]:
+    deadline = time.monotonic() + _ANSWER_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         notification = await answers.get(left)
         if notification is None:

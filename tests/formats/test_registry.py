@@ -75,14 +75,14 @@ def test_a_line_that_matches_several_formats_is_read_by_the_first(
 
 
 def test_no_two_formats_have_the_same_rank() -> None:
-    assert len({each.rank for each in FORMATS.values()}) == len(FORMATS)
+    assert len({each.rank for each in FORMATS}) == len(FORMATS)
 
 
 def test_the_refusal_of_an_unknown_line_names_every_format() -> None:
     with pytest.raises(InvalidInput) as refused:
         read_line({"prompt": "x"})
 
-    assert all(each.description in refused.value.detail for each in FORMATS.values())
+    assert all(each.description in refused.value.detail for each in FORMATS)
 
 
 @pytest.mark.parametrize(

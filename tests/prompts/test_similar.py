@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.errors import Unavailable
+from app.prompts import similar
 from app.prompts.similar import find_similar
 from app.storage.ids import IdKind, decode
 from app.storage.notifications import Channel, Listener, notify
@@ -75,21 +76,23 @@ async def test_the_planners_answer_comes_back_with_the_prompts(
 
 
 async def test_without_a_planner_the_answer_is_unavailable(
-    app: FastAPI, client: httpx.AsyncClient
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(similar, "_ANSWER_SECONDS", 0.05)
     (name,) = await _post(client, 1)
     state = app.state
     with pytest.raises(Unavailable):
-        await find_similar(state.sessions, state.listener, name, 5, answer_seconds=0.05)
+        await find_similar(state.sessions, state.listener, name, 5)
 
 
 async def test_waiting_for_the_planner_holds_no_connection(
-    app: FastAPI, client: httpx.AsyncClient
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(similar, "_ANSWER_SECONDS", 3600)
     (name,) = await _post(client, 1)
     with app.state.listener.subscribe(Channel.SIMILAR_ASKED) as questions:
         state = app.state
-        search = find_similar(state.sessions, state.listener, name, 5, answer_seconds=3600)
+        search = find_similar(state.sessions, state.listener, name, 5)
         waits = asyncio.create_task(search)
         assert await questions.get(10) is not None
         # The question is out with the commit, a moment before the connection is back.

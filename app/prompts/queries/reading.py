@@ -137,11 +137,6 @@ async def list_prompts(
     return [ListedPrompt(**row._asdict()) for row in await session.execute(wanted)]
 
 
-async def find_prompt(session: AsyncSession, prompt_id: int) -> Prompt | None:
-    """The prompt with that id."""
-    return await session.get(Prompt, prompt_id)
-
-
 async def responses_of(session: AsyncSession, prompt_id: int) -> Sequence[Response]:
     """A prompt's responses by position."""
     rows = await session.scalars(
