@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterat
 from typing import TypeVar
 
 from app.imports.line_splitter import Line, LineSplitter
-from app.imports.lines import BadLine, GoodLine, read_lines
+from app.imports.lines import GoodLine, read_lines
+from app.imports.schemas import RejectedLine
 from app.settings import MAX_LINE_BYTES
 
 _BATCH_LINES = 500
@@ -14,7 +15,7 @@ _LINES_AT_ONCE = 32
 _BYTES_AT_ONCE = 512 * 1024
 
 T = TypeVar("T")
-ReadLines = tuple[list[GoodLine], list[BadLine]]
+ReadLines = tuple[list[GoodLine], list[RejectedLine]]
 
 
 async def read_batches(chunks: AsyncIterable[bytes]) -> AsyncIterator[ReadLines]:
@@ -24,7 +25,7 @@ async def read_batches(chunks: AsyncIterable[bytes]) -> AsyncIterator[ReadLines]
     """
     async for batch in _batches(chunks):
         good: list[GoodLine] = []
-        bad: list[BadLine] = []
+        bad: list[RejectedLine] = []
         for few in _few_at_a_time(batch):
             # A thread costs more than reading a few short lines; long ones would block the loop.
             is_long = _size(few) > _BYTES_AT_ONCE
@@ -41,16 +42,14 @@ async def read_ahead(items: AsyncIterator[T]) -> AsyncGenerator[T]:
     An error in making an item is raised after the items before it have been used.
     """
 
-    async def make_next() -> tuple[T] | None:
-        async for item in items:
-            return (item,)
-        return None
+    async def make_next() -> T | None:
+        return await anext(items, None)
 
     next_item = asyncio.create_task(make_next())
     try:
         while (made := await next_item) is not None:
             next_item = asyncio.create_task(make_next())
-            yield made[0]
+            yield made
     finally:
         next_item.cancel()
         await asyncio.gather(next_item, return_exceptions=True)

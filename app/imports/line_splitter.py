@@ -23,37 +23,31 @@ class LineSplitter:
         self._number = 1
         self._pieces: list[bytes] = []
         self._kept_bytes = 0
-        self._is_too_long = False
 
     def feed(self, chunk: bytes) -> Iterator[Line]:
         """The lines that end in this chunk. Consume all of them before the next chunk."""
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
             self._keep(piece)
-            yield from self._end()
+            yield from self.finish()
         self._keep(rest)
-
-    def finish(self) -> Iterator[Line]:
-        """The last line, if it has no line feed."""
-        yield from self._end()
 
     def _keep(self, piece: bytes) -> None:
         self._kept_bytes += len(piece)
         if self._kept_bytes > self._max_bytes:
-            self._is_too_long = True
             self._pieces.clear()
-        elif piece and not self._is_too_long:
+        elif piece:
             self._pieces.append(piece)
 
-    def _end(self) -> Iterator[Line]:
+    def finish(self) -> Iterator[Line]:
+        """The line that ends here, unless it is blank; the stream's last has no line feed."""
         content = b"".join(self._pieces)
         if self._number == 1:
             content = content.removeprefix(_BYTE_ORDER_MARK)
-        if self._is_too_long:
+        if self._kept_bytes > self._max_bytes:
             yield Line(self._number, None)
         elif content and not content.isspace():
             yield Line(self._number, content)
         self._number += 1
         self._pieces.clear()
         self._kept_bytes = 0
-        self._is_too_long = False

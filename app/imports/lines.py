@@ -11,6 +11,7 @@ from app.formats.format import Preference, ReadLine
 from app.formats.json import parse_json
 from app.formats.registry import AN_ARRAY, read_line
 from app.imports.line_splitter import Line
+from app.imports.schemas import RejectedLine
 from app.prompts.incoming import IncomingPrompt, incoming_prompts
 from app.prompts.schemas import NewPrompt
 from app.settings import MAX_LINE_BYTES
@@ -36,15 +37,7 @@ class GoodLine:
     """By the indexes of the responses that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A line that is rejected, and why."""
-
-    number: int
-    detail: str
-
-
-def read_lines(lines: Sequence[Line]) -> tuple[list[GoodLine], list[BadLine]]:
+def read_lines(lines: Sequence[Line]) -> tuple[list[GoodLine], list[RejectedLine]]:
     """Read lines of any known format.
 
     Raises:
@@ -57,7 +50,7 @@ def read_lines(lines: Sequence[Line]) -> tuple[list[GoodLine], list[BadLine]]:
         except InvalidInput as error:
             # The JSON parser takes the line for a whole body.
             detail = error.detail.removeprefix("body.").replace("(line 1, column", "(column")
-            bad.append(BadLine(line.number, detail))
+            bad.append(RejectedLine(line=line.number, detail=detail))
             continue
         numbers.append(line.number)
         sent.append(prompt)

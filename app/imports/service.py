@@ -9,7 +9,7 @@ from app.annotation.imported_labels import ImportedLabel, Outcome, store_importe
 from app.annotation.schemas import IMPORT_ANNOTATOR
 from app.errors import AppError
 from app.imports.batches import read_ahead, read_batches
-from app.imports.lines import BadLine, GoodLine
+from app.imports.lines import GoodLine
 from app.imports.schemas import ImportReport, RejectedLine
 from app.projects import service as projects
 from app.prompts.intake import Intake, Taken, finish, take_in
@@ -34,7 +34,7 @@ async def import_prompts(
     report = ImportReport(created=0, unchanged=0, labels=0, rejected=[], rejected_count=0)
     async with aclosing(read_ahead(read_batches(chunks))) as batches:
         async for good, bad in batches:
-            refused: list[BadLine] = []
+            refused: list[RejectedLine] = []
             if good:
                 async with sessions.begin() as session:
                     refused = await _store(
@@ -51,14 +51,14 @@ async def _store(
     report: ImportReport,
     *,
     keep_labels: bool,
-) -> list[BadLine]:
+) -> list[RejectedLine]:
     """Store a batch and count it in the report; gives the lines that contradict what is stored."""
     if keep_labels and any(line.preferences for line in lines):
         await projects.lock_project(session, project_id)
     intake = await take_in(session, project_id, [line.prompt for line in lines])
     labels = 0
     refused = [
-        BadLine(line.number, outcome.detail)
+        RejectedLine(line=line.number, detail=outcome.detail)
         for line, outcome in zip(lines, intake.outcomes, strict=True)
         if isinstance(outcome, AppError)
     ]
@@ -74,7 +74,7 @@ async def _store(
 
 async def _store_labels(
     session: AsyncSession, intake: Intake, lines: Sequence[GoodLine]
-) -> tuple[int, list[BadLine]]:
+) -> tuple[int, list[RejectedLine]]:
     """How many labels are new, and the lines with a label that contradicts a stored one."""
     numbers: list[int] = []
     labels: list[ImportedLabel] = []
@@ -90,9 +90,9 @@ async def _store_labels(
             conflicts[number] = conflicts.get(number, 0) + 1
     created = sum(each.outcome is Outcome.CREATED for each in stored)
     return created, [
-        BadLine(
-            number,
-            f"the prompt is stored, but not {count} of its preferences:"
+        RejectedLine(
+            line=number,
+            detail=f"the prompt is stored, but not {count} of its preferences:"
             " the same annotator has judged the pair otherwise",
         )
         for number, count in conflicts.items()
@@ -117,10 +117,7 @@ def _labels(line: GoodLine, taken: Taken) -> list[ImportedLabel]:
     return labels
 
 
-def _report_rejected(report: ImportReport, bad: Sequence[BadLine]) -> None:
+def _report_rejected(report: ImportReport, bad: Sequence[RejectedLine]) -> None:
     report.rejected_count += len(bad)
     room = MAX_REJECTED_LINES_TOLD - len(report.rejected)
-    report.rejected += [
-        RejectedLine(line=each.number, detail=each.detail)
-        for each in sorted(bad, key=lambda each: each.number)[:room]
-    ]
+    report.rejected += sorted(bad, key=lambda each: each.line)[:room]

@@ -36,7 +36,7 @@ def test_votes_on_a_repeated_text_go_to_its_first() -> None:
 def test_a_line_that_is_no_json_is_refused(content: bytes) -> None:
     good, (bad,) = read_lines([Line(7, content)])
     assert not good
-    assert bad.number == 7
+    assert bad.line == 7
 
 
 def test_a_character_that_cannot_be_stored_is_told_with_its_field() -> None:

@@ -28,41 +28,36 @@ def simulate(
     ],
     strategies: Annotated[
         str | None,
-        typer.Option(
-            "--strategies", help="Names, with commas between [default: all].", show_default=False
-        ),
+        typer.Option("--strategies", help="Names, with commas between [default: all]."),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=2, help="Splits by prompt.")] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the splits and draws.")] = 0,
     processes: Annotated[
         int | None,
-        typer.Option(
-            "--processes", min=1, help="Processes [default: one a processor].", show_default=False
-        ),
+        typer.Option("--processes", min=1, help="Processes [default: one a processor]."),
     ] = None,
     embeddings: Annotated[
         Path | None,
         typer.Option(
             "--embeddings",
             help="NPZ file with `prompts` and `responses`: vectors made elsewhere.",
-            show_default=False,
         ),
     ] = None,
     json_out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures there.", show_default=False)
+        Path | None, typer.Option("--json", help="Write the figures there.")
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", help="Draw the curves: .png or .svg.", show_default=False),
+        typer.Option("--plot", help="Draw the curves: .png or .svg."),
     ] = None,
 ) -> None:
     """Find out which strategy would have saved labels on a file that is already labelled."""
     from app.cli.settings import read_settings
     from app.cli.simulate.run import run_simulation
 
-    settings = read_settings()
     run_simulation(
         source,
+        read_settings(),
         strategies=strategies,
         seeds=seeds,
         seed=seed,
@@ -70,8 +65,6 @@ def simulate(
         embeddings=embeddings,
         json_out=json_out,
         plot=plot,
-        model=settings.embedding_model,
-        device=settings.embedding_device,
     )
 
 

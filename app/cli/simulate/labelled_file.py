@@ -16,6 +16,7 @@ from app.formats.json import parse_json
 from app.formats.registry import read_line
 from app.imports.line_splitter import Line, LineSplitter
 from app.imports.lines import GoodLine, read_lines
+from app.imports.schemas import RejectedLine
 from app.prompts.incoming import IncomingPrompt
 from app.prompts.text import render_prompt
 from app.selection.cost import count_words
@@ -35,8 +36,7 @@ class LabelledFile:
     """The lines of a file that hold a prompt with two responses or more."""
 
     lines: Sequence[GoodLine]
-    rejected: Sequence[tuple[int, str]]
-    """Numbers of the lines that cannot be read, and why."""
+    rejected: Sequence[RejectedLine]
     sent_responses: Sequence[int]
     """How many responses each of ``lines`` was sent with, dropped ones included."""
 
@@ -55,7 +55,6 @@ class LabelledFile:
                 words=np.array([count_words(each.text) for each in line.prompt.responses]),
             )
             for number, line in enumerate(self.lines)
-            if len(line.prompt.responses) > 1
         ]
         try:
             return make_world(prompts)
@@ -86,7 +85,7 @@ def read_labelled_file(path: Path) -> LabelledFile:
     sent = [
         len(read_line(parse_json(content[line.number] or b"")).prompt["responses"]) for line in good
     ]
-    return LabelledFile(good, [(line.number, line.detail) for line in bad], sent)
+    return LabelledFile(good, bad, sent)
 
 
 def encode_file(file: LabelledFile, encode: Encode, advance: Callable[[int], None]) -> FileVectors:
@@ -114,8 +113,10 @@ def load_vectors(file: LabelledFile, path: Path) -> FileVectors:
         CommandFailed: the arrays are missing, do not fit the file, or hold no vectors.
     """
     if file.rejected:
-        number, detail = file.rejected[0]
-        raise CommandFailed(f"--embeddings needs a file without bad lines; line {number}: {detail}")
+        bad = file.rejected[0]
+        raise CommandFailed(
+            f"--embeddings needs a file without bad lines; line {bad.line}: {bad.detail}"
+        )
     try:
         with np.load(path, allow_pickle=False) as arrays:
             prompts, responses = normalise(arrays["prompts"]), normalise(arrays["responses"])
@@ -158,16 +159,12 @@ def _encode_sorted(texts: Sequence[str], encode: Encode, advance: Callable[[int]
         batch = order[start : start + 64]
         parts.append(encode([texts[number] for number in batch]))
         advance(len(batch))
-    vectors = np.empty_like(np.concatenate(parts))
-    vectors[order] = np.concatenate(parts)
-    return vectors
+    return np.concatenate(parts)[np.argsort(order)]
 
 
 def _kept_positions(prompt: IncomingPrompt) -> list[int]:
     """For each kept response, the position at which its text was first sent."""
-    first: dict[int, int] = {}
-    for sent, kept in sorted(prompt.kept.kept_as.items()):
-        first.setdefault(kept, sent)
+    first = {kept: sent for sent, kept in sorted(prompt.kept.kept_as.items(), reverse=True)}
     return [first[number] for number in range(len(prompt.responses))]
 
 
@@ -181,6 +178,6 @@ def _votes(preferences: Sequence[Preference], responses: int) -> NDArray[np.int6
 
 
 def _gold(prompt: IncomingPrompt) -> NDArray[np.float64] | None:
-    scores = [response.score for response in prompt.responses]
-    known = [np.nan if score is None else score for score in scores]
-    return np.array(known, dtype=np.float64) if any(score is not None for score in scores) else None
+    # numpy reads None as NaN.
+    scores = np.array([response.score for response in prompt.responses], dtype=np.float64)
+    return None if np.isnan(scores).all() else scores

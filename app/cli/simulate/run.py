@@ -24,6 +24,7 @@ from app.errors import CommandFailed
 from app.selection.registry import STRATEGIES
 from app.selection.simulation.curve import BASELINE, Curve, Estimate, Report
 from app.selection.simulation.simulate import simulate
+from app.settings import Settings
 
 _PLOT_SUFFIXES = {".png", ".svg"}
 _TABLE_BUDGETS = 6
@@ -32,6 +33,7 @@ _JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 def run_simulation(
     source: Path,
+    settings: Settings,
     *,
     strategies: str | None,
     seeds: int,
@@ -40,20 +42,14 @@ def run_simulation(
     embeddings: Path | None,
     json_out: Path | None,
     plot: Path | None,
-    model: str | None,
-    device: str | None,
 ) -> None:
-    """Simulate strategies on a labelled file; print, write and draw the results.
-
-    Raises:
-        CommandFailed: an option or the file cannot be used.
-    """
+    """Simulate strategies on a labelled file; print, write and draw the results."""
     names = _names(strategies)
     draw = None if plot is None else _plotter(plot)
     file = read_labelled_file(source)
-    for number, detail in file.rejected[:3]:
-        print(f"line {number} is left out: {detail}", file=sys.stderr)
-    vectors = _vectors(file, embeddings, model, device)
+    for bad in file.rejected[:3]:
+        print(f"line {bad.line} is left out: {bad.detail}", file=sys.stderr)
+    vectors = _vectors(file, embeddings, settings)
     world = file.world(vectors)
     total = seeds * len({BASELINE, *names})
     try:
@@ -70,9 +66,11 @@ def run_simulation(
         raise CommandFailed(f"Nothing to simulate: {error}.") from error
     _print_table(source, report, len(world.prompts), seeds)
     if json_out is not None:
-        _write(json_out, orjson.dumps(as_json(source, report, seeds, seed), option=_JSON))
-    if draw is not None:
-        draw(report)
+        with _writing(json_out):
+            json_out.write_bytes(orjson.dumps(as_json(source, report, seeds, seed), option=_JSON))
+    if plot is not None and draw is not None:
+        with _writing(plot):
+            draw(report, plot)
 
 
 def as_json(source: Path, report: Report, seeds: int, seed: int) -> dict[str, Any]:
@@ -99,9 +97,7 @@ def _names(strategies: str | None) -> list[str]:
     return names
 
 
-def _vectors(
-    file: LabelledFile, embeddings: Path | None, model: str | None, device: str | None
-) -> FileVectors:
+def _vectors(file: LabelledFile, embeddings: Path | None, settings: Settings) -> FileVectors:
     if embeddings is not None:
         return load_vectors(file, embeddings)
     from app.embedding.load import ModelUnusable, load_encoder  # noqa: PLC0415 - loads torch
@@ -109,7 +105,8 @@ def _vectors(
     texts = sum(1 + len(line.prompt.responses) for line in file.lines)
     try:
         with _progress("Embedding", texts) as advance:
-            return encode_file(file, load_encoder(model, device).encode, advance)
+            encoder = load_encoder(settings.embedding_model, settings.embedding_device)
+            return encode_file(file, encoder.encode, advance)
     except ModelUnusable as error:
         raise CommandFailed(str(error)) from error
 
@@ -179,15 +176,16 @@ def _saved(saved: Estimate | None, is_bounded: bool) -> str:
     return f"{saved.mean:.0%} ({saved.low:.0%} {saved.high:.0%}){bound}"
 
 
-def _write(path: Path, content: bytes) -> None:
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        path.write_bytes(content)
+        yield
     except OSError as error:
         raise CommandFailed(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def _plotter(path: Path) -> Callable[[Report], None]:
-    """A function that draws a report to ``path``; fails before the work begins if it cannot."""
+def _plotter(path: Path) -> Callable[[Report, Path], None]:
+    """What draws a report to ``path``; fails before the work begins if it cannot."""
     if path.suffix.lower() not in _PLOT_SUFFIXES:
         raise CommandFailed(f"--plot: {path.name} must end in .png or .svg")
     try:
@@ -196,11 +194,4 @@ def _plotter(path: Path) -> Callable[[Report], None]:
         raise CommandFailed(
             "--plot needs matplotlib: pip install 'annotation-budget[simulate]'"
         ) from error
-
-    def draw(report: Report) -> None:
-        try:
-            draw_report(report, path)
-        except OSError as error:
-            raise CommandFailed(f"{path} cannot be written: {error.strerror}.") from error
-
-    return draw
+    return draw_report
