@@ -29,7 +29,6 @@ AppError                      500, never raised itself
 └── Unavailable               503
 
 CommandFailed                 of the command line: printed on standard error, exit status 1
-├── AddressUnusable
 ├── EmbeddedPostgresError
 │   ├── DataDirInUse
 │   ├── DataDirUnusable
@@ -251,10 +250,6 @@ class Unavailable(AppError):
 
 class CommandFailed(Exception):
     """A command cannot do its work; the message tells the person at the terminal why."""
-
-
-class AddressUnusable(CommandFailed):
-    """The API cannot listen there: the port is in use, or the address is not this machine's."""
 
 
 class EmbeddedPostgresError(CommandFailed):

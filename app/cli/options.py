@@ -13,14 +13,11 @@ DataDir = Annotated[
         "--data-dir",
         help="Folder of the embedded database, the index files and the admin key "
         "[DATA_DIR; default: the user's own data folder].",
-        show_default=False,
     ),
 ]
 Host = Annotated[
     str | None,
-    typer.Option(
-        "--host", help="Address to listen on [HOST; default: 127.0.0.1].", show_default=False
-    ),
+    typer.Option("--host", help="Address to listen on [HOST; default: 127.0.0.1]."),
 ]
 Port = Annotated[
     int | None,
@@ -29,7 +26,6 @@ Port = Annotated[
         min=0,
         max=65535,
         help="TCP port to listen on; 0 takes a free one [PORT; default: 8000].",
-        show_default=False,
     ),
 ]
 ApiProcesses = Annotated[
@@ -39,7 +35,6 @@ ApiProcesses = Annotated[
         min=1,
         max=64,
         help="API processes behind the one address [API_PROCESSES; default: 1].",
-        show_default=False,
     ),
 ]
 Embedders = Annotated[
@@ -49,7 +44,6 @@ Embedders = Annotated[
         min=1,
         max=64,
         help="Processes that hold the embedding model [EMBEDDERS; default: 1].",
-        show_default=False,
     ),
 ]
 Project = Annotated[str, typer.Option("--project", help="The project's name.")]
@@ -59,7 +53,6 @@ Key = Annotated[
     typer.Option(
         "--key",
         help="An admin's key [ADMIN_KEY; default: the one kept in the data folder].",
-        show_default=False,
     ),
 ]
 Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]

@@ -4,7 +4,7 @@ import errno
 import socket
 import time
 
-from app.errors import AddressUnusable
+from app.errors import CommandFailed
 
 _BACKLOG = 2048
 _RETRY_SECONDS = 0.1
@@ -17,14 +17,14 @@ def listen(host: str, port: int, *, patience_seconds: float = 0.0) -> socket.soc
     for ``patience_seconds``.
 
     Raises:
-        AddressUnusable: somebody else listens there, or the address is not ours.
+        CommandFailed: somebody else listens there, or the address is not ours.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise AddressUnusable(f"{host} is not an address: {error.strerror}.") from error
+        raise CommandFailed(f"{host} is not an address: {error.strerror}.") from error
     deadline = time.monotonic() + patience_seconds
     while True:
         listener = socket.socket(family, kind, protocol)
@@ -36,7 +36,7 @@ def listen(host: str, port: int, *, patience_seconds: float = 0.0) -> socket.soc
             listener.close()
             in_use = error.errno == errno.EADDRINUSE
             if not in_use or time.monotonic() >= deadline:
-                raise AddressUnusable(_reason(host, port, error)) from error
+                raise CommandFailed(_reason(host, port, error)) from error
             time.sleep(_RETRY_SECONDS)
         else:
             return listener

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import httpx
 import structlog
@@ -31,20 +30,15 @@ _PORT_SECONDS = 3.0
 """How long the parts of a killed supervisor may take to release its port."""
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """What to announce when the API answers; ``admin_key`` is None if it is not known."""
-
-    api: str
-    admin_key: str | None
+Announce = Callable[[str, str | None], None]
+"""Told the API's address and the admin's key (None if it is not known) when the API answers."""
 
 
-def serve(settings: Settings, announce: Callable[[Addresses], None]) -> None:
-    """Run everything until SIGTERM or Ctrl-C; ``announce`` is called when the API answers.
+def serve(settings: Settings, announce: Announce) -> None:
+    """Run everything until SIGTERM or Ctrl-C.
 
     Raises:
-        EmbeddedPostgresError: the data folder is in use or unusable, or Postgres does not start.
-        AddressUnusable: the API cannot listen there.
+        CommandFailed: the data folder, the database or the address cannot be used.
     """
     with (
         StopSignals().installed() as signals,
@@ -56,9 +50,7 @@ def serve(settings: Settings, announce: Callable[[Addresses], None]) -> None:
         supervisor.run(signals)
 
 
-def _prepared(
-    settings: Settings, announce: Callable[[Addresses], None], stack: contextlib.ExitStack
-) -> Supervisor:
+def _prepared(settings: Settings, announce: Announce, stack: contextlib.ExitStack) -> Supervisor:
     """Lock the folder, open the socket and start the database, all released by ``stack``."""
     folder = DataFolder.of(settings.data_dir)
     folder.make()
@@ -74,9 +66,8 @@ def _prepared(
     url = str(settings.database_url) if database is None else database.url
     upgrade(url)
     key = asyncio.run(settle_admin_key(settings, url))
-    addresses = Addresses(address_of(listener), key)
     threading.Thread(
-        target=_announce_when_it_answers, args=(addresses, announce), daemon=True
+        target=_announce_when_it_answers, args=(announce, address_of(listener), key), daemon=True
     ).start()
     return Supervisor(
         list(_parts(settings, url, listener)),
@@ -118,15 +109,15 @@ def _numbered(name: str, count: int) -> list[str]:
     return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
 
 
-def _announce_when_it_answers(addresses: Addresses, announce: Callable[[Addresses], None]) -> None:
+def _announce_when_it_answers(announce: Announce, address: str, admin_key: str | None) -> None:
     """Send a request, which waits in the socket's queue until the API takes it."""
     deadline = time.monotonic() + _FIRST_ANSWER_SECONDS
     while time.monotonic() < deadline:
         try:
-            httpx.get(f"{addresses.api}/healthz", timeout=_FIRST_ANSWER_SECONDS, trust_env=False)
+            httpx.get(f"{address}/healthz", timeout=_FIRST_ANSWER_SECONDS, trust_env=False)
         except httpx.HTTPError:
             time.sleep(_RETRY_SECONDS)
         else:
-            announce(addresses)
+            announce(address, admin_key)
             return
-    log.error("the API does not answer", address=addresses.api)
+    log.error("the API does not answer", address=address)

@@ -221,7 +221,8 @@ class StopSignals:
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            self.close()
+            self._woken.close()
+            self._waker.close()
 
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:
@@ -240,16 +241,6 @@ class StopSignals:
         with contextlib.suppress(BlockingIOError):
             while self._woken.recv(4096):
                 pass
-
-    def close(self) -> None:
-        """Close the sockets."""
-        self._woken.close()
-        self._waker.close()
-
-    def ask(self) -> None:
-        """Ask to stop, as a signal does; from any thread."""
-        self.asked = True
-        self._waker.send(b"\0")
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True

@@ -24,10 +24,10 @@ ROWS = [
 
 def _read(path: Path) -> list[dict[str, Any]]:
     with opened(path) as (file, size):
-        chunks = list(json_lines(file, path))
+        content = b"".join(json_lines(file, path))
+        assert 0 < file.tell() <= path.stat().st_size
     assert size == path.stat().st_size
-    assert all(0 < read <= size for _, read in chunks)
-    return [json.loads(line) for line in b"".join(chunk for chunk, _ in chunks).splitlines()]
+    return [json.loads(line) for line in content.splitlines()]
 
 
 def _csv(rows: list[dict[str, Any]], delimiter: str = ",") -> bytes:
@@ -130,7 +130,7 @@ def test_an_array_is_read_an_element_at_a_time(tmp_path: Path) -> None:
     path.write_text(f"[{', '.join(map(json.dumps, rows))}]")
     tracemalloc.start()
     with opened(path) as (file, _):
-        lines = sum(chunk.count(b"\n") for chunk, _ in json_lines(file, path))
+        lines = sum(chunk.count(b"\n") for chunk in json_lines(file, path))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

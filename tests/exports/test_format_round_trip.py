@@ -298,7 +298,7 @@ async def test_every_format_gives_its_labels_and_the_same_again(
     path = tmp_path / file_name
     path.write_bytes(content)
     with opened(path) as (file, _):
-        body = b"".join(lines for lines, _ in json_lines(file, path))
+        body = b"".join(json_lines(file, path))
     for project in ("p", "q"):
         assert (await client.post("/projects", json={"name": project})).status_code == 201
 

@@ -20,7 +20,7 @@ import httpx
 import psutil
 import pytest
 
-from app.errors import AddressUnusable
+from app.errors import CommandFailed
 from app.processes.listening import address_of, listen
 from app.processes.supervisor import Part, StopAsked, StopSignals, Supervisor, _Backoff
 
@@ -67,15 +67,14 @@ def part(script: str, file: Path) -> Part:
 def supervised(*parts: Part, shutdown_seconds: float = 10.0) -> Iterator[Supervisor]:
     """A supervisor at work in a thread, stopped at the end."""
     supervisor = Supervisor(parts, shutdown_seconds=shutdown_seconds)
-    signals = StopSignals()
-    worker = threading.Thread(target=supervisor.run, args=(signals,))
-    worker.start()
-    try:
-        yield supervisor
-    finally:
-        signals.ask()
-        worker.join()
-        signals.close()
+    with StopSignals().installed() as signals:
+        worker = threading.Thread(target=supervisor.run, args=(signals,))
+        worker.start()
+        try:
+            yield supervisor
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            worker.join()
 
 
 def test_a_part_that_dies_is_started_again_and_the_others_are_left_alone(tmp_path: Path) -> None:
@@ -111,11 +110,10 @@ def test_a_part_that_does_not_stop_is_killed_with_all_that_it_started(tmp_path: 
 
 
 def test_a_stop_that_came_before_something_slow_prevents_it() -> None:
-    signals = StopSignals()
-    signals.ask()
-    with pytest.raises(StopAsked), signals.raising():
-        pytest.fail("it was begun")
-    signals.close()
+    with StopSignals().installed() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(StopAsked), signals.raising():
+            pytest.fail("it was begun")
 
 
 def test_a_part_ends_when_its_owner_is_gone() -> None:
@@ -141,14 +139,14 @@ def test_port_0_takes_a_free_port_and_a_taken_one_is_told() -> None:
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         assert address_of(listener) == f"http://127.0.0.1:{port}"
-        with pytest.raises(AddressUnusable, match=f"Port {port} of 127.0.0.1 is in use"):
+        with pytest.raises(CommandFailed, match=f"Port {port} of 127.0.0.1 is in use"):
             listen("127.0.0.1", port)
 
 
 def test_an_address_that_is_not_ours_is_told() -> None:
-    with pytest.raises(AddressUnusable, match="Cannot listen on"):
+    with pytest.raises(CommandFailed, match="Cannot listen on"):
         listen("192.0.2.1", 0)
-    with pytest.raises(AddressUnusable, match="is not an address"):
+    with pytest.raises(CommandFailed, match="is not an address"):
         listen("no such host", 0)
 
 
@@ -156,7 +154,7 @@ def test_a_socket_on_every_address_is_opened_on_this_machine() -> None:
     with listen("0.0.0.0", 0) as listener:
         assert address_of(listener).startswith("http://127.0.0.1:")
     if socket.has_ipv6:
-        with contextlib.suppress(AddressUnusable), listen("::1", 0) as listener:
+        with contextlib.suppress(CommandFailed), listen("::1", 0) as listener:
             assert address_of(listener).startswith("http://[::1]:")
 
 

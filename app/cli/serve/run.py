@@ -7,7 +7,7 @@ from rich.console import Console
 from app.cli.errors import database_errors
 from app.errors import CommandFailed
 from app.log import configure_logging
-from app.processes.serve import Addresses, serve
+from app.processes.serve import serve
 from app.settings import Settings
 from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.migrate import upgrade
@@ -46,13 +46,13 @@ def begin_part(settings: Settings) -> str:
     return str(settings.database_url)
 
 
-def _announce(addresses: Addresses) -> None:
-    key = addresses.admin_key or "as set by ADMIN_KEY, or given to `admin` since"
+def _announce(address: str, admin_key: str | None) -> None:
+    key = admin_key or "as set by ADMIN_KEY, or given to `admin` since"
     out = Console(highlight=False, soft_wrap=True)
     out.print("[bold]annotation-budget is running.[/] Ctrl-C stops it.")
     for name, value in (
-        ("API", addresses.api),
-        ("Docs", f"{addresses.api}/docs"),
+        ("API", address),
+        ("Docs", f"{address}/docs"),
         ("Admin key", key),
     ):
         out.print(f"  {name:<10} ", end="")

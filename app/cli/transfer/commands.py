@@ -9,7 +9,9 @@ import typer
 from app.cli.options import DEFAULT_URL, DataDir, Key, Project, Url, examples
 
 if TYPE_CHECKING:
-    from app.cli.transfer.service import Service
+    from contextlib import AbstractContextManager
+
+    import httpx
 
 commands = typer.Typer(rich_markup_mode="rich")
 
@@ -46,9 +48,9 @@ def import_prompts(
     """
     from app.cli.transfer.importing import import_file
 
-    service = _service(url, admin_key, data_dir)
-    if import_file(source, service, {"project": project, "labels": labels}):
-        raise typer.Exit(1)
+    with _service(url, admin_key, data_dir) as client:
+        if import_file(source, client, {"project": project, "labels": labels}):
+            raise typer.Exit(1)
 
 
 @commands.command(
@@ -96,7 +98,6 @@ def export_dataset(
             "--out",
             help="File to write, or (a name without a suffix) folder for train, test, dataset card "
             "and manifest; whole or not at all. Standard output without it.",
-            show_default=False,
         ),
     ] = None,
     url: Url = DEFAULT_URL,
@@ -119,16 +120,18 @@ def export_dataset(
         "metadata": metadata,
         "compression": compression,
     }
-    service = _service(url, admin_key, data_dir)
-    if out is not None and is_folder(out):
-        export_folder(recipe, service, query, out)
-    else:
-        export_file(recipe, service, query, out)
+    with _service(url, admin_key, data_dir) as client:
+        if out is not None and is_folder(out):
+            export_folder(recipe, client, query, out)
+        else:
+            export_file(recipe, client, query, out)
 
 
-def _service(url: str, admin_key: str | None, data_dir: Path | None) -> "Service":
+def _service(
+    url: str, admin_key: str | None, data_dir: Path | None
+) -> "AbstractContextManager[httpx.Client]":
     """The running service, opened with the given key or the one in the data folder."""
     from app.cli.settings import kept_admin_key, read_settings
-    from app.cli.transfer.service import Service
+    from app.cli.transfer.service import running_service
 
-    return Service(url, admin_key or kept_admin_key(read_settings(data_dir=data_dir)))
+    return running_service(url, admin_key or kept_admin_key(read_settings(data_dir=data_dir)))

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import httpx
 
-from app.cli.transfer.service import Query, Service, progress, raise_for_refusal
+from app.cli.transfer.service import Query, progress, raise_for_refusal
 from app.errors import CommandFailed
 
 _CHUNK_BYTES = 256 * 1024
@@ -30,7 +30,7 @@ def is_folder(out: Path) -> bool:
     return out.is_dir() or not out.suffix
 
 
-def export_file(recipe: str, service: Service, query: Query, out: Path | None) -> None:
+def export_file(recipe: str, client: httpx.Client, query: Query, out: Path | None) -> None:
     """Write a recipe's single file to ``out``, or to standard output.
 
     The download is always gzip, because gzip ends with a checksum of the whole; it is unpacked here
@@ -44,7 +44,6 @@ def export_file(recipe: str, service: Service, query: Query, out: Path | None) -
         raise CommandFailed("This file is no sight for a terminal: give --out FILE.")
     keep_packed = query["compression"] == "gzip"
     with (
-        service.client() as client,
         _stream(client, f"/exports/{quote(recipe, safe='')}", query) as response,
         progress() as bar,
         _destination(out) as file,
@@ -60,7 +59,7 @@ def export_file(recipe: str, service: Service, query: Query, out: Path | None) -
     _print_pending(response)
 
 
-def export_folder(recipe: str, service: Service, query: Query, out: Path) -> None:
+def export_folder(recipe: str, client: httpx.Client, query: Query, out: Path) -> None:
     """Write ``train``, ``test``, ``README.md`` and ``manifest.json`` to a new or empty folder.
 
     Every file is checked against the SHA-256 of the manifest before the folder gets its name.
@@ -75,7 +74,6 @@ def export_folder(recipe: str, service: Service, query: Query, out: Path) -> Non
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.absolute().parent) as scratch:
         archive, folder = Path(scratch) / "bundle.zip", Path(scratch) / "folder"
         with (
-            service.client() as client,
             _stream(client, f"/exports/{quote(recipe, safe='')}/bundle", query) as response,
             progress() as bar,
             archive.open("wb") as file,

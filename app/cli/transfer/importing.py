@@ -3,25 +3,26 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.cli.transfer.service import Query, Service, progress, raise_for_refusal
+import httpx
+
+from app.cli.transfer.service import Query, progress, raise_for_refusal
 from app.cli.transfer.sources import json_lines, opened
 
 
-def import_file(source: Path, service: Service, query: Query) -> bool:
+def import_file(source: Path, client: httpx.Client, query: Query) -> bool:
     """Send ``source`` (``-``: standard input) line by line, and print the counts.
 
     Returns whether any line was rejected.
-
-    Raises:
-        CommandFailed: the file cannot be read, or the service refused it.
     """
-    with opened(source) as (file, size), progress() as bar, service.client() as client:
+    with opened(source) as (file, size), progress() as bar:
         task = bar.add_task(f"Sending {source}", total=size)
 
         def lines() -> Iterator[bytes]:
-            for chunk, bytes_read in json_lines(file, source):
+            sent = 0
+            for chunk in json_lines(file, source):
                 yield chunk
-                bar.update(task, completed=bytes_read)
+                sent += len(chunk)
+                bar.update(task, completed=file.tell() if file.seekable() else sent)
             bar.update(task, description="Waiting for the answer")
 
         response = client.post(

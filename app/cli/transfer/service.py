@@ -4,7 +4,6 @@ import contextlib
 import ipaddress
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import httpx
 from rich.console import Console
@@ -25,37 +24,30 @@ _CONNECT_SECONDS = 10.0
 Query = Mapping[str, str | int | float | bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A running service, and the key to call it with."""
+@contextlib.contextmanager
+def running_service(url: str, key: str) -> Iterator[httpx.Client]:
+    """A client of the service at ``url`` that waits for as long as the service works.
 
-    url: str
-    key: str
-
-    @contextlib.contextmanager
-    def client(self) -> Iterator[httpx.Client]:
-        """A client that waits for as long as the service works.
-
-        Raises:
-            CommandFailed: nothing answers there, or the connection broke off.
-        """
-        try:
-            with httpx.Client(
-                base_url=self.url,
-                headers={"Authorization": f"Bearer {self.key}"},
-                timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-                # A proxy is for other machines.
-                trust_env=not _is_local(httpx.URL(self.url).host),
-            ) as client:
-                yield client
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise CommandFailed(
-                f"Nothing answers at {self.url}: is the service running? (--url names another.)"
-            ) from error
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-            raise CommandFailed(f"Not an address or a key one can use: {error}") from error
-        except httpx.TransportError as error:
-            raise CommandFailed(f"The connection to {self.url} broke off: {error}") from error
+    Raises:
+        CommandFailed: nothing answers there, or the connection broke off.
+    """
+    try:
+        with httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+            # A proxy is for other machines.
+            trust_env=not _is_local(httpx.URL(url).host),
+        ) as client:
+            yield client
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise CommandFailed(
+            f"Nothing answers at {url}: is the service running? (--url names another.)"
+        ) from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        raise CommandFailed(f"Not an address or a key one can use: {error}") from error
+    except httpx.TransportError as error:
+        raise CommandFailed(f"The connection to {url} broke off: {error}") from error
 
 
 def raise_for_refusal(response: httpx.Response) -> None:

@@ -7,16 +7,14 @@ import io
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol, cast
+from typing import Any, BinaryIO, Final, cast
 
 import orjson
 
 from app.cli.transfer.json_array import array_lines
 from app.errors import CommandFailed
-
-Chunk = tuple[bytes, int]
-"""JSON lines, and how many bytes of the file have been read so far."""
 
 _CHUNK_BYTES: Final = 256 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -31,19 +29,15 @@ _OBJECTS: Final = ("responses", "completions", "preferences", "metadata")
 _NUMBERS: Final = ("score_chosen", "score_rejected")
 
 
-class _Peekable(Protocol):
-    def peek(self, size: int, /) -> bytes: ...
-
-
 @contextlib.contextmanager
-def opened(source: Path) -> Iterator[tuple[BinaryIO, int | None]]:
+def opened(source: Path) -> Iterator[tuple[io.BufferedReader, int | None]]:
     """The file and its size in bytes (None for ``-``, standard input).
 
     Raises:
         CommandFailed: it cannot be read.
     """
     if str(source) == "-":
-        yield sys.stdin.buffer, None
+        yield cast("io.BufferedReader", sys.stdin.buffer), None
         return
     try:
         file = source.open("rb")
@@ -53,40 +47,34 @@ def opened(source: Path) -> Iterator[tuple[BinaryIO, int | None]]:
         yield file, source.stat().st_size or None
 
 
-def json_lines(file: BinaryIO, source: Path) -> Iterator[Chunk]:
-    """The file as JSON lines, read a piece at a time.
+def json_lines(file: io.BufferedReader, source: Path) -> Iterator[bytes]:
+    """The file as chunks of JSON lines, read a piece at a time.
 
     gzip is unpacked. CSV and TSV are recognised by the file's name, the rest by its first bytes.
 
     Raises:
         CommandFailed: the file is damaged.
     """
-    if _first_bytes(file, 4).startswith(_PARQUET_MAGIC):
+    start = file.peek(4)
+    if start.startswith(_PARQUET_MAGIC):
         return _parquet_lines(file, source)
-    plain, name = file, source.name.lower()
-    if _first_bytes(file, 2) == _GZIP_MAGIC:
+    plain: BinaryIO = file
+    name = source.name.lower()
+    if start.startswith(_GZIP_MAGIC):
         plain, name = cast("BinaryIO", gzip.GzipFile(fileobj=file)), name.removesuffix(".gz")
     if name.endswith((".csv", ".tsv")):
-        return _csv_lines(plain, file, source, "\t" if name.endswith(".tsv") else ",")
-    return _plain_lines(plain, file, source)
+        return _csv_lines(plain, source, "\t" if name.endswith(".tsv") else ",")
+    return _plain_lines(plain, source)
 
 
-def _first_bytes(file: BinaryIO, size: int) -> bytes:
-    return cast("_Peekable", file).peek(size)[:size]
-
-
-def _plain_lines(plain: BinaryIO, file: BinaryIO, source: Path) -> Iterator[Chunk]:
-    sent = 0
+def _plain_lines(plain: BinaryIO, source: Path) -> Iterator[bytes]:
     with _damage_reported(source):
         chunk = plain.read(_CHUNK_BYTES)
         if chunk.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
-            for lines in _chunks(array_lines(chunk, plain, source)):
-                sent += len(lines)
-                yield lines, file.tell() if file.seekable() else sent
+            yield from _chunks(array_lines(chunk, plain, source))
             return
         while chunk:
-            sent += len(chunk)
-            yield chunk, file.tell() if file.seekable() else sent
+            yield chunk
             chunk = plain.read(_CHUNK_BYTES)
 
 
@@ -104,22 +92,14 @@ def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(chunk)
 
 
-def _csv_lines(plain: BinaryIO, file: BinaryIO, source: Path, delimiter: str) -> Iterator[Chunk]:
+def _csv_lines(plain: BinaryIO, source: Path, delimiter: str) -> Iterator[bytes]:
     csv.field_size_limit(_MAX_CELL_CHARACTERS)
     text = io.TextIOWrapper(plain, encoding="utf-8-sig", newline="")
-    sent = 0
     try:
         with _damage_reported(source):
-            rows: list[dict[str, Any]] = []
-            for row in csv.DictReader(text, delimiter=delimiter, strict=True):
-                rows.append(_from_csv(row))
-                if len(rows) == _ROWS_PER_CHUNK:
-                    lines = _lines(rows)
-                    sent += len(lines)
-                    yield lines, file.tell() if file.seekable() else sent
-                    rows = []
-            if rows:
-                yield _lines(rows), file.tell() if file.seekable() else sent
+            rows = map(_from_csv, csv.DictReader(text, delimiter=delimiter, strict=True))
+            while some := list(islice(rows, _ROWS_PER_CHUNK)):
+                yield _lines(some)
     finally:
         # Without this, the wrapper would close the caller's file.
         text.detach()
@@ -156,20 +136,15 @@ def _is_conversation(value: Any) -> bool:
     )
 
 
-def _parquet_lines(file: BinaryIO, source: Path) -> Iterator[Chunk]:
+def _parquet_lines(file: io.BufferedReader, source: Path) -> Iterator[bytes]:
     import pyarrow as pa  # noqa: PLC0415 - takes half a second
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     if not file.seekable():
         raise CommandFailed("A Parquet file is read from its end: name the file, not a pipe.")
-    size = file.seek(0, io.SEEK_END)
-    sent = 0
     try:
-        table = pq.ParquetFile(file)
-        for batch in table.iter_batches(batch_size=_ROWS_PER_CHUNK):
-            sent += batch.num_rows
-            rows = [_without_nulls(row) for row in batch.to_pylist()]
-            yield _lines(rows), size * sent // table.metadata.num_rows
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=_ROWS_PER_CHUNK):
+            yield _lines([_without_nulls(row) for row in batch.to_pylist()])
     except (pa.ArrowException, OSError) as error:
         raise CommandFailed(f"{source} is damaged ({error}).") from error
 
