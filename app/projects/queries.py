@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Row,
     Select,
     bindparam,
     case,
@@ -60,7 +61,7 @@ async def insert_project(session: AsyncSession, values: dict[str, Any]) -> Proje
 
 
 def _select_rows() -> Select[Any]:
-    """The fields of ``ProjectRow``, in their order."""
+    """The fields of ``ProjectRow``."""
     # Each count is served by a partial index of few rows: the open pairs, the held assignments.
     open_pairs = (
         select(func.count()).where(Pair.project_id == Project.id, Pair.open).scalar_subquery()
@@ -81,7 +82,7 @@ def _select_rows() -> Select[Any]:
             Project,
             ProjectIntake.prompts,
             ProjectIntake.pending,
-            open_pairs,
+            open_pairs.label("open_pairs"),
             held.c.held,
             held.c.lapsed_reserved,
         )
@@ -96,13 +97,22 @@ async def list_projects(session: AsyncSession, *, after_id: int, limit: int) -> 
     rows = await session.execute(
         _select_rows().where(Project.id > after_id).order_by(Project.id).limit(limit)
     )
-    return [ProjectRow(*row) for row in rows]
+    return list(map(_read_row, rows))
 
 
 async def get_row(session: AsyncSession, project_id: int) -> ProjectRow:
     """A project with its counts."""
+    return _read_row((await session.execute(_select_rows().where(Project.id == project_id))).one())
+
+
+def _read_row(row: Row[Any]) -> ProjectRow:
     return ProjectRow(
-        *(await session.execute(_select_rows().where(Project.id == project_id))).one()
+        project=row.Project,
+        prompts=row.prompts,
+        pending=row.pending,
+        open_pairs=row.open_pairs,
+        held=row.held,
+        lapsed_reserved=row.lapsed_reserved,
     )
 
 

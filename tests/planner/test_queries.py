@@ -63,9 +63,8 @@ async def test_each_index_of_the_planner_is_used(world: PlanWorld, session: Asyn
 async def test_the_end_of_the_nearer_half_is_found_in_the_order_of_the_plan(
     world: PlanWorld, session: AsyncSession
 ) -> None:
-    # Only where the plan is full: of a few open pairs, any index finds the last.
-    await session.execute(text("UPDATE pairs SET handed_out = false, counted = 0"))
-    await session.execute(text("ANALYZE"))
+    # Only this index gives the order. For as few pairs as these, sorting them is as cheap.
+    await session.execute(text("SET LOCAL enable_sort = off"))
 
     found = await indexes(session, outlook._OUTLOOK, {"ids": [world.project_id]})
 
