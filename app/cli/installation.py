@@ -50,16 +50,22 @@ def _foreign_packages(site: Path) -> Iterator[str]:
 def _foreign_files(site: Path) -> Iterator[str]:
     """Which files differ from the record of the installed wheel, are missing, or not in it.
 
-    An editable install has no record of them, and no other wheel is installed over its files.
+    An editable install has no record of them, and no other wheel is installed over its files. An
+    upgrade into a folder (``pip --target``) leaves the old record behind: one must agree.
     """
-    recorded = _recorded_digests(site)
+    records = map(_recorded_digests, site.glob("annotation_budget-*.dist-info/RECORD"))
+    differences = [list(_differences(site, recorded)) for recorded in records if recorded]
+    yield from min(differences, key=len, default=[])
+
+
+def _differences(site: Path, recorded: dict[str, str]) -> Iterator[str]:
     for path, digest in recorded.items():
         file = site / path
         if not file.exists():
             yield f"The file {file} is missing."
         elif _digest(file) != digest:
             yield _replaced(file)
-    for name in _PACKAGES if recorded else ():
+    for name in _PACKAGES:
         for file in (site / name).rglob("*.py"):
             if file.relative_to(site).as_posix() not in recorded:
                 yield f"The file {file} belongs to another package."
@@ -69,15 +75,16 @@ def _replaced(file: Path) -> str:
     return f"The file {file} is not the one that annotation-budget installed."
 
 
-def _recorded_digests(site: Path) -> dict[str, str]:
+def _recorded_digests(record: Path) -> dict[str, str]:
     """The SHA-256 digests of our packages' files, by path; empty for an editable install."""
-    digests = {}
-    for record in site.glob("annotation_budget-*.dist-info/RECORD"):
-        with record.open(encoding="utf-8", newline="") as file:
-            for path, digest, _ in csv.reader(file):
-                if path.startswith(("app/", "migrations/")) and digest.startswith("sha256="):
-                    digests[path] = digest.removeprefix("sha256=")
-    return {path: digest for path, digest in digests.items() if not path.endswith(".pyc")}
+    with record.open(encoding="utf-8", newline="") as file:
+        return {
+            path: digest.removeprefix("sha256=")
+            for path, digest, _ in csv.reader(file)
+            if path.startswith(("app/", "migrations/"))
+            and digest.startswith("sha256=")
+            and not path.endswith(".pyc")
+        }
 
 
 def _digest(file: Path) -> str:

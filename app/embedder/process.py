@@ -21,6 +21,7 @@ from app.embedder.queries import PendingPrompt, Vector
 from app.embedding.cache import Cache, CachedEncoder, MemoryCache, RedisCache
 from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder
+from app.errors import CommandFailed
 from app.settings import MAX_RESPONSES, Settings
 from app.storage.engine import create_engine, session_factory
 from app.storage.ids import IdKind, encode
@@ -39,7 +40,7 @@ _PROBE = "Does the model still answer?"
 log = structlog.get_logger()
 
 
-class EncoderBroken(Exception):
+class EncoderBroken(CommandFailed):
     """The model fails on every text: this process is of no more use."""
 
 

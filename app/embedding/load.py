@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from app.embedding.causal import CausalLMEncoder
 from app.embedding.encoder import Encoder
 from app.embedding.sentence import SentenceEncoder
+from app.errors import CommandFailed
 
 DEFAULT_NAME = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -32,7 +33,7 @@ _LOADING_ERRORS = (
 _MODEL_FILES = {".safetensors", ".bin", ".json", ".txt", ".model"}
 
 
-class ModelUnusable(Exception):
+class ModelUnusable(CommandFailed):
     """The embedding model cannot be loaded, or is not the one it should be."""
 
 

@@ -60,10 +60,12 @@ def _preferences(value: Any, index_of: Mapping[str, int], user: str | None) -> l
         return _choice(value, index_of, user)
     levels = {}
     for each in value if isinstance(value, list) else ():
-        rank = each.get("rank") if isinstance(each, dict) else None
-        if isinstance(rank, int) and each.get("value") in index_of:
+        if not isinstance(each, dict):
+            continue
+        rank, name = each.get("rank"), each.get("value")
+        if isinstance(rank, int) and isinstance(name, str) and name in index_of:
             # The first rank is the best.
-            levels[index_of[each["value"]]] = -float(rank)
+            levels[index_of[name]] = -float(rank)
     return ranked(levels, user)
 
 

@@ -13,6 +13,9 @@ from app.embedding.unit import from_bytes
 from app.selection.arrays import BoolArray, FloatArray, IntArray
 from app.vectors.queries import VECTORS_OF_PROMPTS, VECTORS_OF_RESPONSES, read_vectors
 
+_NUMBERS_PER_READ = 2**22
+"""Vectors are read as one row, which PostgreSQL and the client hold in memory several times."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredVectors:
@@ -53,5 +56,12 @@ async def prompt_vectors(
 async def _read(
     session: AsyncSession, query: TextClause, ids: NDArray[Any], dimensions: int
 ) -> StoredVectors:
-    known, vectors = await read_vectors(session, query, np.unique(ids).tolist())
-    return StoredVectors(np.array(known, dtype=np.int64), from_bytes(vectors, dimensions))
+    wanted = np.unique(ids).tolist()
+    size = max(1, _NUMBERS_PER_READ // dimensions)
+    known: list[int] = []
+    parts = [from_bytes([], dimensions)]
+    for start in range(0, len(wanted), size):
+        found, vectors = await read_vectors(session, query, wanted[start : start + size])
+        known += found
+        parts.append(from_bytes(vectors, dimensions))
+    return StoredVectors(np.array(known, dtype=np.int64), np.concatenate(parts))

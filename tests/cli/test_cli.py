@@ -104,6 +104,15 @@ def test_a_part_alone_asks_for_a_database(part: str) -> None:
     assert_fails_with(run(part), "Set DATABASE_URL")
 
 
+def test_an_embedding_model_that_cannot_be_loaded_is_told_in_one_line() -> None:
+    url = "postgresql://budget:a-password@127.0.0.1:1/budget"
+    done = run("embedder", DATABASE_URL=url, EMBEDDING_MODEL="/no/such/folder", HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    # The log, which tells of the database, comes before it.
+    assert done.stderr.splitlines()[-1].startswith("Error: EMBEDDING_MODEL=/no/such/folder: ")
+
+
 def test_a_database_that_does_not_answer_is_told_without_its_password() -> None:
     url = "postgresql://budget:a-password@127.0.0.1:1/budget"
     for command in ("api", "migrate", "ledger verify"):

@@ -78,6 +78,15 @@ def test_an_untouched_installation_runs(site: Path) -> None:
     assert "Set DATABASE_URL" in run("embedder", site).stderr
 
 
+def test_the_record_of_an_earlier_version_may_be_left_behind(site: Path) -> None:
+    # `pip install --target FOLDER --upgrade` leaves it.
+    earlier = site / "annotation_budget-0.0.1.dist-info"
+    earlier.mkdir()
+    (earlier / "RECORD").write_text("app/__init__.py,sha256=x,1\napp/gone.py,sha256=x,1\n")
+
+    assert "Set DATABASE_URL" in run("embedder", site).stderr
+
+
 @pytest.mark.parametrize("command", ["serve", "api", "embedder", "planner", "migrate"])
 def test_every_command_that_runs_the_service_refuses_a_replaced_file(
     site: Path, command: str

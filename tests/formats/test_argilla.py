@@ -61,6 +61,14 @@ def test_argilla_rankings_imply_all_their_pairs() -> None:
     ]
 
 
+def test_a_rank_of_something_that_is_no_name_says_nothing() -> None:
+    ranking = [{"value": ["response1"], "rank": 1}, {"value": "response2", "rank": 2}]
+
+    read = read_line(_record({"q": [{"value": ranking, "user_id": "u"}]}))
+
+    assert read.preferences == []
+
+
 def test_argilla_1_lists_answers_by_user() -> None:
     responses = [
         {

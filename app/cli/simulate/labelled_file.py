@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.embedding.unit import normalise
-from app.errors import CommandFailed
+from app.errors import AppError, CommandFailed
 from app.formats.format import Preference
 from app.formats.json import parse_json
 from app.formats.registry import read_line
@@ -77,7 +77,10 @@ def read_labelled_file(path: Path) -> LabelledFile:
         CommandFailed: it cannot be read, or no line of it can.
     """
     lines = _lines(path)
-    good, bad = read_lines(lines)
+    try:
+        good, bad = read_lines(lines)
+    except AppError as error:
+        raise CommandFailed(f"{path} cannot be read: {error.detail}") from error
     if not good:
         reason = f" ({bad[0].detail})" if bad else ""
         raise CommandFailed(f"{path} has no line that can be read{reason}.")

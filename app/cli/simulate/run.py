@@ -100,15 +100,12 @@ def _names(strategies: str | None) -> list[str]:
 def _vectors(file: LabelledFile, embeddings: Path | None, settings: Settings) -> FileVectors:
     if embeddings is not None:
         return load_vectors(file, embeddings)
-    from app.embedding.load import ModelUnusable, load_encoder  # noqa: PLC0415 - loads torch
+    from app.embedding.load import load_encoder  # noqa: PLC0415 - loads torch
 
     texts = sum(1 + len(line.prompt.responses) for line in file.lines)
-    try:
-        with _progress("Embedding", texts) as advance:
-            encoder = load_encoder(settings.embedding_model, settings.embedding_device)
-            return encode_file(file, encoder.encode, advance)
-    except ModelUnusable as error:
-        raise CommandFailed(str(error)) from error
+    with _progress("Embedding", texts) as advance:
+        encoder = load_encoder(settings.embedding_model, settings.embedding_device)
+        return encode_file(file, encoder.encode, advance)
 
 
 @contextlib.contextmanager
