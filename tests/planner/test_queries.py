@@ -1,32 +1,15 @@
 """The planner's queries are served by the partial indexes that are made for them."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.planner.queries import outlook, prompts, unseen
 from tests.planner.planning import PlanWorld, unit
-
-
-async def indexes(session: AsyncSession, query: TextClause, parameters: dict[str, Any]) -> set[str]:
-    """The indexes that PostgreSQL uses for the query."""
-    plan = await session.scalar(text(f"EXPLAIN (FORMAT JSON) {query.text}"), parameters)
-    found = set()
-
-    def walk(node: Any) -> None:
-        if isinstance(node, dict):
-            found.add(node.get("Index Name", ""))
-            node = list(node.values())
-        if isinstance(node, list):
-            for each in node:
-                walk(each)
-
-    walk(plan)
-    return found
+from tests.support.indexes import indexes
 
 
 @pytest.fixture
