@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import Location
-
-Line = dict[str, Any]
-"""A line of a file: a JSON object."""
+from app.formats.row import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,15 @@ class ReadLine:
     preferences: Sequence[Preference] = ()
     names: Mapping[Location, str] = field(default_factory=dict)
     """What the line itself calls the fields of ``prompt``, for error messages."""
+    no_label: str = "the line carries no preference"
+    """Why there are no preferences, where there are none."""
+    left_out: Sequence[str] = ()
+    """The columns that were left out, by name; those within lists of objects are dotted."""
+    is_desirable: bool | None = None
+    """The line holds one response of a prompt, which is (or is not) desirable by itself.
+
+    Such lines make a prompt where several of them stand together.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +47,18 @@ class Format:
     name: str
     description: str
     """The keys of such a line, as error messages list them."""
-    matches: Callable[[Line], bool]
+    matches: Callable[[Row], bool]
     """Whether a line has the keys of this format."""
-    read: Callable[[Line], ReadLine]
-    """Read a line that matches; raises InvalidInput, naming the field, where it is malformed."""
+    read: Callable[[Row], ReadLine]
+    """Read a line that matches; raises InvalidInput, naming the field, where it is malformed.
+
+    What it does not take of the row is left out: counted by name, or refused where the name is one
+    that changes the meaning.
+    """
     rank: int
     """A line that matches several formats is read by the one of the lowest rank."""
 
 
-def has_keys(*keys: str) -> Callable[[Line], bool]:
-    """Match the lines that have all of these keys."""
-    return lambda line: all(key in line for key in keys)
+def has_keys(*keys: str) -> Callable[[Row], bool]:
+    """Match the lines that have all of these keys, even if a value is null."""
+    return lambda row: all(row.has(key) for key in keys)

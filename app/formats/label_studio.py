@@ -1,85 +1,174 @@
 """Label Studio's exported tasks, with their annotations. Pure.
 
-A task has ``data``: the prompt (``prompt``, ``question``, ``instruction`` or ``input``) and the
-candidates. These are either other fields with a string, compared by a ``pairwise`` result (left and
-right are the two objects of its ``to_name``, or else the first two fields), or ``items`` of
-``{"id", "body"}``, ordered by a ``ranker`` result. Cancelled annotations are not labels, and
-neither are predictions, which a model made.
+A task has ``data``: the prompt and the candidates. These are either the two fields that a
+``pairwise`` result names in its ``to_name``, left and right, or ``items`` of ``{"id", "body"}``,
+ordered by a ``ranker`` result. Cancelled annotations are not labels, and neither are predictions,
+which a model made.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from app.formats.columns import annotator_name, objects, ranked
-from app.formats.format import Format, Line, Preference, ReadLine, has_keys
-from app.formats.named_responses import read_named
+from app.errors import InvalidInput
+from app.formats.candidates import (
+    find_candidates,
+    find_column,
+    read_candidates,
+    read_record,
+)
+from app.formats.format import Format, Preference, ReadLine, has_keys
+from app.formats.preferences import ranked
+from app.formats.row import Row
+from app.formats.values import annotator, as_name, text_or_empty
 
-_TEXTS = ("body", "html", "text", "title")
+_TEXTS: Final = ("body", "html", "text", "title")
+_SIDES: Final = {"left": 0, "right": 1}
+_TIES: Final = ("tie", "equal", "same")
+_BOOKKEEPING: Final = (
+    "id",
+    "inner_id",
+    "predictions",
+    "drafts",
+    "meta",
+    "created_at",
+    "updated_at",
+    "project",
+    "updated_by",
+    "file_upload",
+    "allow_skip",
+    "total_annotations",
+    "cancelled_annotations",
+    "total_predictions",
+    "comment_count",
+    "unresolved_comment_count",
+    "last_comment_updated_at",
+    "comment_authors",
+)
 
 
-def _read(line: Line) -> ReadLine:
-    data = line["data"]
-    has_items = isinstance(data, dict) and "items" in data
-    read, index_of = read_named(data, "data", _items(data) if has_items else None)
-    return replace(read, preferences=_preferences(line, index_of))
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """One result of an annotation."""
+
+    kind: str
+    to_name: str
+    value: Mapping[str, Any]
+    user: str | None
+    where: str
 
 
-def _items(data: Mapping[str, Any]) -> dict[str, Any]:
-    found = {}
-    for each in objects(data, "items"):
-        text = next((each[name] for name in _TEXTS if isinstance(each.get(name), str)), None)
-        found[str(each.get("id"))] = text
-    return found
+def _read(row: Row) -> ReadLine:
+    row.ignore(*_BOOKKEEPING)
+    data = row.object("data")
+    results = list(_results(row))
+    if data.has("items"):
+        read, index_of = read_record(data, _items(data))
+    else:
+        compared = [_compared(each, data) for each in results if each.kind == "pairwise"]
+        named = {name for pair in compared for name in pair}
+        read, index_of = read_candidates(data, data.order(named) or find_candidates(data, ()))
+    preferences = [
+        preference for each in results for preference in _preferences(each, data, index_of)
+    ]
+    return replace(read, preferences=preferences, no_label="no annotation prefers one")
 
 
-def _preferences(line: Line, index_of: Mapping[str, int]) -> list[Preference]:
+def _items(data: Row) -> list[tuple[str, Any]]:
     found = []
-    for number, annotation in enumerate(objects(line, "annotations")):
-        if annotation.get("was_cancelled"):
-            continue
-        by = annotation.get("completed_by")
-        who = by.get("email", by.get("id")) if isinstance(by, dict) else by
-        user = annotator_name(who, f"annotations.{number}.completed_by")
-        results = annotation.get("result")
-        for result in results if isinstance(results, list) else ():
-            if isinstance(result, dict) and isinstance(result.get("value"), dict):
-                found += _result(result, index_of, user)
+    for each in data.objects("items"):
+        text = next((name for name in _TEXTS if isinstance(each.peek(name), str)), _TEXTS[0])
+        # An item may have a title beside its body.
+        found.append((as_name(each.take("id")), text_or_empty(each.take(text))))
+    if len({name for name, _ in found}) < len(found):
+        raise InvalidInput(f"{data.where('items')}: two have the same id")
     return found
 
 
-def _result(
-    result: Mapping[str, Any], index_of: Mapping[str, int], user: str | None
-) -> list[Preference]:
-    value = result["value"]
-    if result.get("type") == "pairwise":
-        pair = _compared(str(result.get("to_name", "")), index_of)
-        preferred = {"left": pair[0], "right": pair[1]}.get(str(value.get("selected")))
-        return [Preference(pair, preferred, user)]
-    if result.get("type") == "ranker":
-        return _ranking(value.get("ranker"), index_of, user)
+def _results(row: Row) -> Iterator[_Result]:
+    for annotation in row.objects("annotations"):
+        annotation.ignore(*[name for name in annotation.names() if name != "result"])
+        if annotation.peek("was_cancelled"):
+            continue
+        user = _user(annotation)
+        results = annotation.take("result")
+        for number, result in enumerate(results if isinstance(results, list) else ()):
+            if isinstance(result, dict) and isinstance(result.get("value"), dict):
+                yield _Result(
+                    str(result.get("type")),
+                    str(result.get("to_name", "")),
+                    result["value"],
+                    user,
+                    f"{annotation.place}.result.{number}",
+                )
+
+
+def _user(annotation: Row) -> str | None:
+    by = annotation.peek("completed_by")
+    if isinstance(by, dict):
+        person = Row(by, annotation.where("completed_by"))
+        return annotator(person, "email" if person.gives("email") else "id")
+    return annotator(annotation, "completed_by")
+
+
+def _preferences(result: _Result, data: Row, index_of: Mapping[str, int]) -> list[Preference]:
+    if result.kind == "pairwise":
+        return _choice(result, _compared(result, data), index_of)
+    if result.kind == "ranker":
+        return _ranking(result, index_of)
     return []
 
 
-def _compared(to_name: str, index_of: Mapping[str, int]) -> tuple[int, int]:
-    """Left and right: the two names where they are fields, else the first two fields."""
-    told = [name.strip() for name in to_name.split(",")]
-    found: Sequence[int] = [index_of[name] for name in told if name in index_of]
-    left, right = found if len(found) == 2 else sorted(index_of.values())[:2]
-    return left, right
+def _compared(result: _Result, data: Row) -> tuple[str, str]:
+    """The columns on the left and on the right.
 
-
-def _ranking(ranker: Any, index_of: Mapping[str, int], user: str | None) -> list[Preference]:
-    """The longest of the ranker's lists, best first; items in another list are not ranked."""
-    lists = ranker.values() if isinstance(ranker, dict) else [ranker]
-    found = []
-    for order in lists:
-        ids = [str(each) for each in order] if isinstance(order, list) else []
-        known = [each for each in ids if each in index_of]
-        found.append(
-            ranked({index_of[each]: -float(rank) for rank, each in enumerate(known)}, user)
+    Raises:
+        InvalidInput: the result does not name two columns.
+    """
+    told = [name.strip() for name in result.to_name.split(",")]
+    found = [name for each in told if (name := find_column(data, each)) is not None]
+    if len(told) != 2 or len(set(found)) != 2:
+        raise InvalidInput(
+            f"{result.where}.to_name: must name two columns of `data`, left and right"
         )
-    return max(found, key=len, default=[])
+    return found[0], found[1]
+
+
+def _choice(
+    result: _Result, pair: tuple[str, str], index_of: Mapping[str, int]
+) -> list[Preference]:
+    selected = result.value.get("selected")
+    if selected is None:
+        return []
+    if not isinstance(selected, str) or selected not in (*_SIDES, *_TIES):
+        raise InvalidInput(f"{result.where}.value.selected: must be left, right or tie")
+    if not all(name in index_of for name in pair):
+        raise InvalidInput(f"{result.where}.to_name: names something that is no response")
+    sides = (index_of[pair[0]], index_of[pair[1]])
+    preferred = sides[_SIDES[selected]] if selected in _SIDES else None
+    return [Preference(sides, preferred, result.user)]
+
+
+def _ranking(result: _Result, index_of: Mapping[str, int]) -> list[Preference]:
+    """The order of the ranker's one list; the list ``_`` holds what was not ranked."""
+    ranker = result.value.get("ranker")
+    lists = ranker if isinstance(ranker, dict) else {"rank": ranker}
+    orders = {
+        name: [as_name(each) for each in order]
+        for name, order in lists.items()
+        if name != "_" and isinstance(order, list) and len(order) > 1
+    }
+    if len(orders) > 1:
+        raise InvalidInput(
+            f"{result.where}.value.ranker: has several ordered lists, and which of them is the"
+            " ranking is not sure"
+        )
+    for order in orders.values():
+        if len(set(order)) < len(order) or not all(each in index_of for each in order):
+            raise InvalidInput(f"{result.where}.value.ranker: names something that is no item")
+        levels = {index_of[each]: -float(rank) for rank, each in enumerate(order)}
+        return ranked(levels, result.user)
+    return []
 
 
 FORMAT = Format(

@@ -1,87 +1,49 @@
-"""TRL's preference format: ``chosen`` and ``rejected``, with the prompt beside or in them. Pure."""
+"""``chosen`` and ``rejected``: TRL's preference format, and all that share its columns. Pure.
 
-from itertools import takewhile
+The prompt stands beside them or in them. So these are read too: Anthropic's HH and other
+transcripts, the rows of OpenRLHF, Axolotl (``messages``) and LLaMA-Factory (``conversations``), and
+this service's own exports. ``id``, ``annotator`` and ``strength`` may stand beside.
+"""
+
+from dataclasses import replace
 from typing import Any
 
-from app.errors import InvalidInput
-from app.formats.columns import chosen_and_rejected
-from app.formats.format import Format, Line, ReadLine, has_keys
+from app.formats.completions import read_two
+from app.formats.format import Format, Preference, ReadLine, has_keys
+from app.formats.row import Row
+from app.formats.values import annotator, identifier, metadata, number, strength
+
+_SIDES = ("chosen", "rejected")
 
 
-def _read(line: Line) -> ReadLine:
-    chosen, rejected, prompt = line["chosen"], line["rejected"], line.get("prompt")
-    if isinstance(chosen, list) and isinstance(rejected, list):
-        split = _split_conversations(prompt, chosen, rejected)
-    elif not isinstance(chosen, str) or not isinstance(rejected, str):
-        raise InvalidInput("chosen, rejected: must both be strings, or both lists of messages")
-    elif prompt is not None:
-        split = prompt, chosen, rejected
-    else:
-        split = _split_strings(chosen, rejected)
-    return chosen_and_rejected(line, *split)
+def _read(row: Row) -> ReadLine:
+    read = read_two(row, _SIDES)
+    for side, response in zip(_SIDES, read.prompt["responses"], strict=True):
+        response |= {
+            "id": identifier(row, f"{side}_external_id"),
+            "model": identifier(row, f"{side}_model"),
+            "score": number(row, f"score_{side}"),
+        }
+    names = dict(read.names)
+    for index, side in enumerate(_SIDES):
+        names[("responses", index, "id")] = f"{side}_external_id"
+        names[("responses", index, "model")] = f"{side}_model"
+    prompt: dict[str, Any] = read.prompt | {"id": _id(row), "metadata": metadata(row)}
+    preference = Preference((0, 1), 0, annotator(row, "annotator"), strength(row, 0))
+    return replace(read, prompt=prompt, preferences=[preference], names=names)
 
 
-def _split_strings(chosen: str, rejected: str) -> tuple[str, str, str]:
-    """The common start of two strings, which is the prompt, and the rest of each.
-
-    As TRL's ``extract_prompt`` does it: a space at the seam belongs to the completions.
-    """
-    alike = takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected, strict=False))
-    prompt = "".join(character for character, _ in alike)
-    if len(prompt) in (len(chosen), len(rejected)):
-        raise InvalidInput("chosen, rejected: one is the start of the other")
-    prompt = prompt.removesuffix(" ")
-    if not prompt.strip():
-        raise InvalidInput("prompt: missing, and chosen and rejected have no common start")
-    return prompt, chosen[len(prompt) :], rejected[len(prompt) :]
-
-
-def _split_conversations(
-    prompt: Any, chosen: list[Any], rejected: list[Any]
-) -> tuple[Any, Any, Any]:
-    """The prompt, and the last message of each conversation, which must be the assistant's.
-
-    The turns before are the prompt; where a prompt stands beside them too, it must agree.
-    """
-    preferred, other = _last_text(chosen, "chosen"), _last_text(rejected, "rejected")
-    before = chosen[:-1]
-    if before != rejected[:-1]:
-        raise InvalidInput("chosen, rejected: the conversations diverge before the last turn")
-    if prompt is None:
-        return _only_turns(before), preferred, other
-    if before and not _is_in(prompt, before):
-        raise InvalidInput("prompt: differs from the turns before the last of chosen")
-    # A prompt beside the conversations is often their last question alone.
-    content = before if len(before) > 1 else prompt
-    return _only_turns(content) if isinstance(content, list) else content, preferred, other
-
-
-def _last_text(messages: list[Any], name: str) -> Any:
-    last = messages[-1] if messages else None
-    if not isinstance(last, dict) or last.get("role") != "assistant":
-        raise InvalidInput(f"{name}: must end with an assistant's message")
-    return last.get("content")
-
-
-def _is_in(prompt: Any, before: list[Any]) -> bool:
-    if isinstance(prompt, list):
-        return before == prompt
-    return any(isinstance(turn, dict) and turn.get("content") == prompt for turn in before)
-
-
-def _only_turns(messages: list[Any]) -> list[Any]:
-    """Messages with their role and content alone: datasets keep other columns in them too."""
-    return [
-        {name: turn[name] for name in ("role", "content") if name in turn}
-        if isinstance(turn, dict)
-        else turn
-        for turn in messages
-    ]
+def _id(row: Row) -> str | None:
+    """The caller's id. Exports with metadata have it as ``prompt_external_id``, beside our own."""
+    if row.has("prompt_external_id"):
+        row.ignore("prompt_id", "chosen_id", "rejected_id")
+        return identifier(row, "prompt_external_id")
+    return identifier(row, "id" if row.gives("id") else "prompt_id")
 
 
 FORMAT = Format(
     name="trl",
-    description="`chosen` and `rejected` (TRL preference)",
+    description="`chosen` and `rejected` (TRL, Anthropic HH, OpenRLHF, Axolotl, LLaMA-Factory)",
     matches=has_keys("chosen", "rejected"),
     read=_read,
     rank=80,

@@ -4,48 +4,63 @@ The score of a completion is its ``overall_score``, else its ``fine-grained_scor
 of its annotations' ratings. A model gave them, so they are not read as preferences.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from app.errors import Location
-from app.formats.columns import objects, written_number
-from app.formats.format import Format, Line, ReadLine, has_keys
+from app.errors import InvalidInput, Location
+from app.formats.asked import prompt_column, read_asked
+from app.formats.format import Format, ReadLine
+from app.formats.own import response
+from app.formats.row import Row
+from app.formats.values import as_number, identifier, metadata
 
 
-def _read(line: Line) -> ReadLine:
-    completions = objects(line, "completions")
-    responses = [
-        {"text": each.get("response"), "model": each.get("model"), "score": _score(each)}
-        for each in completions
-    ]
-    names: dict[Location, str] = {("prompt",): "instruction", ("responses",): "completions"}
-    for index in range(len(completions)):
-        names |= {
-            ("responses", index, "text"): f"completions.{index}.response",
-            ("responses", index, "model"): f"completions.{index}.model",
-        }
-    prompt: dict[str, Any] = {"prompt": line["instruction"], "responses": responses}
-    if isinstance(line.get("source"), str):
-        prompt["metadata"] = {"source": line["source"]}
-    return ReadLine(prompt, names=names)
+def _matches(row: Row) -> bool:
+    return row.has("completions") and prompt_column(row) is not None
 
 
-def _score(completion: Mapping[str, Any]) -> float | None:
+def _read(row: Row) -> ReadLine:
+    asked = read_asked(row)
+    if asked is None:
+        raise InvalidInput("no prompt: a line has `instruction` or `prompt`")
+    parts = row.objects("completions")
+    responses = []
+    names: dict[Location, str] = {("prompt",): asked.name, ("responses",): "completions"}
+    for index, part in enumerate(parts):
+        text = "response" if part.has("response") else "text"
+        found = response(part, text)
+        score = _score(part)
+        responses.append(found if score is None else found | {"score": score})
+        names[("responses", index)] = part.place
+        names[("responses", index, "text")] = part.where(text)
+    prompt: dict[str, Any] = asked.fields() | {
+        "id": identifier(row, "id"),
+        "responses": responses,
+        "metadata": metadata(row),
+    }
+    if isinstance(row.peek("source"), str) and row.gives("source") and not prompt["metadata"]:
+        prompt["metadata"] = {"source": row.take("source")}
+    row.ignore("models")  # each completion names its own
+    return ReadLine(prompt, names=names, no_label="a model's ratings are no preferences")
+
+
+def _score(part: Row) -> float | None:
+    part.ignore("annotations", "critique", "fine-grained_score", "fine_grained_score")
     for name in ("overall_score", "fine-grained_score", "fine_grained_score"):
-        score = written_number(completion.get(name))
+        score = as_number(part.take(name))
         if score is not None:
             return score
     ratings = [
         rating
-        for each in _annotations(completion)
-        if isinstance(each, dict) and (rating := written_number(each.get("Rating"))) is not None
+        for each in _annotations(part)
+        if isinstance(each, dict) and (rating := as_number(each.get("Rating"))) is not None
     ]
     return sum(ratings) / len(ratings) if ratings else None
 
 
-def _annotations(completion: Mapping[str, Any]) -> Iterator[Any]:
+def _annotations(part: Row) -> Iterator[Any]:
     """The annotations of all aspects: an object by aspect, each with one or a list of them."""
-    annotations = completion.get("annotations")
+    annotations = part.peek("annotations")
     for aspect in annotations.values() if isinstance(annotations, dict) else ():
         yield from aspect if isinstance(aspect, list) else [aspect]
 
@@ -53,7 +68,7 @@ def _annotations(completion: Mapping[str, Any]) -> Iterator[Any]:
 FORMAT = Format(
     name="ultrafeedback",
     description="`instruction` and `completions` (UltraFeedback)",
-    matches=has_keys("instruction", "completions"),
+    matches=_matches,
     read=_read,
     rank=40,
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from app.imports.line_splitter import Line, LineSplitter
@@ -18,7 +19,9 @@ T = TypeVar("T")
 ReadLines = tuple[list[GoodLine], list[RejectedLine]]
 
 
-async def read_batches(chunks: AsyncIterable[bytes]) -> AsyncIterator[ReadLines]:
+async def read_batches(
+    chunks: AsyncIterable[bytes], *, keep_extra: bool = False
+) -> AsyncIterator[ReadLines]:
     """Read the lines of each batch, a few at a time, so that other requests are served between.
 
     At most one batch, and the line after it, are in memory.
@@ -29,9 +32,10 @@ async def read_batches(chunks: AsyncIterable[bytes]) -> AsyncIterator[ReadLines]
         for few in _few_at_a_time(batch):
             # A thread costs more than reading a few short lines; long ones would block the loop.
             is_long = _size(few) > _BYTES_AT_ONCE
-            read = await asyncio.to_thread(read_lines, few) if is_long else read_lines(few)
-            good += read[0]
-            bad += read[1]
+            read = partial(read_lines, few, keep_extra=keep_extra)
+            found = await asyncio.to_thread(read) if is_long else read()
+            good += found[0]
+            bad += found[1]
             await asyncio.sleep(0)
         yield good, bad
 

@@ -35,18 +35,28 @@ class GoodLine:
     prompt: IncomingPrompt
     preferences: Sequence[Preference]
     """By the indexes of the responses that are kept."""
+    labels_left_out: str | None
+    """Why the line has no preference, or not all that it carried; None where it has them all."""
+    left_out: Sequence[str]
+    """The columns that were left out."""
 
 
-def read_lines(lines: Sequence[Line]) -> tuple[list[GoodLine], list[RejectedLine]]:
+def read_lines(
+    lines: Sequence[Line], *, keep_extra: bool = False
+) -> tuple[list[GoodLine], list[RejectedLine]]:
     """Read lines of any known format.
+
+    Args:
+        lines: the lines.
+        keep_extra: put the columns that are left out into the prompts' metadata.
 
     Raises:
         UnsupportedMedia: the first line is the start of a file that is not JSON lines.
     """
-    numbers, sent, preferences, bad = [], [], [], []
+    numbers, sent, read, bad = [], [], [], []
     for line in lines:
         try:
-            prompt, found = _read(line)
+            prompt, found = _read(line, keep_extra=keep_extra)
         except InvalidInput as error:
             # The JSON parser takes the line for a whole body.
             detail = error.detail.removeprefix("body.").replace("(line 1, column", "(column")
@@ -54,17 +64,27 @@ def read_lines(lines: Sequence[Line]) -> tuple[list[GoodLine], list[RejectedLine
             continue
         numbers.append(line.number)
         sent.append(prompt)
-        preferences.append(found)
-    prompts = incoming_prompts(sent)
-    return list(map(GoodLine, numbers, prompts, map(_between_kept, preferences, prompts))), bad
+        read.append(found)
+    return list(map(_good_line, numbers, incoming_prompts(sent), read)), bad
 
 
-def _read(line: Line) -> tuple[NewPrompt, Sequence[Preference]]:
+def _good_line(number: int, prompt: IncomingPrompt, read: ReadLine) -> GoodLine:
+    preferences = _between_kept(read.preferences, prompt)
+    lost = len(read.preferences) - len(preferences)
+    reason = None
+    if lost:
+        reason = f"{lost} of {len(read.preferences)} preferences: about an empty or repeated text"
+    elif not preferences:
+        reason = read.no_label
+    return GoodLine(number, prompt, preferences, reason, read.left_out)
+
+
+def _read(line: Line, *, keep_extra: bool) -> tuple[NewPrompt, ReadLine]:
     if line.content is None:
         raise InvalidInput(f"the line is over {MAX_LINE_BYTES} bytes")
-    read = read_line(_parsed(line.number, line.content))
+    read = read_line(_parsed(line.number, line.content), keep_extra=keep_extra)
     try:
-        return NewPrompt.model_validate(read.prompt), read.preferences
+        return NewPrompt.model_validate(read.prompt), read
     except ValidationError as error:
         raise InvalidInput(_detail(error, read)) from None
 

@@ -42,15 +42,25 @@ async def post_import(
         Literal["ignore", "keep"],
         Query(description="`keep`: store the preferences that lines carry as imported labels"),
     ] = "ignore",
+    extra: Annotated[
+        Literal["ignore", "keep"],
+        Query(description="`keep`: put columns that are left out into the prompts' `metadata`"),
+    ] = "ignore",
 ) -> ImportReport:
     """Any number of lines, each a prompt: this service's own form, Anthropic HH, TRL preference,
     UltraFeedback, PRO, a record that Argilla or Label Studio exported, or a row with two responses
-    side by side. Good lines are stored, bad ones are reported. Safe to repeat."""
+    side by side. Good lines are stored, bad ones are reported. Safe to repeat. A column that
+    changes the meaning is used, or its line is rejected; others that are left out are counted."""
     require_media_type(request.headers, _LINES)
     sessions: Sessions = request.app.state.sessions
-    keep_labels = labels == "keep"
     try:
-        return await import_prompts(sessions, project, request.stream(), keep_labels=keep_labels)
+        return await import_prompts(
+            sessions,
+            project,
+            request.stream(),
+            keep_labels=labels == "keep",
+            keep_extra=extra == "keep",
+        )
     except ClientDisconnect:
         # No client is left to read this, but it keeps the log from calling it a server error.
         raise InvalidInput("the stream broke off; the batches before are stored") from None

@@ -1,6 +1,14 @@
 """What an import answers."""
 
+from collections.abc import Iterable
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict
+
+from app.settings import MAX_REJECTED_LINES_TOLD
+
+_MAX_NAMES: Final = 1000
+_OTHERS: Final = "(others)"
 
 
 class RejectedLine(BaseModel):
@@ -10,23 +18,65 @@ class RejectedLine(BaseModel):
     detail: str
 
 
+class Dropped(BaseModel):
+    """How many responses were left out, and why."""
+
+    empty: int = 0
+    duplicate: int = 0
+
+
 class ImportReport(BaseModel):
-    """What an import stored and rejected; ``rejected`` holds the first 1000 lines."""
+    """What an import stored, left out and rejected.
+
+    ``rejected`` and ``labels_left_out`` hold the first 1000 lines.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
                 "created": 499,
                 "unchanged": 0,
-                "labels": 0,
+                "labels": 498,
                 "rejected": [{"line": 12, "detail": "responses.0.text: Field required"}],
                 "rejected_count": 1,
+                "dropped": {"empty": 1, "duplicate": 0},
+                "left_out_columns": {"tree_id": 499},
+                "labels_left_out": [{"line": 7, "detail": "`winner` is empty"}],
+                "labels_left_out_count": 1,
             }
         }
     )
 
-    created: int
-    unchanged: int
-    labels: int
-    rejected: list[RejectedLine]
-    rejected_count: int
+    created: int = 0
+    unchanged: int = 0
+    labels: int = 0
+    rejected: list[RejectedLine] = []
+    rejected_count: int = 0
+    dropped: Dropped = Dropped()
+    """Responses that are empty or repeat another of their prompt."""
+    left_out_columns: dict[str, int] = {}
+    """How many lines had a column that was left out, by its name."""
+    labels_left_out: list[RejectedLine] = []
+    """With ``labels=keep``: lines of which a preference was not kept, and why."""
+    labels_left_out_count: int = 0
+
+    def tell_rejected(self, lines: Iterable[RejectedLine]) -> None:
+        """Count lines that are rejected; the first ones are told."""
+        self.rejected_count += _tell(self.rejected, lines)
+
+    def tell_labels_left_out(self, lines: Iterable[RejectedLine]) -> None:
+        """Count lines whose preferences were not all kept; the first ones are told."""
+        self.labels_left_out_count += _tell(self.labels_left_out, lines)
+
+    def count_left_out(self, columns: Iterable[str]) -> None:
+        """Count the columns of a line that were left out."""
+        counts = self.left_out_columns
+        for name in columns:
+            known = name if name in counts or len(counts) < _MAX_NAMES else _OTHERS
+            counts[known] = counts.get(known, 0) + 1
+
+
+def _tell(told: list[RejectedLine], lines: Iterable[RejectedLine]) -> int:
+    found = sorted(lines, key=lambda each: each.line)
+    told += found[: MAX_REJECTED_LINES_TOLD - len(told)]
+    return len(found)

@@ -13,12 +13,16 @@ from app.imports.lines import GoodLine
 from app.imports.schemas import ImportReport, RejectedLine
 from app.projects import service as projects
 from app.prompts.intake import Intake, Taken, finish, take_in
-from app.settings import MAX_REJECTED_LINES_TOLD
 from app.storage.sessions import Sessions
 
 
 async def import_prompts(
-    sessions: Sessions, project_name: str, chunks: AsyncIterable[bytes], *, keep_labels: bool
+    sessions: Sessions,
+    project_name: str,
+    chunks: AsyncIterable[bytes],
+    *,
+    keep_labels: bool,
+    keep_extra: bool = False,
 ) -> ImportReport:
     """Store the prompts of a stream of lines. Good lines are stored, bad ones are reported.
 
@@ -31,8 +35,8 @@ async def import_prompts(
     """
     async with sessions.begin() as session:
         project_id = (await projects.find_project(session, project_name)).id
-    report = ImportReport(created=0, unchanged=0, labels=0, rejected=[], rejected_count=0)
-    async with aclosing(read_ahead(read_batches(chunks))) as batches:
+    report = ImportReport()
+    async with aclosing(read_ahead(read_batches(chunks, keep_extra=keep_extra))) as batches:
         async for good, bad in batches:
             refused: list[RejectedLine] = []
             if good:
@@ -40,7 +44,7 @@ async def import_prompts(
                     refused = await _store(
                         session, project_id, good, report, keep_labels=keep_labels
                     )
-            _report_rejected(report, bad + refused)
+            report.tell_rejected(bad + refused)
     return report
 
 
@@ -69,7 +73,21 @@ async def _store(
     report.created += intake.created
     report.unchanged += len(intake.taken) - intake.created
     report.labels += labels
+    for line, outcome in zip(lines, intake.outcomes, strict=True):
+        if isinstance(outcome, Taken):
+            _tell_left_out(report, line, keep_labels=keep_labels)
     return refused
+
+
+def _tell_left_out(report: ImportReport, line: GoodLine, *, keep_labels: bool) -> None:
+    report.count_left_out(line.left_out)
+    for each in line.prompt.kept.dropped:
+        if each.reason == "empty":
+            report.dropped.empty += 1
+        else:
+            report.dropped.duplicate += 1
+    if keep_labels and line.labels_left_out is not None:
+        report.tell_labels_left_out([RejectedLine(line=line.number, detail=line.labels_left_out)])
 
 
 async def _store_labels(
@@ -115,9 +133,3 @@ def _labels(line: GoodLine, taken: Taken) -> list[ImportedLabel]:
             )
         )
     return labels
-
-
-def _report_rejected(report: ImportReport, bad: Sequence[RejectedLine]) -> None:
-    report.rejected_count += len(bad)
-    room = MAX_REJECTED_LINES_TOLD - len(report.rejected)
-    report.rejected += sorted(bad, key=lambda each: each.line)[:room]

@@ -35,6 +35,7 @@ def test_argilla_labels_name_a_field_by_user() -> None:
 
     assert read.prompt == {
         "id": "record-1",
+        "metadata": {},
         "prompt": "Why?",
         "responses": [
             {"id": "response1", "text": "because"},
@@ -61,12 +62,40 @@ def test_argilla_rankings_imply_all_their_pairs() -> None:
     ]
 
 
-def test_a_rank_of_something_that_is_no_name_says_nothing() -> None:
-    ranking = [{"value": ["response1"], "rank": 1}, {"value": "response2", "rank": 2}]
+@pytest.mark.parametrize("name", [["response1"], "response9", "prompt"])
+def test_a_rank_of_something_that_is_no_response_is_refused(name: Any) -> None:
+    ranking = [{"value": name, "rank": 1}, {"value": "response2", "rank": 2}]
 
-    read = read_line(_record({"q": [{"value": ranking, "user_id": "u"}]}))
+    detail = refusal(_record({"q": [{"value": ranking, "user_id": "u"}]}))
 
-    assert read.preferences == []
+    assert detail.startswith("responses.q.0: ranks something that is no response")
+
+
+def test_argilla_candidates_are_what_the_answers_name_and_their_family() -> None:
+    fields = {"prompt": "Why?", "source": "wiki", "answer_1": "x", "answer_2": "y"}
+
+    read = read_line(_record({"q": [{"value": "answer_2", "user_id": "u"}]}, fields=fields))
+
+    assert [each["id"] for each in read.prompt["responses"]] == ["answer_1", "answer_2"]
+    assert read.preferences == [Preference((0, 1), 1, "u")]
+    assert read.left_out == ["fields.source"]
+
+
+def test_argilla_candidates_that_are_not_sure_are_refused() -> None:
+    fields = {"prompt": "Why?", "source": "wiki", "llama": "x", "gpt": "y"}
+
+    detail = refusal(_record({"q": [{"value": "gpt", "user_id": "u"}]}, fields=fields))
+
+    assert detail.startswith("fields: which columns hold the responses is not sure")
+
+
+def test_a_label_of_another_question_is_no_tie() -> None:
+    responses = {
+        "preference": [{"value": "response1", "user_id": "u"}],
+        "language": [{"value": "same", "user_id": "u"}],
+    }
+
+    assert read_line(_record(responses)).preferences == [Preference((0, 1), 0, "u")]
 
 
 def test_argilla_1_lists_answers_by_user() -> None:

@@ -14,7 +14,7 @@ _HH_MESSAGES = [
 
 def test_hh_transcripts_share_the_turns_before_the_last() -> None:
     line = {"chosen": _HH_START + " Fine.", "rejected": _HH_START + " Go away. "}
-    assert prompt_and_texts(line) == (_HH_MESSAGES, ["Fine.", "Go away."])
+    assert prompt_and_texts(line) == (_HH_MESSAGES, ["Fine.", "Go away. "])
     assert read_line(line).preferences == [Preference((0, 1), 0)]
 
 

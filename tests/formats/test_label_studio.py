@@ -85,3 +85,53 @@ def test_label_studio_rankers_imply_all_their_pairs() -> None:
 )
 def test_label_studio_refusals_name_the_field(more: dict[str, Any], start: str) -> None:
     assert refusal(_task(**more)).startswith(start)
+
+
+def test_label_studio_sides_are_found_by_their_names() -> None:
+    task = _task(
+        _pairwise("left", "text1, text2"),
+        data={"source": "wiki", "prompt": "Why?", "text_2": "bad", "Text_1": "good"},
+    )
+
+    read = read_line(task)
+
+    assert prompt_and_texts(task)[1] == ["bad", "good"]
+    assert read.preferences == [Preference((1, 0), 1, "1")]
+    assert read.left_out == ["data.source"]
+
+
+@pytest.mark.parametrize(
+    "to_name", ["", "answer1", "answer1,answer9", "answer1,answer1", "answer1,answer2,prompt"]
+)
+def test_label_studio_sides_that_are_not_sure_are_refused(to_name: str) -> None:
+    detail = refusal(_task(_pairwise("left", to_name)))
+
+    assert detail.startswith("annotations.0.result.0.to_name: must name two columns")
+
+
+def test_a_name_that_two_columns_resemble_is_refused() -> None:
+    data = {"prompt": "Why?", "text_1": "x", "text-1": "y", "text2": "z"}
+
+    assert "to_name" in refusal(_task(_pairwise("left", "text1,text2"), data=data))
+
+
+def test_only_a_tie_is_a_tie() -> None:
+    assert read_line(_task(_pairwise("tie"))).preferences == [Preference((0, 1), None, "1")]
+    assert "selected: must be" in refusal(_task(_pairwise("unsure")))
+
+
+@pytest.mark.parametrize(
+    "ranker",
+    [
+        {"good": ["i0", "i1"], "bad": ["i2", "i1"]},
+        {"rank": ["i0", "i9"]},
+        {"rank": ["i0", "i0"]},
+    ],
+)
+def test_label_studio_rankings_that_are_not_sure_are_refused(ranker: Any) -> None:
+    items = [{"id": f"i{number}", "body": f"text {number}"} for number in range(3)]
+    result = {"type": "ranker", "value": {"ranker": ranker}}
+
+    detail = refusal(_task(result, data={"prompt": "Why?", "items": items}))
+
+    assert detail.startswith("annotations.0.result.0.value.ranker: ")

@@ -4,6 +4,7 @@ import pytest
 
 from app.errors import InvalidInput
 from app.formats.registry import FORMATS, find_format, read_line
+from app.formats.row import Row
 from tests.formats.reading import refusal
 
 _KEYS: dict[str, Any] = {
@@ -39,16 +40,15 @@ _TRANSCRIPTS = {
         ("fields chosen rejected", {}, "argilla"),
         ("fields prompt responses", {}, "own"),
         ("fields prompt chosen rejected", {}, "trl"),
-        # Columns that only files with votes have.
         ("prompt responses", {}, "own"),
-        ("prompt responses preferences", {}, "votes"),
-        ("prompt responses prompt_id", {}, "votes"),
-        ("prompt responses dataset", {}, "votes"),
-        ("responses", {"preferences": None}, "votes"),
+        ("prompt responses preferences", {}, "own"),
+        ("prompt responses prompt_id", {}, "own"),
+        ("prompt responses dataset", {}, "own"),
+        ("responses", {"preferences": None}, "own"),
         # `responses` win over the columns of all other formats.
         ("prompt responses instruction completions", {}, "own"),
         ("prompt responses chosen rejected", {}, "own"),
-        ("responses dataset data annotations", {}, "votes"),
+        ("responses dataset data annotations", {}, "own"),
         # Then: UltraFeedback, PRO, Label Studio, chosen and rejected, side by side.
         ("instruction completions prefix suffix reward data annotations", {}, "ultrafeedback"),
         ("completions prefix suffix reward data annotations chosen rejected", {}, "pro"),
@@ -56,19 +56,12 @@ _TRANSCRIPTS = {
         ("instruction completions chosen rejected", {}, "ultrafeedback"),
         ("instruction chosen rejected response_a response_b", {}, "trl"),
         ("instruction response_a response_b chosen", {}, "side-by-side"),
-        # HH: both are transcripts, and there is no prompt beside them.
-        ("", _TRANSCRIPTS, "hh"),
-        ("", {**_TRANSCRIPTS, "prompt": None}, "hh"),
-        ("response_a response_b", _TRANSCRIPTS, "hh"),
-        ("prompt", _TRANSCRIPTS, "trl"),
-        ("", {**_TRANSCRIPTS, "rejected": "y"}, "trl"),
-        ("", {**_TRANSCRIPTS, "chosen": [{"role": "assistant", "content": "x"}]}, "trl"),
     ],
 )
 def test_a_line_that_matches_several_formats_is_read_by_the_first(
     keys: str, more: dict[str, Any], expected: str
 ) -> None:
-    found = find_format({key: _KEYS[key] for key in keys.split()} | more)
+    found = find_format(Row({key: _KEYS[key] for key in keys.split()} | more))
 
     assert found is not None
     assert found.name == expected

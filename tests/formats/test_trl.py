@@ -44,7 +44,6 @@ def test_trl_strings_are_taken_exactly() -> None:
             {"prompt": "2+2?", "chosen": [_answered("4")], "rejected": [_answered("5")]},
             "2+2?",
         ),
-        ({"chosen": "2+2? 4", "rejected": "2+2? 5"}, "2+2?"),
     ],
 )
 def test_trl_prompts_stand_beside_or_inside_the_completions(line: Any, content: Any) -> None:
@@ -57,13 +56,13 @@ def test_trl_prompts_stand_beside_or_inside_the_completions(line: Any, content: 
     ("line", "start"),
     [
         ({"chosen": "abc", "rejected": "xyz"}, "prompt: "),
-        ({"chosen": "abc", "rejected": "abcd"}, "chosen, rejected: "),
+        ({"chosen": "2+2? 4", "rejected": "2+2? 5"}, "prompt: missing"),
         ({"prompt": "x", "chosen": "same", "rejected": "same"}, "chosen, rejected: "),
         ({"prompt": "x", "chosen": "", "rejected": "b"}, "chosen, rejected: "),
-        ({"prompt": "x", "chosen": 4, "rejected": "b"}, "chosen, rejected: "),
+        ({"prompt": "x", "chosen": 4, "rejected": "b"}, "chosen: "),
         ({"prompt": "x", "chosen": "a" * 100_001, "rejected": "b"}, "chosen: "),
         ({"chosen": [_ASKED], "rejected": [_ASKED]}, "chosen: must end"),
-        ({"chosen": [], "rejected": []}, "chosen: must end"),
+        ({"chosen": [], "rejected": []}, "prompt: missing"),
         (
             {"chosen": [_ASKED, _answered("4")], "rejected": [_answered("5")]},
             "chosen, rejected: ",

@@ -64,7 +64,7 @@ def test_ultrafeedback_scores_a_completion_by_what_it_has(
 
     read = read_line(line)
 
-    assert read.prompt["responses"][0] == {"text": "hi", "model": "x", "score": score}
+    assert read.prompt["responses"][0] == {"id": None, "text": "hi", "model": "x", "score": score}
     assert read.prompt["metadata"] == {"source": "evol_instruct"}
     assert read_lines([Line(1, as_lines([line]))])[1] == []
 

@@ -107,6 +107,10 @@ async def test_an_empty_import_is_fine(client: httpx.AsyncClient) -> None:
         "labels": 0,
         "rejected": [],
         "rejected_count": 0,
+        "dropped": {"empty": 0, "duplicate": 0},
+        "left_out_columns": {},
+        "labels_left_out": [],
+        "labels_left_out_count": 0,
     }
 
 

@@ -1,0 +1,97 @@
+"""Chat messages, however a file writes them. Pure.
+
+A message is ``{"role", "content"}``, or ``{"from", "value"}`` as ShareGPT has it, and a
+conversation is a list of them or a string with the list's JSON.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from app.errors import InvalidInput
+from app.formats.row import Row, decoded
+from app.formats.values import text_or_empty
+
+Messages = list[dict[str, Any]]
+
+ROLES: Final = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "ai": "assistant",
+    "tool": "tool",
+    "observation": "tool",
+}
+"""What speakers are called in files, in lower case, and their roles here."""
+
+_KEPT: Final = ("name", "tool_calls", "tool_call_id")
+_PYTHON_LIST = re.compile(r"\s*\[\s*\{\s*['\"](role|content|from|value)['\"]")
+
+
+def conversation(row: Row, name: str) -> Messages | None:
+    """The column's messages; None, and not taken, where it holds a string or anything else.
+
+    Raises:
+        InvalidInput: it is a list of messages written by Python's ``str``, and no JSON.
+    """
+    value = decoded(row.peek(name))
+    if isinstance(value, dict) and is_message(value):
+        value = [value]
+    if not isinstance(value, list) or not value or not all(map(is_message, value)):
+        if isinstance(value, str) and _PYTHON_LIST.match(value):
+            raise InvalidInput(
+                f"{row.where(name)}: holds messages as Python prints them, and no JSON: write them"
+                " with `json.dumps`"
+            )
+        return None
+    row.take(name)
+    return [_message(part) for part in row.parts(value, name)]
+
+
+def is_message(value: Any) -> bool:
+    """Whether a value is an object with a speaker and what was said."""
+    return isinstance(value, dict) and (
+        ("role" in value and ("content" in value or "tool_calls" in value))
+        or ("from" in value and "value" in value)
+    )
+
+
+def _message(part: Row) -> dict[str, Any]:
+    role, content = ("role", "content") if part.has("role") else ("from", "value")
+    speaker = part.take(role)
+    message = {
+        "role": ROLES.get(speaker.lower(), speaker) if isinstance(speaker, str) else speaker,
+    }
+    said = part.take(content)
+    if not part.gives("tool_calls"):
+        said = text_or_empty(said)
+    if said is not None or part.has(content):
+        message["content"] = said
+    for name in _KEPT:
+        # Tables have every field in every message: null is not given.
+        if part.peek(name) is not None:
+            message[name] = part.take(name)
+    return message
+
+
+def contents(content: str | Sequence[Mapping[str, Any]]) -> list[str]:
+    """The texts of a prompt: the string, or the contents of its messages."""
+    if isinstance(content, str):
+        return [content]
+    return [each["content"] for each in content if isinstance(each.get("content"), str)]
+
+
+def is_same(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether two lists of messages are the same but for white space around the contents."""
+    return [_bare(each) for each in one] == [_bare(each) for each in other]
+
+
+def _bare(message: Mapping[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    return {**message, "content": content.strip() if isinstance(content, str) else content}
