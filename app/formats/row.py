@@ -19,12 +19,14 @@ class Row:
     Reading a column takes it. ``left_out`` tells what has not been taken.
     """
 
+    __slots__ = ("_columns", "_ignored", "_name", "_parts", "_place", "_taken")
+
     def __init__(self, columns: Mapping[str, Any], place: str = "", name: str = "") -> None:
-        self._columns = dict(columns)
+        self._columns = columns
         self._place = place
         self._name = name
         self._taken: set[str] = set()
-        self._ignored: set[str] = set()
+        self._ignored: frozenset[str] = frozenset()
         self._parts: list[Row] = []
 
     @property
@@ -64,11 +66,11 @@ class Row:
     def ignore(self, *names: str) -> None:
         """Take columns that only repeat what others say; they are as if they were not there."""
         self._taken.update(names)
-        self._ignored.update(names)
+        self._ignored = self._ignored.union(names)
 
     def put(self, name: str, value: Any) -> None:
         """Replace a column's value by what it stands for."""
-        self._columns[name] = value
+        self._columns = {**self._columns, name: value}
 
     def structure(self, name: str) -> Any:
         """A column that holds a list or an object, or a string with its JSON."""

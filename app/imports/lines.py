@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from app.errors import InvalidInput, Location, UnsupportedMedia, dotted
 from app.formats.format import Preference, ReadLine
-from app.formats.json import parse_json
+from app.formats.json import parse_json, refuse_repeated_keys
 from app.formats.registry import AN_ARRAY, read_line
 from app.imports.line_splitter import Line
 from app.imports.schemas import RejectedLine
@@ -91,13 +91,15 @@ def _read(line: Line, *, keep_extra: bool) -> tuple[NewPrompt, ReadLine]:
 
 def _parsed(number: int, content: bytes) -> Any:
     try:
-        return parse_json(content)
+        value = parse_json(content)
     except InvalidInput:
         if number == 1:
             _refuse_other_files(content)
         if content.lstrip().startswith(b"["):
             raise InvalidInput(AN_ARRAY) from None
         raise
+    refuse_repeated_keys(content, value)
+    return value
 
 
 def _refuse_other_files(start: bytes) -> None:

@@ -39,6 +39,24 @@ def test_a_line_that_is_no_json_is_refused(content: bytes) -> None:
     assert bad.line == 7
 
 
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        (b'{"prompt": "x", "chosen": "a", "rejected": "b", "chosen": "c"}', "chosen: stands twice"),
+        (b'{"prompt" : "x", "responses": [{"text": "a", "text":"b"}]}', "text: stands twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(content: bytes, detail: str) -> None:
+    _, (bad,) = read_lines([Line(1, content)])
+    assert bad.detail.startswith(detail)
+
+
+def test_quotes_and_colons_within_texts_are_text() -> None:
+    line = {"prompt": '{"a": 1, "a": 2}', "chosen": '":"', "rejected": "b"}
+    (read,), _ = read_lines([Line(1, as_lines([line]))])
+    assert read.prompt.content == '{"a": 1, "a": 2}'
+
+
 def test_a_character_that_cannot_be_stored_is_told_with_its_field() -> None:
     content = b'{"prompt": "x", "chosen": "a\\u0000", "rejected": "b"}'
     _, (bad,) = read_lines([Line(1, content)])
