@@ -6,6 +6,7 @@ from typing import Any, Final
 from app.errors import InvalidInput
 from app.formats.format import Format, ReadLine
 from app.formats.row import Row
+from app.formats.wrapped_rows import wrapped_rows
 from app.registry import collect
 
 AN_ARRAY: Final = "a JSON array: send the objects in it, one a line"
@@ -32,6 +33,10 @@ def read_line(line: Any, *, keep_extra: bool = False) -> ReadLine:
     row = Row(line)
     found = find_format(row)
     if found is None:
+        if (rows := wrapped_rows(line)) is not None:
+            raise InvalidInput(
+                f"an object with rows in a list: send the rows, as `jq -c '{rows}'` gives them"
+            )
         known = ", or ".join(each.description for each in FORMATS)
         raise InvalidInput(f"no known format: a line has {known}")
     read = found.read(row)

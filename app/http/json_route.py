@@ -51,12 +51,13 @@ def _has_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
-def require_media_type(headers: Headers, wanted: str) -> None:
-    """Refuse a body of another content type.
+def require_media_type(headers: Headers, *wanted: str) -> str:
+    """Refuse a body of another content type; gives the one it has.
 
     Raises:
-        UnsupportedMedia: the content type is missing or not ``wanted``.
+        UnsupportedMedia: the content type is missing or not one of ``wanted``.
     """
     given = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != wanted:
-        raise UnsupportedMedia(f"send the body as {wanted}")
+    if given not in wanted:
+        raise UnsupportedMedia(f"send the body as {' or '.join(wanted)}")
+    return given

@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterat
 from functools import partial
 from typing import TypeVar
 
-from app.imports.line_splitter import Line, LineSplitter
+from app.imports.line_splitter import Line
 from app.imports.lines import GoodLine, read_lines
 from app.imports.schemas import RejectedLine
+from app.imports.stream_splitter import StreamSplitter
 from app.settings import MAX_LINE_BYTES
 
 _BATCH_LINES = 500
@@ -20,13 +21,17 @@ ReadLines = tuple[list[GoodLine], list[RejectedLine]]
 
 
 async def read_batches(
-    chunks: AsyncIterable[bytes], *, keep_extra: bool = False
+    chunks: AsyncIterable[bytes], *, is_document: bool = False, keep_extra: bool = False
 ) -> AsyncIterator[ReadLines]:
     """Read the lines of each batch, a few at a time, so that other requests are served between.
 
-    At most one batch, and the line after it, are in memory.
+    At most one batch, and the line after it, are in memory. ``is_document``: the stream is JSON as
+    a whole, whose values are read as lines are.
+
+    Raises:
+        UnsupportedMedia: the stream is another kind of file, or in another encoding.
     """
-    async for batch in _batches(chunks):
+    async for batch in _batches(chunks, StreamSplitter(MAX_LINE_BYTES, is_document=is_document)):
         good: list[GoodLine] = []
         bad: list[RejectedLine] = []
         for few in _few_at_a_time(batch):
@@ -59,8 +64,9 @@ async def read_ahead(items: AsyncIterator[T]) -> AsyncGenerator[T]:
         await asyncio.gather(next_item, return_exceptions=True)
 
 
-async def _batches(chunks: AsyncIterable[bytes]) -> AsyncIterator[list[Line]]:
-    splitter = LineSplitter(MAX_LINE_BYTES)
+async def _batches(
+    chunks: AsyncIterable[bytes], splitter: StreamSplitter
+) -> AsyncIterator[list[Line]]:
     batch: list[Line] = []
     size = 0
     async for chunk in chunks:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.errors import InvalidInput, Location, UnsupportedMedia, dotted
+from app.errors import InvalidInput, Location, dotted
 from app.formats.format import Preference, ReadLine
 from app.formats.json import parse_json, refuse_repeated_keys
 from app.formats.registry import AN_ARRAY, read_line
@@ -18,13 +18,6 @@ from app.settings import MAX_LINE_BYTES
 
 _MAX_ERRORS_TOLD = 3
 _MAX_KEY_CHARACTERS = 100
-_OTHER_FILES = {
-    b"\x1f\x8b\x08": "gzip",
-    b"PK\x03\x04": "a zip archive",
-    b"PAR1": "a Parquet file",
-    b"\xff\xfe{\x00": "in UTF-16",
-    b"\xfe\xff\x00{": "in UTF-16",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +42,6 @@ def read_lines(
     Args:
         lines: the lines.
         keep_extra: put the columns that are left out into the prompts' metadata.
-
-    Raises:
-        UnsupportedMedia: the first line is the start of a file that is not JSON lines.
     """
     numbers, sent, read, bad = [], [], [], []
     for line in lines:
@@ -81,34 +71,23 @@ def _good_line(number: int, prompt: IncomingPrompt, read: ReadLine) -> GoodLine:
 
 def _read(line: Line, *, keep_extra: bool) -> tuple[NewPrompt, ReadLine]:
     if line.content is None:
-        raise InvalidInput(f"the line is over {MAX_LINE_BYTES} bytes")
-    read = read_line(_parsed(line.number, line.content), keep_extra=keep_extra)
+        raise InvalidInput(line.fault or f"the line is over {MAX_LINE_BYTES} bytes")
+    read = read_line(_parsed(line.content), keep_extra=keep_extra)
     try:
         return NewPrompt.model_validate(read.prompt), read
     except ValidationError as error:
         raise InvalidInput(_detail(error, read)) from None
 
 
-def _parsed(number: int, content: bytes) -> Any:
+def _parsed(content: bytes) -> Any:
     try:
         value = parse_json(content)
     except InvalidInput:
-        if number == 1:
-            _refuse_other_files(content)
         if content.lstrip().startswith(b"["):
             raise InvalidInput(AN_ARRAY) from None
         raise
     refuse_repeated_keys(content, value)
     return value
-
-
-def _refuse_other_files(start: bytes) -> None:
-    kind = next((kind for magic, kind in _OTHER_FILES.items() if start.startswith(magic)), None)
-    if kind is not None:
-        raise UnsupportedMedia(
-            f"the body is {kind}: send JSON lines in UTF-8, not compressed"
-            " (`annotation-budget import` converts gzip, CSV and Parquet)"
-        )
 
 
 def _between_kept(preferences: Sequence[Preference], prompt: IncomingPrompt) -> list[Preference]:

@@ -1,6 +1,6 @@
 """Bulk import over HTTP; admins only."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
@@ -18,8 +18,17 @@ from app.storage.sessions import Sessions
 router = APIRouter(prefix="/prompts", route_class=JsonRoute, tags=["prompts"])
 
 _LINES: Final = "application/x-ndjson"
+_DOCUMENT: Final = "application/json"
 _ANY_LENGTH: Final = 2**63 - 1
 _EXAMPLE_LINE: Final = '{"prompt": "Explain DPO.", "chosen": "It trains …", "rejected": "Oil."}\n'
+_EXAMPLE_ARRAY: Final = [{"prompt": "Explain DPO.", "chosen": "It trains …", "rejected": "Oil."}]
+_CONTENT: Final[dict[str, Any]] = {
+    _LINES: {"schema": {"type": "string"}, "example": _EXAMPLE_LINE},
+    _DOCUMENT: {
+        "schema": {"type": "array", "items": {"type": "object"}},
+        "example": _EXAMPLE_ARRAY,
+    },
+}
 
 
 @router.post(
@@ -27,12 +36,7 @@ _EXAMPLE_LINE: Final = '{"prompt": "Explain DPO.", "chosen": "It trains …", "r
     summary="Import prompts, one a line",
     max_body_size=_ANY_LENGTH,
     responses=problems(401, 403, 404, 415, 422),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {_LINES: {"schema": {"type": "string"}, "example": _EXAMPLE_LINE}},
-        }
-    },
+    openapi_extra={"requestBody": {"required": True, "content": _CONTENT}},
 )
 async def post_import(
     request: Request,
@@ -47,11 +51,12 @@ async def post_import(
         Query(description="`keep`: put columns that are left out into the prompts' `metadata`"),
     ] = "ignore",
 ) -> ImportReport:
-    """Any number of lines, each a prompt: this service's own form, Anthropic HH, TRL preference,
-    UltraFeedback, PRO, a record that Argilla or Label Studio exported, or a row with two responses
-    side by side. Good lines are stored, bad ones are reported. Safe to repeat. A column that
-    changes the meaning is used, or its line is rejected; others that are left out are counted."""
-    require_media_type(request.headers, _LINES)
+    """Any number of lines, or a JSON array of any length. Each line, or element, is a prompt: this
+    service's own form, Anthropic HH, TRL preference, UltraFeedback, PRO, KTO, a record that Argilla
+    or Label Studio exported, or a row with two responses side by side. Good lines are stored, bad
+    ones are reported by their number. Safe to repeat. A column that changes the meaning is used, or
+    its line is rejected; others that are left out are counted."""
+    media_type = require_media_type(request.headers, _LINES, _DOCUMENT)
     sessions: Sessions = request.app.state.sessions
     try:
         return await import_prompts(
@@ -60,6 +65,7 @@ async def post_import(
             request.stream(),
             keep_labels=labels == "keep",
             keep_extra=extra == "keep",
+            is_document=media_type == _DOCUMENT,
         )
     except ClientDisconnect:
         # No client is left to read this, but it keeps the log from calling it a server error.

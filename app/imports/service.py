@@ -23,20 +23,23 @@ async def import_prompts(
     *,
     keep_labels: bool,
     keep_extra: bool = False,
+    is_document: bool = False,
 ) -> ImportReport:
     """Store the prompts of a stream of lines. Good lines are stored, bad ones are reported.
 
     Each batch is stored in its own transaction while the next one is read. If the stream breaks
-    off, the batches before stay, and nothing of the current one does.
+    off, the batches before stay, and nothing of the current one does. ``is_document``: the stream
+    is JSON as a whole, and each of its values counts as a line.
 
     Raises:
         UnknownProject: no project has that name, or it has been deleted since.
-        UnsupportedMedia: the stream is not JSON lines.
+        UnsupportedMedia: the stream is another kind of file, or in another encoding.
     """
     async with sessions.begin() as session:
         project_id = (await projects.find_project(session, project_name)).id
     report = ImportReport()
-    async with aclosing(read_ahead(read_batches(chunks, keep_extra=keep_extra))) as batches:
+    lines = read_batches(chunks, is_document=is_document, keep_extra=keep_extra)
+    async with aclosing(read_ahead(lines)) as batches:
         async for good, bad in batches:
             refused: list[RejectedLine] = []
             if good:

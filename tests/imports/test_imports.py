@@ -176,16 +176,92 @@ async def test_another_kind_of_file_is_refused_by_its_name(
     assert (await counts(client))["prompts"] == 0
 
 
+async def _post(
+    client: httpx.AsyncClient, content: bytes | AsyncIterator[bytes], content_type: str
+) -> dict[str, Any]:
+    answer = await client.post(
+        "/prompts/import", content=content, headers={"Content-Type": content_type}
+    )
+    assert answer.status_code == 200, answer.text
+    report: dict[str, Any] = answer.json()
+    return report
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-ndjson"])
 @pytest.mark.parametrize("indent", [None, 1])
-async def test_an_array_is_told_to_be_sent_one_object_a_line(
-    client: httpx.AsyncClient, indent: int | None
+async def test_an_array_is_taken_element_by_element(
+    client: httpx.AsyncClient, content_type: str, indent: int | None
 ) -> None:
-    report = await import_lines(client, json.dumps([prompt()], indent=indent).encode())
-    assert report["created"] == 0
-    assert report["rejected"][0] == {
-        "line": 1,
-        "detail": "a JSON array: send the objects in it, one a line",
-    }
+    rows: list[Any] = [prompt(id=f"p{number}") for number in range(700)]
+    rows[2], rows[650] = prompt("only one", id="p2"), [prompt()]
+    content = b"\xef\xbb\xbf" + json.dumps(rows, indent=indent).encode()
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 1000):
+            yield content[start : start + 1000]
+
+    report = await _post(client, in_pieces(), content_type)
+    assert report["created"] == 698
+    assert [each["line"] for each in report["rejected"]] == [3, 651]
+    assert report["rejected"][1]["detail"].startswith("a JSON array")
+    assert (await counts(client))["prompts"] == 698
+
+
+async def test_where_an_array_is_broken_what_stands_before_is_stored(
+    client: httpx.AsyncClient,
+) -> None:
+    rows = [json.dumps(prompt(id=f"p{number}")) for number in range(3)]
+    report = await _post(client, f"[{rows[0]}, {rows[1]} {rows[2]}]".encode(), "application/json")
+    assert report["created"] == 2
+    assert report["rejected"] == [
+        {
+            "line": 3,
+            "detail": "not valid JSON: there is no comma before it; what follows it was not read",
+        }
+    ]
+    report = await _post(client, f"[{rows[0]}, {rows[1]},".encode(), "application/json")
+    assert report["unchanged"] == 2
+    assert report["rejected"][0]["detail"].startswith("the array has no end")
+
+
+async def test_one_object_is_one_line_also_over_several_lines(client: httpx.AsyncClient) -> None:
+    row = prompt(id="p")
+    compact = json.dumps(row).encode()
+    for content, content_type in (
+        (compact, "application/json"),
+        (json.dumps(row, indent=2).encode(), "application/json"),
+        (json.dumps(row, indent=2).encode(), "application/x-ndjson"),
+        (compact.replace(b", ", b",\n"), "application/json; charset=utf-8"),
+    ):
+        report = await _post(client, content, content_type)
+        assert report["created"] + report["unchanged"] == 1
+        assert report["rejected"] == []
+    assert (await counts(client))["prompts"] == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"data": [prompt()]}, "jq -c '.data[]'"),
+        ({"features": [], "rows": [{"row_idx": 0, "row": prompt()}]}, "jq -c '.rows[].row'"),
+    ],
+)
+async def test_rows_within_an_object_are_refused_with_what_to_do(
+    client: httpx.AsyncClient, document: dict[str, Any], words: str
+) -> None:
+    for indent in (None, 2):
+        report = await import_lines(client, json.dumps(document, indent=indent).encode())
+        (rejected,) = report["rejected"]
+        assert rejected["line"] == 1
+        assert words in rejected["detail"]
+
+
+async def test_a_body_of_another_content_type_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/prompts/import", content=b"[]", headers={"Content-Type": "text/csv"}
+    )
+    assert answer.status_code == 415
+    assert "application/x-ndjson or application/json" in answer.json()["detail"]
 
 
 async def test_lines_in_another_encoding_are_told_and_the_others_kept(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from app.imports.line_splitter import Line, LineSplitter
 
-_CONTENT = st.binary(max_size=6).map(lambda content: content.replace(b"\n", b""))
+_CONTENT = st.binary(max_size=6) | st.sampled_from([b"", b"\r", b"\r\n", b"a\r\rb"])
 
 
 def _split(*chunks: bytes, max_bytes: int = 100) -> list[Line]:
@@ -16,7 +16,7 @@ def _split(*chunks: bytes, max_bytes: int = 100) -> list[Line]:
 
 def test_blank_lines_are_counted_and_left_out() -> None:
     lines = _split(b"a\n\n \r\n\tb\r\n")
-    assert lines == [Line(1, b"a"), Line(4, b"\tb\r")]
+    assert lines == [Line(1, b"a"), Line(4, b"\tb")]
 
 
 def test_the_last_line_needs_no_line_feed() -> None:
@@ -24,12 +24,27 @@ def test_the_last_line_needs_no_line_feed() -> None:
     assert _split() == []
 
 
-def test_a_byte_order_mark_is_left_out_of_the_first_line_alone() -> None:
+def test_byte_order_marks_before_a_line_are_left_out() -> None:
     mark = b"\xef\xbb\xbf"
-    assert _split(mark[:1], mark[1:] + b"a\n" + mark + b"b") == [
+    assert _split(mark[:1], mark[1:] + mark + b"a\n" + mark + b"b" + mark + b"\n" + mark) == [
         Line(1, b"a"),
-        Line(2, mark + b"b"),
+        Line(2, b"b" + mark),
     ]
+
+
+def test_a_line_ends_with_a_line_feed_a_carriage_return_or_both() -> None:
+    assert _split(b"a\rb\r", b"\n", b"c\r", b"\r\n", b"d\n\re") == [
+        Line(1, b"a"),
+        Line(2, b"b"),
+        Line(3, b"c"),
+        Line(5, b"d"),
+        Line(7, b"e"),
+    ]
+
+
+def test_a_line_separator_of_unicode_ends_no_line() -> None:
+    content = '{"a": "x\u2028y\u0085z\u2029"}'.encode()
+    assert _split(content) == [Line(1, content)]
 
 
 def test_a_line_too_long_is_told_and_the_next_is_read() -> None:
