@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -218,6 +220,49 @@ async def test_import_tells_rejected_lines_and_fails(url: str, tmp_path: Path) -
     assert (status, err) == (1, "")
     assert counts == "2 created, 0 unchanged, 0 labels, 1 rejected"
     assert rejected.startswith("line 2: ")
+
+
+async def test_import_tells_refused_rows_by_what_their_numbers_count(
+    url: str, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text('prompt,chosen,rejected\n"two\nlines",a,b\n\nq,yes,no, maybe\nq,yes,yes\n')
+    status, out, err = await transfer(url, "import", str(table))
+    counts, cut, alike = out.decode().splitlines()
+    assert (status, err) == (1, "")
+    assert counts == "1 created, 0 unchanged, 0 labels, 2 rejected"
+    assert cut.startswith("line 5: 4 cells, but 3 columns")
+    assert alike.startswith("line 6: ")
+    stored = (await client.get("/prompts")).json()["prompts"]
+    assert [each["prompt"] for each in stored] == ["two\nlines"]
+
+    array = tmp_path / "rows.json"
+    array.write_bytes(b"[" + prompt_line(1) + b",\n\n17,\n" + prompt_line(2) + b"]")
+    status, out, err = await transfer(url, "import", str(array))
+    assert (status, err) == (1, "")
+    assert out.decode().splitlines() == [
+        "2 created, 0 unchanged, 0 labels, 1 rejected",
+        "element 2: a line must be a JSON object",
+    ]
+
+
+async def test_import_reads_other_encodings_and_texts_without_their_mark(
+    url: str, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    row = {"prompt": "Wie groß?", "chosen": "日本", "rejected": "b"}
+    lines = tmp_path / "rows.jsonl"
+    lines.write_bytes(json.dumps(row, ensure_ascii=False).encode("utf-16"))
+    table = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({name: [text.encode()] for name, text in row.items()}), table)
+
+    assert (await transfer(url, "import", str(lines)))[1].startswith(b"1 created")
+    assert await transfer(url, "import", str(table)) == (
+        0,
+        b"0 created, 1 unchanged, 0 labels, 0 rejected\n",
+        "",
+    )
+    (stored,) = (await client.get("/prompts")).json()["prompts"]
+    assert stored["prompt"] == "Wie groß?"
 
 
 async def test_import_tells_a_damaged_file(url: str, tmp_path: Path) -> None:

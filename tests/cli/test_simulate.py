@@ -141,7 +141,7 @@ def test_vectors_of_another_file_are_refused(
         (b"", "has no line that can be read"),
         (b'{"prompt": "?"}\n', "no known format"),
         (b"\x1f\x8bbroken", "is damaged"),
-        (b"PAR1\x15\x04\n", "a Parquet file"),
+        (b"PAR1\x15\x04\n", "is damaged (Parquet"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told_in_one_line(

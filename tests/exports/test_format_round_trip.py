@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.cli.transfer.sources import json_lines, opened
+from app.cli.transfer.sources import json_source, opened
 
 Sessions = async_sessionmaker[AsyncSession]
 Json = dict[str, Any]
@@ -298,7 +298,7 @@ async def test_every_format_gives_its_labels_and_the_same_again(
     path = tmp_path / file_name
     path.write_bytes(content)
     with opened(path) as (file, _):
-        body = b"".join(json_lines(file, path))
+        body = b"".join(json_source(file, path))
     for project in ("p", "q"):
         assert (await client.post("/projects", json={"name": project})).status_code == 201
 

@@ -1,6 +1,5 @@
 """Read a labelled file, in any format that `import` reads, as the input of a simulation."""
 
-import gzip
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,22 +8,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.cli.transfer.sources import json_source, opened
 from app.embedding.unit import normalise
-from app.errors import AppError, CommandFailed
+from app.errors import CommandFailed
 from app.formats.format import Preference
 from app.formats.json import parse_json
 from app.formats.registry import read_line
-from app.imports.line_splitter import Line, LineSplitter
+from app.imports.line_splitter import Line
 from app.imports.lines import GoodLine, read_lines
 from app.imports.schemas import RejectedLine
+from app.imports.stream_splitter import StreamSplitter
 from app.prompts.incoming import IncomingPrompt
 from app.prompts.text import render_prompt
 from app.selection.cost import count_words
 from app.selection.pair_grid import column_of, pair_count
 from app.selection.simulation.world import FIRST, SECOND, TIE, LabelledPrompt, World, make_world
 from app.settings import MAX_LINE_BYTES
-
-_GZIP_MAGIC = b"\x1f\x8b"
 
 Vectors = NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Vectors]
@@ -71,16 +70,14 @@ class FileVectors:
 
 
 def read_labelled_file(path: Path) -> LabelledFile:
-    """Read a file of any format that `import` knows, gzipped or not.
+    """Read a file of any kind and format that `import` knows.
 
     Raises:
         CommandFailed: it cannot be read, or no line of it can.
     """
-    lines = _lines(path)
-    try:
-        good, bad = read_lines(lines)
-    except AppError as error:
-        raise CommandFailed(f"{path} cannot be read: {error.detail}") from error
+    lines, refused = _lines(path)
+    good, bad = read_lines(lines)
+    bad = sorted([*refused, *bad], key=lambda each: each.line)
     if not good:
         reason = f" ({bad[0].detail})" if bad else ""
         raise CommandFailed(f"{path} has no line that can be read{reason}.")
@@ -141,17 +138,13 @@ def load_vectors(file: LabelledFile, path: Path) -> FileVectors:
     return FileVectors(prompts, kept)
 
 
-def _lines(path: Path) -> list[Line]:
-    splitter = LineSplitter(MAX_LINE_BYTES)
-    try:
-        content = path.read_bytes()
-        if content[:2] == _GZIP_MAGIC:
-            content = gzip.decompress(content)
-    except OSError as error:
-        raise CommandFailed(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (EOFError, zlib.error) as error:
-        raise CommandFailed(f"{path} is damaged ({error}).") from error
-    return [*splitter.feed(content), *splitter.finish()]
+def _lines(path: Path) -> tuple[list[Line], list[RejectedLine]]:
+    """The lines of a file, and the rows that cannot be read for sure."""
+    splitter = StreamSplitter(MAX_LINE_BYTES)
+    with opened(path) as (file, _):
+        source = json_source(file, path)
+        lines = [line for chunk in source for line in splitter.feed(chunk)]
+    return [*lines, *splitter.finish()], source.refused.told
 
 
 def _encode_sorted(texts: Sequence[str], encode: Encode, advance: Callable[[int], None]) -> Vectors:

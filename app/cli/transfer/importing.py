@@ -2,24 +2,27 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from app.cli.transfer.service import Query, progress, raise_for_refusal
-from app.cli.transfer.sources import json_lines, opened
+from app.cli.transfer.sources import JsonSource, json_source, opened
+from app.settings import MAX_REJECTED_LINES_TOLD
 
 
 def import_file(source: Path, client: httpx.Client, query: Query) -> bool:
-    """Send ``source`` (``-``: standard input) line by line, and print the counts.
+    """Send ``source`` (``-``: standard input) piece by piece, and print the counts.
 
-    Returns whether any line was rejected.
+    Returns whether any line was rejected, here or by the service.
     """
     with opened(source) as (file, size), progress() as bar:
         task = bar.add_task(f"Sending {source}", total=size)
+        read = json_source(file, source)
 
-        def lines() -> Iterator[bytes]:
+        def chunks() -> Iterator[bytes]:
             sent = 0
-            for chunk in json_lines(file, source):
+            for chunk in read:
                 yield chunk
                 sent += len(chunk)
                 bar.update(task, completed=file.tell() if file.seekable() else sent)
@@ -29,17 +32,24 @@ def import_file(source: Path, client: httpx.Client, query: Query) -> bool:
             "/prompts/import",
             params=dict(query),
             headers={"Content-Type": "application/x-ndjson"},
-            content=lines(),
+            content=chunks(),
         )
         raise_for_refusal(response)
-    counts = response.json()
-    rejected: int = counts["rejected_count"]
+    return _print_report(response.json(), read)
+
+
+def _print_report(counts: dict[str, Any], read: JsonSource) -> bool:
+    """Print what the service counted, and what it and the source refused, in the file's order."""
+    rejected: int = counts["rejected_count"] + read.refused.count
     print(
         f"{counts['created']} created, {counts['unchanged']} unchanged, "
         f"{counts['labels']} labels, {rejected} rejected"
     )
-    for line in counts["rejected"]:
-        print(f"line {line['line']}: {line['detail']}")
-    if rejected > len(counts["rejected"]):
-        print(f"... and {rejected - len(counts['rejected'])} more")
+    told = [(each["line"], each["detail"]) for each in counts["rejected"]]
+    told += [(each.line, each.detail) for each in read.refused.told]
+    shown = sorted(told)[:MAX_REJECTED_LINES_TOLD]
+    for number, detail in shown:
+        print(f"{read.counts} {number}: {detail}")
+    if rejected > len(shown):
+        print(f"... and {rejected - len(shown)} more")
     return rejected > 0
