@@ -106,13 +106,19 @@ def process(
 
 
 @contextlib.contextmanager
-def running_service(*, command: Path = COMMAND, **settings: str) -> Iterator[RunningService]:
-    """A service with an embedded database in a new folder, stopped with SIGTERM at the end."""
+def running_service(
+    *, command: Path = COMMAND, prepare: Callable[[Path], None] = Path.mkdir, **settings: str
+) -> Iterator[RunningService]:
+    """A service with an embedded database in a new folder, stopped with SIGTERM at the end.
+
+    ``prepare`` makes the data folder, and may put files into it.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = own_environment(**settings)
     with open_folder() as folder:
         data_dir, log = folder / "data", folder / "serve.log"
+        prepare(data_dir)
         where = ["--data-dir", str(data_dir), "--host", "127.0.0.1", "--port", str(port)]
         with process([str(command), "serve", *where], environment, log) as server:
 

@@ -36,6 +36,7 @@ SLOW_PATHS: Final = (
     "test_package.py",
     "test_readme.py",
     "test_schemathesis.py",
+    "upgrade",
     # These compute for seconds.
     "cli/test_simulate.py",
     "selection/simulation",
