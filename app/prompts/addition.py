@@ -80,19 +80,19 @@ def _vectors(fresh: Sequence[NewResponse]) -> Vectors | None:
 
 
 def _sort(sent: Sequence[NewResponse], stored: Sequence[StoredResponse]) -> _Sorted:
-    by_text = {each.text.strip(): each for each in stored}
-    same_text = [by_text.get(each.text.strip()) for each in sent]
+    by_said = {each.said: each for each in stored}
+    same = [by_said.get(each.said) for each in sent]
     check_response_ids(
         sent,
         [
-            old if old is not None and old.text == new.text else None
-            for new, old in zip(sent, same_text, strict=True)
+            old if old is not None and old.exact == new.exact else None
+            for new, old in zip(sent, same, strict=True)
         ],
         stored,
     )
     result: _Sorted = ([], [], [])
     fresh, repeated, dropped = result
-    for new, old in zip(sent, same_text, strict=True):
+    for new, old in zip(sent, same, strict=True):
         if old is None:
             fresh.append(new)
         elif new.id is not None and new.id == old.external_id:

@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 
+from app.formats.tool_calls import Exact, canonical
 from app.prompts.embeddings import PromptVectors, SentVectors, Vector, unit_vectors
 from app.prompts.fields import Message
 from app.prompts.schemas import Content, DroppedView, NewPrompt, NewResponse
-from app.prompts.text import keep_distinct
+from app.prompts.text import is_plain, keep_distinct
 
 Key = tuple[str, bytes]
 """What identifies a prompt in its project: its own id, or its texts. Sortable."""
@@ -32,6 +33,7 @@ class IncomingPrompt:
 
     external_id: str | None
     content: Content
+    tools: list[dict[str, Any]] | None
     metadata: dict[str, Any] | None
     kept: KeptResponses
     fingerprint: bytes
@@ -44,6 +46,15 @@ class IncomingPrompt:
         return self.kept.responses
 
     @property
+    def with_tools(self) -> bool:
+        """Whether it has tools, a turn more than role and content, or a response tool calls."""
+        return bool(
+            self.tools
+            or not is_plain(self.content)
+            or any(each.tool_calls for each in self.responses)
+        )
+
+    @property
     def dimensions(self) -> int | None:
         """The length of the caller's embeddings; None where there are none."""
         return None if self.vectors is None else len(self.vectors.prompt)
@@ -51,7 +62,7 @@ class IncomingPrompt:
 
 def keep_responses(sent: Sequence[NewResponse]) -> KeptResponses:
     """Drop the responses that are empty or repeat an earlier one."""
-    distinct = keep_distinct([each.text for each in sent])
+    distinct = keep_distinct([each.said for each in sent])
     if not distinct.dropped:
         return KeptResponses(sent, [], distinct.same_as)
     kept_index = {index: number for number, index in enumerate(distinct.kept)}
@@ -82,9 +93,17 @@ def incoming_prompts(sent: Sequence[NewPrompt]) -> list[IncomingPrompt]:
     return list(map(_incoming, sent, kept, vectors))
 
 
-def fingerprint(content: Content, texts: Sequence[str]) -> bytes:
-    """SHA-256 of a prompt and the texts of its responses, in their order."""
-    return hashlib.sha256(orjson.dumps([content, texts], option=orjson.OPT_SORT_KEYS)).digest()
+def fingerprint(
+    content: Content, tools: Sequence[dict[str, Any]] | None, responses: Sequence[Exact]
+) -> bytes:
+    """SHA-256 of a prompt, its tools, and what identifies its responses, in their order.
+
+    Neither the order of keys nor the writing of numbers counts.
+    """
+    identity: list[Any] = [canonical(content), responses]
+    if tools:
+        identity.append(canonical(tools))
+    return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def key(external_id: str | None, fingerprint: bytes) -> Key:
@@ -96,10 +115,11 @@ def _incoming(
     sent: NewPrompt, kept: KeptResponses, vectors: PromptVectors | None
 ) -> IncomingPrompt:
     content = _stored_content(sent.prompt)
-    its_fingerprint = fingerprint(content, [each.text for each in kept.responses])
+    its_fingerprint = fingerprint(content, sent.tools, [each.exact for each in kept.responses])
     return IncomingPrompt(
         external_id=sent.id,
         content=content,
+        tools=sent.tools,
         metadata=sent.metadata,
         kept=kept,
         fingerprint=its_fingerprint,
@@ -111,4 +131,4 @@ def _incoming(
 def _stored_content(sent: str | list[Message]) -> Content:
     if isinstance(sent, str):
         return sent
-    return [{"role": message.role, "content": message.content} for message in sent]
+    return [message.as_stored() for message in sent]

@@ -179,6 +179,7 @@ def _stored_prompt(
         id=prompt_id,
         external_id=prompt.external_id,
         content=prompt.content,
+        tools=prompt.tools,
         fingerprint=prompt.fingerprint,
         metadata=prompt.metadata,
         status="pending" if prompt.dimensions is None else "ready",
@@ -189,7 +190,7 @@ def _stored_prompt(
 def as_stored(sent: Sequence[NewResponse], ids: Sequence[int]) -> list[StoredResponse]:
     """Responses that have just been added with these ids."""
     return [
-        StoredResponse(response_id, each.id, each.text, each.score, each.metadata)
+        StoredResponse(response_id, each.id, each.text, each.tool_calls, each.score, each.metadata)
         for response_id, each in zip(ids, sent, strict=True)
     ]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import EmbeddingsDiffer, FieldError, PromptDiffers
+from app.formats.tool_calls import Exact, exact, is_same, said
 from app.prompts.incoming import IncomingPrompt, Key, fingerprint, key
 from app.prompts.schemas import Content, NewResponse
 
@@ -16,8 +17,19 @@ class StoredResponse:
     id: int
     external_id: str | None
     text: str
+    tool_calls: list[dict[str, Any]] | None
     score: float | None
     metadata: dict[str, Any] | None
+
+    @property
+    def exact(self) -> Exact:
+        """What identifies it: a response with the same is the same, sent again."""
+        return exact(self.text, self.tool_calls)
+
+    @property
+    def said(self) -> str:
+        """What it says, in text and calls."""
+        return said(self.text, self.tool_calls)
 
 
 @dataclass(slots=True)
@@ -27,6 +39,7 @@ class StoredPrompt:
     id: int
     external_id: str | None
     content: Content
+    tools: list[dict[str, Any]] | None
     fingerprint: bytes
     metadata: dict[str, Any] | None
     status: str
@@ -52,17 +65,19 @@ class EmbeddingSpace:
 def match(sent: IncomingPrompt, stored: StoredPrompt) -> list[StoredResponse]:
     """The stored responses, in the order sent, of a prompt that is sent again.
 
-    The content must be the same, and so must the texts that were first sent, in any order. Of the
-    responses added since, the first few or all may be sent too.
+    The content and the tools must be the same, and so must the texts and calls that were first
+    sent, in any order. Of the responses added since, the first few or all may be sent too.
 
     Raises:
-        PromptDiffers: the content or the texts differ.
+        PromptDiffers: the content, the tools, the texts or the calls differ.
     """
-    if sent.content != stored.content:
+    if not is_same(sent.content, stored.content):
         raise _differs("the prompt with this id is stored with another text", "prompt")
+    if not is_same(sent.tools, stored.tools):
+        raise _differs("the prompt with this id is stored with other tools", "tools")
     count = len(sent.responses)
-    by_text = {each.text: each for each in stored.responses[:count]}
-    matched = [by_text.get(each.text) for each in sent.responses]
+    by_identity = {each.exact: each for each in stored.responses[:count]}
+    matched = [by_identity.get(each.exact) for each in sent.responses]
     found = [each for each in matched if each is not None]
     if len(found) < count or not _covers_first_sent(stored, count):
         raise _differs("the prompt with this id is stored with other responses", "responses")
@@ -113,9 +128,9 @@ def _covers_first_sent(stored: StoredPrompt, count: int) -> bool:
     """Whether the first ``count`` responses hold all those that were first sent."""
     if count == len(stored.responses):
         return True
-    texts = [each.text for each in stored.responses[:count]]
+    responses = [each.exact for each in stored.responses[:count]]
     return any(
-        fingerprint(stored.content, texts[:first]) == stored.fingerprint
+        fingerprint(stored.content, stored.tools, responses[:first]) == stored.fingerprint
         for first in range(count, 0, -1)
     )
 

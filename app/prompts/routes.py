@@ -98,6 +98,7 @@ async def delete_prompt(prompt_id: str, session: Session, _: AdminKey) -> Respon
 @router.get(
     "/{prompt_id}/similar",
     summary="Find similar prompts",
+    response_model_exclude_unset=True,
     responses=problems(401, 403, 404, 409, 422, 503),
 )
 async def get_similar(

@@ -11,11 +11,14 @@ from pydantic import (
     ValidationInfo,
     WrapValidator,
     field_validator,
+    model_validator,
 )
 
+from app.formats.tool_calls import Exact, exact, said
 from app.prompts.embeddings import Embedding
-from app.prompts.fields import ExternalId, Metadata, PromptContent, Sent
+from app.prompts.fields import ExternalId, Message, Metadata, PromptContent, Sent
 from app.prompts.text import Reason, keep_distinct
+from app.prompts.tools import ToolCalls, Tools, characters
 from app.settings import (
     MAX_EXTERNAL_ID_CHARACTERS,
     MAX_PROMPTS_PER_REQUEST,
@@ -24,8 +27,8 @@ from app.settings import (
     MIN_RESPONSES,
 )
 
-Content = str | list[dict[str, str]]
-"""A prompt as it is stored: a string, or the roles and contents of chat messages."""
+Content = str | list[dict[str, Any]]
+"""A prompt as it is stored: a string, or chat messages."""
 Status = Literal["pending", "ready"]
 
 _PROMPT_EXAMPLE: dict[str, Any] = {
@@ -42,6 +45,7 @@ _RESPONSE: dict[str, Any] = {"id": "rsp_000000000004c", "external_id": "sft-a"}
 _STORED: dict[str, Any] = {
     **_NAMED,
     "prompt": "Explain DPO.",
+    "tools": None,
     "status": "ready",
     "group": "grp_74",
     "created_at": "2026-01-01T00:00:00Z",
@@ -58,11 +62,37 @@ class NewResponse(Sent):
 
     id: ExternalId | None = None
     text: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
+    tool_calls: ToolCalls = None
     model: Annotated[str, Field(max_length=MAX_EXTERNAL_ID_CHARACTERS)] | None = None
     score: Annotated[float, Field(allow_inf_nan=False)] | None = None
     reference: bool = False
     metadata: Metadata | None = None
     embedding: Embedding | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _calls_without_a_text(cls, sent: Any) -> Any:
+        """Beside calls, a text that is null or left out is an empty one."""
+        if isinstance(sent, dict) and sent.get("tool_calls") and sent.get("text") is None:
+            return {**sent, "text": ""}
+        return sent
+
+    @field_validator("tool_calls")
+    @classmethod
+    def _not_too_long(cls, calls: ToolCalls, info: ValidationInfo) -> ToolCalls:
+        if len(info.data.get("text", "")) + characters(calls) > MAX_TEXT_CHARACTERS:
+            raise ValueError(f"must have at most {MAX_TEXT_CHARACTERS} characters, with the text")
+        return calls
+
+    @property
+    def said(self) -> str:
+        """What it says, in text and calls: empty or the same as another's, it is dropped."""
+        return said(self.text, self.tool_calls)
+
+    @property
+    def exact(self) -> Exact:
+        """What identifies it: a response with the same is the same, sent again."""
+        return exact(self.text, self.tool_calls)
 
 
 def _check_responses(responses: list[NewResponse]) -> list[NewResponse]:
@@ -77,13 +107,19 @@ def _check_kept(responses: list[NewResponse]) -> int:
         raise ValueError("two responses have the same id")
     if sum(response.reference for response in responses) > 1:
         raise ValueError("more than one response is the reference")
-    kept = [responses[index] for index in keep_distinct([each.text for each in responses]).kept]
+    kept = [responses[index] for index in keep_distinct([each.said for each in responses]).kept]
     lengths = {None if each.embedding is None else len(each.embedding) for each in kept}
     if len(lengths) > 1:
         if None in lengths:
             raise ValueError("some responses have an embedding and some have none")
         raise ValueError("the embeddings have different lengths")
     return len(kept)
+
+
+def _characters(prompt: str | list[Message]) -> int:
+    if isinstance(prompt, str):
+        return len(prompt)
+    return sum(len(turn.content or "") + characters(turn.tool_calls) for turn in prompt)
 
 
 class NewPrompt(Sent):
@@ -96,8 +132,17 @@ class NewPrompt(Sent):
     responses: Annotated[
         list[NewResponse], Field(min_length=MIN_RESPONSES, max_length=MAX_RESPONSES)
     ]
+    tools: Tools | None = None
     embedding: Embedding | None = None
     metadata: Metadata | None = None
+
+    @field_validator("tools")
+    @classmethod
+    def _not_too_long(cls, tools: Tools | None, info: ValidationInfo) -> Tools | None:
+        prompt = info.data.get("prompt")
+        if tools and prompt and _characters(prompt) + characters(tools) > MAX_TEXT_CHARACTERS:
+            raise ValueError(f"must have at most {MAX_TEXT_CHARACTERS} characters, with the prompt")
+        return tools
 
     @field_validator("responses")
     @classmethod
@@ -222,6 +267,7 @@ class PromptSummary(Named):
     """A prompt in a list."""
 
     prompt: Content
+    tools: list[dict[str, Any]] | None
     status: Status
     group: str | None
     responses: int
@@ -241,6 +287,7 @@ class ResponseView(Named):
     """A response as it was sent."""
 
     text: str
+    tool_calls: list[dict[str, Any]] | None
     model: str | None
     score: float | None
     reference: bool
@@ -258,6 +305,7 @@ class PromptView(Named):
                 {
                     **_RESPONSE,
                     "text": "DPO trains on preferences directly.",
+                    "tool_calls": None,
                     "model": "sft-v3",
                     "score": None,
                     "reference": False,
@@ -268,6 +316,7 @@ class PromptView(Named):
     )
 
     prompt: Content
+    tools: list[dict[str, Any]] | None
     metadata: dict[str, Any] | None
     status: Status
     group: str | None
@@ -276,11 +325,15 @@ class PromptView(Named):
 
 
 class SimilarPrompt(BaseModel):
-    """A prompt near another: the cosine of their embeddings, and its content."""
+    """A prompt near another: the cosine of their embeddings, and its content.
+
+    ``tools`` stand only where the prompt has any.
+    """
 
     id: str
     similarity: float
     prompt: Content
+    tools: list[dict[str, Any]] | None = None
 
 
 class SimilarPrompts(BaseModel):

@@ -48,12 +48,17 @@ async def find_similar(
     async with sessions.begin() as session:
         contents = await reading.contents(session, prompt.project_id, [each for each, _ in found])
     return [
-        SimilarPrompt(
-            id=encode(IdKind.PROMPT, number), similarity=similarity, prompt=contents[number]
-        )
+        _similar(number, similarity, *contents[number])
         for number, similarity in found
         if number in contents and number != prompt.id
     ]
+
+
+def _similar(prompt_id: int, similarity: float, content: Any, tools: Any) -> SimilarPrompt:
+    has_tools = {} if tools is None else {"tools": tools}
+    return SimilarPrompt(
+        id=encode(IdKind.PROMPT, prompt_id), similarity=similarity, prompt=content, **has_tools
+    )
 
 
 async def _answer(answers: Subscription, request: str) -> list[tuple[int, float]]:

@@ -54,6 +54,7 @@ async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[Sto
                 Prompt.id,
                 Prompt.external_id,
                 Prompt.content,
+                Prompt.tools,
                 Prompt.fingerprint,
                 Prompt.prompt_metadata,
                 Prompt.status,
@@ -68,6 +69,7 @@ async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[Sto
             Response.id,
             Response.external_id,
             Response.text,
+            Response.tool_calls,
             Response.score,
             Response.response_metadata,
         )
@@ -81,6 +83,7 @@ async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[Sto
                 id=row.id,
                 external_id=row.external_id,
                 text=row.text,
+                tool_calls=row.tool_calls,
                 score=row.score,
                 metadata=row.response_metadata,
             )
@@ -90,6 +93,7 @@ async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[Sto
             id=row.id,
             external_id=row.external_id,
             content=row.content,
+            tools=row.tools,
             fingerprint=row.fingerprint,
             metadata=row.prompt_metadata,
             status=row.status,
@@ -105,6 +109,7 @@ class ListedPrompt(NamedTuple):
     id: int
     external_id: str | None
     content: Any
+    tools: Any
     status: str
     group_id: int | None
     created_at: datetime
@@ -123,6 +128,7 @@ async def list_prompts(
             Prompt.id,
             Prompt.external_id,
             Prompt.content,
+            Prompt.tools,
             Prompt.status,
             Prompt.group_id,
             Prompt.created_at,
@@ -147,14 +153,14 @@ async def responses_of(session: AsyncSession, prompt_id: int) -> Sequence[Respon
 
 async def contents(
     session: AsyncSession, project_id: int, prompt_ids: Collection[int]
-) -> dict[int, Any]:
-    """The contents, by id, of those of these prompts that are still stored."""
+) -> dict[int, tuple[Any, Any]]:
+    """Contents and tools, by id, of those of these prompts that are still stored."""
     rows = await session.execute(
-        select(Prompt.id, Prompt.content).where(
+        select(Prompt.id, Prompt.content, Prompt.tools).where(
             Prompt.project_id == project_id, among(Prompt.id, prompt_ids, BigInteger)
         )
     )
-    return {row.id: row.content for row in rows}
+    return {row.id: (row.content, row.tools) for row in rows}
 
 
 async def has_reference(session: AsyncSession, prompt_id: int) -> bool:

@@ -57,6 +57,8 @@ async def insert_prompts(
                             "id": id_of[each.key],
                             "external_id": each.external_id,
                             "content": each.content,
+                            "tools": each.tools,
+                            "with_tools": each.with_tools,
                             "fingerprint": each.fingerprint.hex(),
                             "metadata": each.metadata,
                             "pairs": pair_count(len(each.responses)),
@@ -89,11 +91,13 @@ async def insert_prompts(
 
 _INSERT_PROMPTS = """
 INSERT INTO prompts
-    (id, project_id, status, external_id, content, fingerprint, metadata, pairs_total)
-SELECT new.id, :project_id, :status, new.external_id, new.content,
+    (id, project_id, status, external_id, content, tools, with_tools, fingerprint, metadata,
+        pairs_total)
+SELECT new.id, :project_id, :status, new.external_id, new.content, new.tools, new.with_tools,
     decode(new.fingerprint, 'hex'), new.metadata, new.pairs
 FROM json_to_recordset(CAST(:rows AS json)) AS new (
-    id bigint, external_id text, content jsonb, fingerprint text, metadata jsonb, pairs integer
+    id bigint, external_id text, content jsonb, tools json, with_tools boolean, fingerprint text,
+    metadata jsonb, pairs integer
 )
 ON CONFLICT DO NOTHING
 RETURNING id
@@ -105,6 +109,7 @@ _RESPONSE_COLUMNS = (
     "position",
     "external_id",
     "text",
+    "tool_calls",
     "model",
     "score",
     "reference",
@@ -127,6 +132,10 @@ async def insert_responses(session: AsyncSession, groups: Sequence[NewRows]) -> 
     ids = [list(islice(free, len(each.responses))) for each in groups]
     if groups:
         await copy_rows(session, "responses", _RESPONSE_COLUMNS, _response_rows(groups, ids))
+    await _mark_with_tools(
+        session,
+        [each.prompt_id for each in groups if any(new.tool_calls for new in each.responses)],
+    )
     given = [
         (group_ids, each.vectors)
         for group_ids, each in zip(ids, groups, strict=True)
@@ -143,6 +152,17 @@ async def insert_responses(session: AsyncSession, groups: Sequence[NewRows]) -> 
     return ids
 
 
+async def _mark_with_tools(session: AsyncSession, prompt_ids: Sequence[int]) -> None:
+    """Mark prompts that have got responses with tool calls, except those marked already."""
+    if prompt_ids:
+        await session.execute(
+            update(Prompt)
+            .where(Prompt.id.in_(prompt_ids), ~Prompt.with_tools)
+            .values(with_tools=True)
+            .execution_options(synchronize_session=False)
+        )
+
+
 def _response_rows(
     groups: Sequence[NewRows], ids: Sequence[Sequence[int]]
 ) -> Iterator[tuple[Any, ...]]:
@@ -156,6 +176,7 @@ def _response_rows(
                 position,
                 each.id,
                 each.text,
+                _json(each.tool_calls),
                 each.model,
                 each.score,
                 each.reference,

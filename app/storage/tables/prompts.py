@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage import predicates
@@ -22,6 +22,9 @@ from app.storage.tables.base import Base, TransactionId, now, project_key
 
 class Prompt(Base):
     """What the model was asked. ``content`` is a string, or a list of chat messages.
+
+    ``tools`` keep the order of their keys, in which templates print them. ``with_tools``: the
+    prompt has tools, or a field beside role and content in a turn, or a response has tool calls.
 
     The planner fixes ``group_id``, ``exploration``, ``near_duplicate`` and ``order_key`` once, when
     the prompt arrives in the plan. ``pairs_planned`` counts its rows in ``pairs``, ``pairs_total``
@@ -70,12 +73,16 @@ class Prompt(Base):
             postgresql_where=text(predicates.WITH_NEW_RESPONSES),
         ),
         Index("ix_prompts_group", "project_id", "group_id"),
+        # The exports: prompts that cannot be written as plain strings.
+        Index("ix_prompts_with_tools", "project_id", "id", postgresql_where=text("with_tools")),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = project_key()
     external_id: Mapped[str | None]
     content: Mapped[Any] = mapped_column(JSONB)
+    tools: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    with_tools: Mapped[bool] = mapped_column(Boolean, server_default="false")
     fingerprint: Mapped[bytes]
     prompt_metadata: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSONB)
     status: Mapped[str]
@@ -103,6 +110,7 @@ class Response(Base):
     external_id: Mapped[str | None]
     position: Mapped[int] = mapped_column(SmallInteger)
     text: Mapped[str]
+    tool_calls: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
     model: Mapped[str | None]
     score: Mapped[float | None]
     reference: Mapped[bool] = mapped_column(Boolean, server_default="false")

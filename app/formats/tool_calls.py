@@ -1,0 +1,96 @@
+"""Tool calls of a response or a turn: what they say, and how they read as text. Pure.
+
+A call is an object as OpenAI's API has it: ``{"function": {"name", "arguments"}}``, perhaps with an
+``id`` and a ``type``; the arguments are an object, or a string of JSON, or whatever a model wrote.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+ToolCalls = Sequence[Mapping[str, Any]]
+Exact = str | tuple[str, str]
+"""What identifies a response: its text, or its text and its calls."""
+
+_LARGEST_INTEGER = 2.0**63
+_BETWEEN = "\x00"  # which no stored text holds
+
+
+def exact(text: str, tool_calls: ToolCalls | None) -> Exact:
+    """What identifies a response.
+
+    The order of keys and the writing of numbers do not count, since the database keeps neither.
+    """
+    return (text, _canonical(tool_calls)) if tool_calls else text
+
+
+def said(text: str, tool_calls: ToolCalls | None) -> str:
+    """What a response says: two that say the same cannot be compared, and an empty one nothing.
+
+    White space around the text does not count, nor do the ids of calls, which are drawn for each,
+    nor whether arguments are an object or the string of one.
+    """
+    said_text = text.strip()
+    if not tool_calls:
+        return said_text
+    calls = [[call["function"]["name"], _arguments(call)] for call in tool_calls]
+    return said_text + _BETWEEN + _canonical(calls)
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same. For Python alone, true and 1 are."""
+    return bool(one == other) and (isinstance(one, str) or _canonical(one) == _canonical(other))
+
+
+def render_calls(tool_calls: ToolCalls) -> str:
+    """Calls as a reader sees them, one a line: ``get_weather({"city": "Paris"})``.
+
+    The same calls always give the same text: keys are sorted.
+    """
+    return "\n".join(f"{call['function']['name']}({_shown(call)})" for call in tool_calls)
+
+
+def render_said(text: str, tool_calls: ToolCalls | None) -> str:
+    """A text, and below it its calls: what an annotator reads, and what is embedded."""
+    if not tool_calls:
+        return text
+    calls = render_calls(tool_calls)
+    return f"{text}\n{calls}" if text else calls
+
+
+def canonical(value: Any) -> Any:
+    """The value with each number written in one way: 2.0 and 2 are the same in JSON."""
+    if isinstance(value, float):
+        is_integer = value.is_integer() and abs(value) < _LARGEST_INTEGER
+        return int(value) if is_integer else value
+    if isinstance(value, Mapping):
+        return {key: canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    return value
+
+
+def _canonical(value: Any) -> str:
+    return orjson.dumps(canonical(value), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _arguments(call: Mapping[str, Any]) -> Any:
+    """The arguments as an object, also where a string holds one; else the string itself."""
+    sent = call["function"]["arguments"]
+    if not isinstance(sent, str):
+        return sent
+    try:
+        parsed = orjson.loads(sent)
+        orjson.dumps(parsed)  # refuses what is nested too deeply
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return sent
+    return parsed if isinstance(parsed, dict) else sent
+
+
+def _shown(call: Mapping[str, Any]) -> str:
+    arguments = _arguments(call)
+    if isinstance(arguments, str):
+        return arguments
+    return json.dumps(canonical(arguments), ensure_ascii=False, sort_keys=True)
