@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import to_bytes
+from app.formats.tool_calls import render_response
 from app.prompts.text import render_prompt
 from app.storage.tables import (
     Project,
@@ -119,7 +120,7 @@ async def _with_texts(session: AsyncSession, projects: Mapping[int, int]) -> lis
         for prompt_id, project_id in projects.items()
     }
     responses = await session.execute(
-        select(Response.prompt_id, Response.id, Response.text)
+        select(Response.prompt_id, Response.id, Response.text, Response.tool_calls)
         .where(
             Response.prompt_id.in_(projects),
             ~exists().where(ResponseEmbedding.response_id == Response.id),
@@ -127,7 +128,7 @@ async def _with_texts(session: AsyncSession, projects: Mapping[int, int]) -> lis
         .order_by(Response.id)
     )
     for row in responses:
-        pending[row.prompt_id].responses[row.id] = row.text
+        pending[row.prompt_id].responses[row.id] = render_response(row.text, row.tool_calls)
     return list(pending.values())
 
 

@@ -52,7 +52,7 @@ def render_calls(tool_calls: ToolCalls) -> str:
     return "\n".join(f"{call['function']['name']}({_shown(call)})" for call in tool_calls)
 
 
-def render_said(text: str, tool_calls: ToolCalls | None) -> str:
+def render_response(text: str, tool_calls: ToolCalls | None) -> str:
     """A text, and below it its calls: what an annotator reads, and what is embedded."""
     if not tool_calls:
         return text

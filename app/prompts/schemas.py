@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.formats.tool_calls import Exact, exact, said
+from app.formats.tool_calls import Exact, exact, render_response, said
 from app.prompts.embeddings import Embedding
 from app.prompts.fields import ExternalId, Message, Metadata, PromptContent, Sent
 from app.prompts.text import Reason, keep_distinct
@@ -88,6 +88,11 @@ class NewResponse(Sent):
     def said(self) -> str:
         """What it says, in text and calls: empty or the same as another's, it is dropped."""
         return said(self.text, self.tool_calls)
+
+    @property
+    def rendered(self) -> str:
+        """What an annotator reads, and what is embedded."""
+        return render_response(self.text, self.tool_calls)
 
     @property
     def exact(self) -> Exact:

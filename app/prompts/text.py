@@ -1,16 +1,19 @@
 """The texts of prompts and responses: how a prompt reads as one text, which responses differ."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.formats.tool_calls import ToolCalls, render_said
+from app.formats.tool_calls import render_response
 
 Content = str | Sequence[Mapping[str, Any]]
 """A prompt: a string, or chat messages."""
 Reason = Literal["empty", "duplicate"]
 """Why a response is dropped."""
 _PLAIN_TURN = {"role", "content"}
+_CUE = "assistant:"
+_LOOKS_LIKE_A_TURN = re.compile(r"(?<=\n\n)\\*(?:system|user|assistant|tool):")
 
 
 def render_prompt(content: Content) -> str:
@@ -23,9 +26,29 @@ def render_prompt(content: Content) -> str:
     return "\n\n".join(f"{turn['role']}: {_said(turn)}" for turn in content)
 
 
-def render_response(text: str, tool_calls: ToolCalls | None) -> str:
-    """The text of a response, and below it its tool calls."""
-    return render_said(text, tool_calls)
+def render_for_export(content: Content) -> str:
+    r"""The string itself, or a plain chat as one string that ends with the assistant's cue.
+
+    A trainer puts the answer straight behind it. The grammar, from which the turns can be read
+    back::
+
+        chat = turn *("\n\n" turn) "\n\nassistant:"
+        turn = role ": " text
+        role = "system" / "user" / "assistant" / "tool"
+
+    Where a text has a blank line and then, perhaps after backslashes, a role and a colon, one more
+    backslash is put before them. So ``"\n\n" role ": "`` is always the start of a turn; to read a
+    text, take one backslash away from ``"\n\n" 1*"\" role ":"``.
+
+    Args:
+        content: chat messages must be plain (``is_plain``).
+    """
+    if isinstance(content, str):
+        return content
+    turns = [
+        {**turn, "content": _LOOKS_LIKE_A_TURN.sub(r"\\\g<0>", turn["content"])} for turn in content
+    ]
+    return f"{render_prompt(turns)}\n\n{_CUE}"
 
 
 def is_plain(content: Content) -> bool:
@@ -36,7 +59,7 @@ def is_plain(content: Content) -> bool:
 
 
 def _said(turn: Mapping[str, Any]) -> str:
-    return render_said(turn.get("content") or "", turn.get("tool_calls"))
+    return render_response(turn.get("content") or "", turn.get("tool_calls"))
 
 
 @dataclass(frozen=True, slots=True)

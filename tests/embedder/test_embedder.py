@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,6 +221,27 @@ async def test_chat_messages_are_embedded_as_their_turns(sessions: Sessions) -> 
     encoder = LetterEncoder()
     await Embedder(encoder, sessions, 256).embed_batch()
     assert sorted(encoder.encoded) == ["hello", "hey", "system: Be kind.\n\nuser: Hi"]
+
+
+async def test_tool_calls_are_embedded_below_their_texts(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    calls = [{"id": "c", "function": {"name": "look", "arguments": '{"b": 2, "a": "x"}'}}]
+    chat: list[dict[str, Any]] = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "content": "found", "tool_call_id": "c"},
+    ]
+    (prompt_id,) = await add_prompts(sessions, project_id, [(chat, ["hello"])])
+    async with sessions.begin() as session:
+        session.add(Response(prompt_id=prompt_id, position=1, text="", tool_calls=calls))
+        session.add(Response(prompt_id=prompt_id, position=2, text="Well:", tool_calls=calls))
+    encoder = LetterEncoder()
+    await Embedder(encoder, sessions, 256).embed_batch()
+    call = 'look({"a": "x", "b": 2})'
+    assert set(encoder.encoded) == {
+        *("hello", call, f"Well:\n{call}"),
+        f"user: Hi\n\nassistant: {call}\n\ntool: found",
+    }
 
 
 async def test_only_texts_without_a_vector_are_embedded(sessions: Sessions) -> None:

@@ -179,6 +179,11 @@ async def test_a_label_knows_how_typical_and_how_long_its_responses_are(
         await session.execute(
             update(Response).where(Response.position == 1).values(text=" two  words, no: four ")
         )
+        # A call is read too: `find({"at": 3})`.
+        call = {"function": {"name": "find", "arguments": {"at": 3}}}
+        await session.execute(
+            update(Response).where(Response.position == 0).values(tool_calls=[call])
+        )
 
     labels = await read(planted, with_side_features=True)
 
@@ -188,7 +193,7 @@ async def test_a_label_knows_how_typical_and_how_long_its_responses_are(
         )
     assert labels.typicality is not None
     assert labels.words is not None
-    assert labels.words.tolist() == [[2, 4]] * 4
+    assert labels.words.tolist() == [[4, 4]] * 4
     for block in blocks_of(prompts):
         expected = side_features(block)
         for row, prompt_id in enumerate(block.prompt_ids):

@@ -51,7 +51,7 @@ class LabelledFile:
                 responses=vectors.responses[number],
                 votes=_votes(line.preferences, len(line.prompt.responses)),
                 gold=_gold(line.prompt),
-                words=np.array([count_words(each.text) for each in line.prompt.responses]),
+                words=np.array([count_words(each.rendered) for each in line.prompt.responses]),
             )
             for number, line in enumerate(self.lines)
         ]
@@ -93,7 +93,7 @@ def encode_file(file: LabelledFile, encode: Encode, advance: Callable[[int], Non
     texts: list[str] = []
     for line in file.lines:
         texts.append(render_prompt(line.prompt.content))
-        texts += [response.text for response in line.prompt.responses]
+        texts += [response.rendered for response in line.prompt.responses]
     vectors = _encode_sorted(texts, encode, advance)
     prompts, responses, at = [], [], 0
     for line in file.lines:
