@@ -56,12 +56,12 @@ async def stream_bundle(
             yield rest
     project = await queries.read_project(session, export.project_id)
     curve = await read_curve(session, export.project_id)
-    card = dataset_card(export, project, snapshot.pending_prompts, curve, files)
+    card = dataset_card(export, project, snapshot, curve, files)
     yield archive.write(CARD, [card.encode()], compress=True)
     size, sha256, rest = archive.close_file()
     files.append(BundledFile(CARD, None, size, sha256, None))
     yield rest
-    facts = manifest(export, project, snapshot.pending_prompts, snapshot.odds, files)
+    facts = manifest(export, project, snapshot, files)
     content = orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     yield archive.write(MANIFEST, [content], compress=True)
     yield archive.close_file()[2]

@@ -6,7 +6,9 @@ from typing import Final
 
 from app.exports.judge import Counts, total
 from app.exports.manifest import MANIFEST, BundledFile
-from app.exports.service import Export
+from app.exports.recipe import ColumnType
+from app.exports.service import Export, Snapshot
+from app.exports.tools import FoundTools
 from app.preference.measurement import LEAST_TEST_LABELS, Point
 from app.preference.service import Curve
 from app.storage.tables import Project
@@ -19,6 +21,12 @@ _SIZES: Final = (
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
 )
+_DTYPES: Final = {
+    ColumnType.TEXT: "string",
+    ColumnType.NUMBER: "float64",
+    ColumnType.COUNT: "int64",
+    ColumnType.FLAG: "bool",
+}
 _UNKNOWN: Final = """\
 Not known: the project has {known} of the {needed} left/right labels on pairs drawn at random (the
 exploration arm) that it takes to measure it."""
@@ -32,22 +40,28 @@ annotators do ({labels} labels, on whose prompts it was not trained; 95% interva
 
 
 def dataset_card(
-    export: Export, project: Project, pending: int, curve: Curve, files: Sequence[BundledFile]
+    export: Export,
+    project: Project,
+    snapshot: Snapshot,
+    curve: Curve,
+    files: Sequence[BundledFile],
 ) -> str:
     """The card: front matter that names the files of each split, then a description of the data."""
     counts = total([file.written.counts for file in files if file.written is not None])
     parts = [
-        _front_matter(export, files, counts.rows),
-        _introduction(export, project),
+        _front_matter(export, snapshot.tools, files, counts.rows),
+        _introduction(export, project, snapshot.tools),
         _table(files),
         _labels(counts),
         _label_efficiency(curve),
-        _limits(export, project, pending, counts),
+        _limits(export, project, snapshot.pending_prompts, counts),
     ]
     return "\n".join(parts)
 
 
-def _front_matter(export: Export, files: Sequence[BundledFile], rows: int) -> str:
+def _front_matter(
+    export: Export, tools: FoundTools, files: Sequence[BundledFile], rows: int
+) -> str:
     size = next((name for limit, name in _SIZES if rows < limit), "n>10M")
     lines = ["---", f"pretty_name: {json.dumps(f'{export.project_name}: {export.recipe.name}')}"]
     lines += ["tags:", "- preference-data", "- annotation-budget", "size_categories:", f"- {size}"]
@@ -55,11 +69,25 @@ def _front_matter(export: Export, files: Sequence[BundledFile], rows: int) -> st
         lines += ["configs:", "- config_name: default", "  data_files:"]
         for file in files:
             lines += [f"  - split: {file.split}", f"    path: {file.name}"]
+        if tools.in_messages:
+            lines += _features(export, tools)
     return "\n".join([*lines, "---", ""])
 
 
-def _introduction(export: Export, project: Project) -> str:
-    columns = ", ".join(f"`{name}`" for name in export.recipe.columns)
+def _features(export: Export, tools: FoundTools) -> list[str]:
+    """The types of the columns. A loader of JSON lines would infer them from the first rows only.
+
+    Messages and tools are JSON, since each has other fields than the next.
+    """
+    lines = ["dataset_info:", "  features:"]
+    for name, kind in export.columns(tools).items():
+        dtype = _DTYPES.get(kind)
+        lines += [f"  - name: {name}", "    list: json" if dtype is None else f"    dtype: {dtype}"]
+    return lines
+
+
+def _introduction(export: Export, project: Project, tools: FoundTools) -> str:
+    columns = ", ".join(f"`{name}`" for name in export.own_columns(tools))
     source = "the caller's own" if project.embedding_source == "caller" else project.embedding_model
     return f"""# {project.name}: {export.recipe.name}
 
@@ -117,7 +145,9 @@ def _limits(export: Export, project: Project, pending: int, counts: Counts) -> s
 
 Left out: {counts.undecided_pairs} pairs without a preference, {counts.pairs_below_agreement} \
 below the least agreement, {counts.pairs_of_one_text} of one
-text, and {counts.pairs_dropped_for_cycles} that closed one of {counts.cycles} cycles of \
+text, {counts.pairs_with_tools} of {counts.prompts_with_tools} prompts with tools or tool calls \
+that these files cannot hold, and
+{counts.pairs_dropped_for_cycles} that closed one of {counts.cycles} cycles of \
 preferences (the least supported is left
 out); {pending} prompts were not planned yet. Apart from the exploration arm the pairs are no random
 sample: `{project.strategy}` chose them. The test split is by groups of near-duplicate prompts

@@ -63,6 +63,7 @@ class Download(Response):
     async def _send_from(self, session: AsyncSession, receive: Receive, send: Send) -> None:
         snapshot = await begin_export(session, self._export)
         self.headers["X-Pending-Prompts"] = str(snapshot.pending_prompts)
+        self.headers["X-Prompts-With-Tools-Left-Out"] = str(snapshot.tools.prompts_left_out)
         pieces = self._stream(session, self._export, snapshot)
         async with aclosing(pieces), _watch_for_disconnect(receive) as is_disconnected:
             first = await anext(pieces)

@@ -26,7 +26,9 @@ class JsonLines:
 
     media_type: Final = "application/x-ndjson"
 
-    def __init__(self, columns: Columns, _: Layout) -> None:
+    def __init__(self, columns: Columns, _: Layout, *, whole_messages: bool = False) -> None:
+        # Every object of JSON lines has its own fields anyway.
+        del whole_messages
         self._names = list(columns)
 
     def encode(self, rows: Iterable[Row]) -> bytes:

@@ -1,6 +1,6 @@
 """Turn the labelled pairs of a prompt into its preferences."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 
 from app.exports.aggregate import Preference, majority, weighted
@@ -45,6 +45,10 @@ class Counts:
     """Pairs with ties, both bad, or as many votes for either response."""
     pairs_below_agreement: int = 0
     pairs_of_one_text: int = 0
+    pairs_with_tools: int = 0
+    """Pairs of prompts whose tools or tool calls the file cannot hold."""
+    prompts_with_tools: int = 0
+    """Those prompts; they are among the prompts counted above."""
     cycles: int = 0
     pairs_dropped_for_cycles: int = 0
     rows: int = 0
@@ -66,6 +70,8 @@ class Judge:
     split: Split
     split_rule: SplitRule
     min_agreement: float
+    is_left_out: Callable[[Sequence[LabelledPair]], bool] = lambda _: False
+    """Whether the file cannot hold a prompt, given with its labelled pairs."""
     odds: PairOdds | None = None
     rewards: Rewards | None = None
     with_margin: bool = False
@@ -73,13 +79,17 @@ class Judge:
     counts: Counts = field(default_factory=Counts)
 
     def judge(self, pairs: Sequence[LabelledPair]) -> JudgedPrompt | None:
-        """Judge all labelled pairs of one prompt; None if the prompt is not in the split."""
+        """Judge all labelled pairs of one prompt; None if the file does not take the prompt."""
         if not self.split_rule.takes(self.split, pairs[0].group_id):
             return None
         counts = self.counts
         counts.prompts += 1
         counts.labelled_pairs += len(pairs)
         counts.labels += sum(len(pair.answers) for pair in pairs)
+        if self.is_left_out(pairs):
+            counts.prompts_with_tools += 1
+            counts.pairs_with_tools += len(pairs)
+            return None
         decided = [found for pair in pairs if (found := self._preferred(pair)) is not None]
         preferred = self._without_cycles(decided) if len(decided) > 1 else decided
         for each in preferred:
@@ -90,7 +100,7 @@ class Judge:
             preferred=tuple(self._with_scores(each, rewards) for each in preferred),
             disliked=tuple(pair for pair in pairs if self._is_disliked(pair)),
             rewards=rewards,
-            rank=counts.prompts,
+            rank=counts.prompts - counts.prompts_with_tools,
         )
 
     def _preferred(self, pair: LabelledPair) -> PreferredPair | None:
@@ -116,8 +126,8 @@ class Judge:
         kept, cycles = break_cycles(
             [
                 Edge(
-                    better=each.chosen.text.strip(),
-                    worse=each.rejected.text.strip(),
+                    better=each.chosen.said,
+                    worse=each.rejected.said,
                     evidence=each.preference.evidence,
                     order=each.pair.pair_id,
                     item=each,

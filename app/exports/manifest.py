@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from app.exports.recipe import Need, PairRecipe
 from app.exports.reliability import PairOdds
-from app.exports.service import Export, WrittenFile
+from app.exports.service import Export, Snapshot, WrittenFile
 from app.storage.tables import Project
 
 MANIFEST: Final = "manifest.json"
@@ -25,7 +25,7 @@ class BundledFile:
 
 
 def manifest(
-    export: Export, project: Project, pending: int, odds: PairOdds | None, files: list[BundledFile]
+    export: Export, project: Project, snapshot: Snapshot, files: list[BundledFile]
 ) -> dict[str, Any]:
     """The manifest. It has no time in it: the same data and query give the same bytes."""
     options = export.options
@@ -47,7 +47,7 @@ def manifest(
         "recipe": {
             "name": export.recipe.name,
             "description": export.recipe.description,
-            "columns": list(export.recipe.columns),
+            "columns": list(export.own_columns(snapshot.tools)),
         },
         "options": {
             "file": str(options.file),
@@ -60,8 +60,9 @@ def manifest(
             "surplus": options.surplus,
             "metadata": options.metadata,
         },
-        "annotators": None if odds is None else _reliability(odds),
-        "pending_prompts": pending,
+        "annotators": None if snapshot.odds is None else _reliability(snapshot.odds),
+        "pending_prompts": snapshot.pending_prompts,
+        "prompts_with_tools_left_out": snapshot.tools.prompts_left_out,
         "files": [_file(export, each) for each in files],
     }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.exports.aggregate import Answer, Preference
+from app.formats.tool_calls import said
 
 
 @dataclass(slots=True)
@@ -20,6 +21,12 @@ class Candidate:
     external_id: str | None
     text: str
     metadata: Any = None
+    tool_calls: Any = None
+
+    @property
+    def said(self) -> str:
+        """What it says, in text and calls: responses that say the same are one."""
+        return said(self.text, self.tool_calls)
 
 
 @dataclass(slots=True)
@@ -28,6 +35,7 @@ class LabelledPair:
 
     ``edits`` are the edited texts that came with the answers, one (or None) each; ``reference`` is
     the text of the prompt's reference response. Both are read only if the recipe needs them.
+    ``with_tools``: the prompt has tools, or it or any of its responses has tool calls or the like.
     """
 
     prompt_id: int
@@ -45,11 +53,13 @@ class LabelledPair:
     propensity: float | None
     edits: tuple[str | None, ...] = ()
     reference: str | None = None
+    tools: Any = None
+    with_tools: bool = False
 
     @property
     def says_two_things(self) -> bool:
-        """Whether the two texts differ in more than surrounding white space."""
-        return self.first.text.strip() != self.second.text.strip()
+        """Whether the two differ in more than white space around the text and the ids of calls."""
+        return self.first.said != self.second.said
 
 
 @dataclass(slots=True)
@@ -124,6 +134,11 @@ class JudgedPrompt:
     def content(self) -> Any:
         """The prompt: a string or chat messages."""
         return self.pairs[0].prompt
+
+    @property
+    def tools(self) -> Any:
+        """The tools of the prompt; None where it has none."""
+        return self.pairs[0].tools
 
     @property
     def candidates(self) -> dict[int, Candidate]:

@@ -30,6 +30,11 @@ _HEADERS: Final[dict[str, Any]] = {
         "description": "Prompts left out because their group is not fixed yet.",
         "schema": {"type": "integer"},
     },
+    "X-Prompts-With-Tools-Left-Out": {
+        "description": "Labelled prompts left out because the file cannot hold their tools or tool"
+        " calls.",
+        "schema": {"type": "integer"},
+    },
     "Content-Disposition": {
         "description": "The name of the file.",
         "schema": {"type": "string"},
@@ -108,7 +113,9 @@ async def export_dataset(request: Request, export: Wanted) -> Download:
     Pairs whose labels are a tie, or whose prompt has no group yet, give no row. Of preferences that
     contradict each other in a cycle, the least supported are left out. `margin` is the mean
     strength of the labels that agree with the row if every row of the file has one; otherwise it is
-    the gap of the fitted rewards, in the whole file. The same data and query give the same bytes. A
+    the gap of the fitted rewards, in the whole file. Prompts with tools or tool calls are taken by
+    recipes and layouts that can hold them, with a column `tools`, and counted otherwise. The same
+    data and query give the same bytes. A
     download that fails in the middle breaks the connection. 409: the project lacks what the recipe
     needs.
     """

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,13 +18,14 @@ from app.exports.pairs import JudgedPrompt, PreferredPair
 from app.exports.queries import pairs as queries
 from app.exports.queries.pairs import Source
 from app.exports.reading import Prompts, read_by_prompt, read_by_reward
-from app.exports.recipe import Need, PairRecipe, Recipe, Row
+from app.exports.recipe import Columns, Need, PairRecipe, Recipe, Row
 from app.exports.recipes.contrastive import LOG_PROBABILITIES
 from app.exports.reliability import PairOdds, dawid_skene
 from app.exports.reward_model import fit_rewards
 from app.exports.rewards import Rewards
 from app.exports.schemas import ExportOptions
 from app.exports.streaming import Compression, gzip_packer
+from app.exports.tools import FoundTools, cell, column, find_tools, is_left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,15 @@ class Export:
         """The labels that the export takes."""
         return Source(self.project_id, surplus=self.options.surplus, needs=self.recipe.needs)
 
+    def own_columns(self, tools: FoundTools) -> Columns:
+        """The recipe's columns, and that of tools where a prompt has any."""
+        return {**self.recipe.columns, **(column(self.recipe) if tools.has_column else {})}
+
+    def columns(self, tools: FoundTools) -> Columns:
+        """The columns of its files, with those of provenance if requested."""
+        added = provenance.columns(self.recipe) if self.options.metadata else {}
+        return {**self.own_columns(tools), **added}
+
     @property
     def with_margin(self) -> bool:
         """Whether its rows have margins."""
@@ -65,6 +76,7 @@ class Snapshot:
     """What is computed from one state of the database before the first row is written."""
 
     pending_prompts: int
+    tools: FoundTools = field(default_factory=FoundTools)
     odds: PairOdds | None = None
     """With Dawid-Skene aggregation."""
     rewards: Rewards | None = None
@@ -88,7 +100,10 @@ async def begin_export(session: AsyncSession, export: Export) -> Snapshot:
     """
     await queries.begin_snapshot(session)
     await _check_needs(session, export.source)
-    snapshot = Snapshot(await queries.count_prompts_without_group(session, export.project_id))
+    snapshot = Snapshot(
+        await queries.count_prompts_without_group(session, export.project_id),
+        await find_tools(session, export.source, export.recipe, export.options),
+    )
     if export.options.aggregation is Aggregation.DAWID_SKENE:
         votes = await queries.load_votes(session, export.source)
         snapshot.odds = await run_in_threadpool(dawid_skene, votes)
@@ -129,7 +144,7 @@ async def stream_file(
     """
     written.scale = await _survey(session, export, snapshot, split)
     written.has_rewards = snapshot.rewards is not None
-    writer = _Writer(export, _judge(export, snapshot, split, written.scale))
+    writer = _Writer(export, snapshot.tools, _judge(export, snapshot, split, written.scale))
     written.counts = writer.counts
     async with aclosing(_prompts(session, export, snapshot)) as batches:
         async for prompts in batches:
@@ -211,6 +226,7 @@ def _judge(export: Export, snapshot: Snapshot, split: Split, scale: Scale) -> Ju
         split=split,
         split_rule=SplitRule(export.options.test_fraction, export.options.seed),
         min_agreement=export.options.min_agreement,
+        is_left_out=partial(is_left_out, export.recipe, export.options.layout),
         odds=snapshot.odds,
         rewards=snapshot.rewards,
         with_margin=export.with_margin,
@@ -219,15 +235,15 @@ def _judge(export: Export, snapshot: Snapshot, split: Split, scale: Scale) -> Ju
 
 
 class _Writer:
-    def __init__(self, export: Export, judge: Judge) -> None:
-        columns = export.recipe.columns
-        if export.options.metadata:
-            columns = {**columns, **provenance.columns(export.recipe)}
+    def __init__(self, export: Export, tools: FoundTools, judge: Judge) -> None:
         self._recipe = export.recipe
         self._layout = export.options.layout
         self._with_provenance = export.options.metadata
+        self._with_tools = tools.has_column
         self._judge = judge
-        self._encoder = ENCODERS[export.options.file](columns, self._layout)
+        self._encoder = ENCODERS[export.options.file](
+            export.columns(tools), self._layout, whole_messages=tools.in_messages
+        )
 
     @property
     def counts(self) -> Counts:
@@ -249,12 +265,13 @@ class _Writer:
     def _rows_of(self, prompt: JudgedPrompt) -> Iterator[Row]:
         """The rows, with metadata if requested; the recipe's own columns take precedence."""
         recipe = self._recipe
+        tools = cell(recipe, prompt.tools) if self._with_tools else {}
         if isinstance(recipe, PairRecipe):
             for preferred in prompt.preferred:
                 metadata = provenance.of_pair(preferred) if self._with_provenance else {}
                 for row in recipe.rows(preferred, self._layout):
-                    yield metadata | row
+                    yield metadata | tools | row
         else:
             metadata = provenance.of_prompt(prompt) if self._with_provenance else {}
             for row in recipe.rows(prompt, self._layout):
-                yield metadata | row
+                yield metadata | tools | row

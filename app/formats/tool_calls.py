@@ -35,7 +35,7 @@ def said(text: str, tool_calls: ToolCalls | None) -> str:
     said_text = text.strip()
     if not tool_calls:
         return said_text
-    calls = [[call["function"]["name"], _arguments(call)] for call in tool_calls]
+    calls = [[call["function"]["name"], arguments_of(call)] for call in tool_calls]
     return said_text + _BETWEEN + _canonical(calls)
 
 
@@ -76,21 +76,26 @@ def _canonical(value: Any) -> str:
     return orjson.dumps(canonical(value), option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _arguments(call: Mapping[str, Any]) -> Any:
+def arguments_of(call: Mapping[str, Any]) -> Any:
     """The arguments as an object, also where a string holds one; else the string itself."""
     sent = call["function"]["arguments"]
     if not isinstance(sent, str):
         return sent
     try:
-        parsed = orjson.loads(sent)
-        orjson.dumps(parsed)  # refuses what is nested too deeply
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        # Unlike orjson, this reads integers of any size exactly.
+        parsed = json.loads(sent, parse_constant=_refuse)
+        orjson.dumps(parsed)  # refuses large integers, and what is nested too deeply
+    except (ValueError, RecursionError, orjson.JSONEncodeError):
         return sent
     return parsed if isinstance(parsed, dict) else sent
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def _shown(call: Mapping[str, Any]) -> str:
-    arguments = _arguments(call)
+    arguments = arguments_of(call)
     if isinstance(arguments, str):
         return arguments
     return json.dumps(canonical(arguments), ensure_ascii=False, sort_keys=True)

@@ -92,6 +92,8 @@ async def test_the_manifest_comes_last_and_counts_what_is_there(
         "undecided_pairs": 1,
         "pairs_below_agreement": 1,
         "pairs_of_one_text": 1,
+        "pairs_with_tools": 0,
+        "prompts_with_tools": 0,
         "cycles": 1,
         "pairs_dropped_for_cycles": 1,
         "rows": 42,

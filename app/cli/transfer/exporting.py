@@ -56,7 +56,7 @@ def export_file(recipe: str, client: httpx.Client, query: Query, out: Path | Non
             bar.advance(task, len(chunk))
         if not check.eof:
             raise CommandFailed(_BROKE_OFF)
-    _print_pending(response)
+    _print_left_out(response)
 
 
 def export_folder(recipe: str, client: httpx.Client, query: Query, out: Path) -> None:
@@ -86,7 +86,7 @@ def export_folder(recipe: str, client: httpx.Client, query: Query, out: Path) ->
         if out.exists():
             out.rmdir()
         shutil.move(folder, out)
-    _print_pending(response)
+    _print_left_out(response)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -140,7 +140,13 @@ def _decompress(check: "zlib._Decompress", chunk: bytes) -> bytes:
         raise CommandFailed(_BROKE_OFF) from error
 
 
-def _print_pending(response: httpx.Response) -> None:
+def _print_left_out(response: httpx.Response) -> None:
     pending = response.headers.get("X-Pending-Prompts", "0")
     if pending != "0":
         print(f"{pending} prompts are left out: they are still being planned.", file=sys.stderr)
+    with_tools = response.headers.get("X-Prompts-With-Tools-Left-Out", "0")
+    if with_tools != "0":
+        print(
+            f"{with_tools} prompts are left out: these files cannot hold tools or tool calls.",
+            file=sys.stderr,
+        )

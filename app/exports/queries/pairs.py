@@ -91,6 +91,43 @@ async def has_edit(session: AsyncSession, source: Source) -> bool:
     return await _has_label(session, source, Label.edited.is_not(None))
 
 
+async def has_prompts_with_tools(session: AsyncSession, source: Source) -> bool:
+    """Whether some labelled prompt has tools, calls or the like."""
+    return bool(await session.scalar(select(select_with_tools(source).exists())))
+
+
+async def has_tools(session: AsyncSession, source: Source) -> bool:
+    """Whether some labelled prompt has tools."""
+    found = select_with_tools(source).where(Prompt.tools.is_not(None)).exists()
+    return bool(await session.scalar(select(found)))
+
+
+async def stream_groups_with_tools(
+    session: AsyncSession, source: Source
+) -> AsyncGenerator[int, None]:
+    """The group of each labelled prompt with tools, calls or the like."""
+    result = await session.stream_scalars(
+        select_with_tools(source), execution_options={"yield_per": _VOTES_PER_FETCH}
+    )
+    async for groups in result.partitions():
+        for group in groups:
+            yield group
+
+
+def select_with_tools(source: Source) -> Select[Any]:
+    """The groups of labelled prompts with tools, calls or the like.
+
+    Served by ``ix_prompts_with_tools`` and ``ix_labels_prompt``.
+    """
+    labelled = exists().where(Label.prompt_id == Prompt.id, _taken(source), Label.choice != "skip")
+    return select(Prompt.group_id).where(
+        Prompt.project_id == source.project_id,
+        Prompt.with_tools,
+        Prompt.group_id.is_not(None),
+        labelled,
+    )
+
+
 async def has_preference(session: AsyncSession, source: Source) -> bool:
     """Whether some label that is taken prefers a response."""
     return await _has_label(session, source, Label.preferred_response_id.is_not(None))
@@ -175,6 +212,22 @@ async def stream_labelled_pairs(
         await result.close()
 
 
+async def stream_pairs_with_tools(
+    session: AsyncSession, source: Source
+) -> AsyncGenerator[LabelledPair, None]:
+    """The labelled pairs of prompts with tools, calls or the like, ordered by prompt and pair.
+
+    Served by ``ix_prompts_with_tools``, and then as ``stream_labelled_pairs`` is.
+    """
+    result = await session.stream(
+        select_labelled_pairs(source).where(Prompt.with_tools),
+        execution_options={"yield_per": _ROWS_PER_FETCH},
+    )
+    async for rows in result.partitions():
+        for row in rows:
+            yield _labelled_pair(row)
+
+
 async def labelled_pairs_of(
     session: AsyncSession, source: Source, prompt_ids: Sequence[int]
 ) -> list[LabelledPair]:
@@ -204,6 +257,8 @@ def select_labelled_pairs(source: Source) -> Select[Any]:
             Prompt.id.label("prompt_id"),
             Prompt.external_id.label("prompt_external_id"),
             Prompt.content.label("prompt"),
+            Prompt.tools,
+            Prompt.with_tools,
             Prompt.group_id,
             Pair.id.label("pair_id"),
             *_response(first, "first", with_metadata=with_metadata),
@@ -234,6 +289,7 @@ def _response(response: Any, prefix: str, *, with_metadata: bool) -> tuple[Colum
         response.id.label(f"{prefix}_id"),
         response.external_id.label(f"{prefix}_external_id"),
         response.text.label(f"{prefix}_text"),
+        response.tool_calls.label(f"{prefix}_calls"),
         metadata.label(f"{prefix}_metadata"),
     )
 
@@ -264,9 +320,19 @@ def _labelled_pair(row: Row[Any]) -> LabelledPair:
         prompt=row.prompt,
         group_id=row.group_id,
         pair_id=row.pair_id,
-        first=Candidate(row.first_id, row.first_external_id, row.first_text, row.first_metadata),
+        first=Candidate(
+            row.first_id,
+            row.first_external_id,
+            row.first_text,
+            row.first_metadata,
+            row.first_calls,
+        ),
         second=Candidate(
-            row.second_id, row.second_external_id, row.second_text, row.second_metadata
+            row.second_id,
+            row.second_external_id,
+            row.second_text,
+            row.second_metadata,
+            row.second_calls,
         ),
         answers=tuple(map(Answer, row.preferred, row.strengths)),
         both_bad=row.both_bad,
@@ -276,4 +342,6 @@ def _labelled_pair(row: Row[Any]) -> LabelledPair:
         propensity=row.propensity,
         edits=tuple(row.edits or ()),
         reference=row.reference,
+        tools=row.tools,
+        with_tools=row.with_tools,
     )

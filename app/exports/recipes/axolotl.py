@@ -2,7 +2,8 @@
 
 One row a pair, the same in both layouts: ``messages`` (the turns of the prompt), ``chosen`` and
 ``rejected`` (one ``{"role", "content"}`` each, without the space around the text: Axolotl looks for
-the text in what the chat template made of it, and many templates strip it).
+the text in what the chat template made of it, and many templates strip it). Prompts with tools or
+tool calls are left out: that strategy reads nothing but roles and contents.
 """
 
 from collections.abc import Iterator

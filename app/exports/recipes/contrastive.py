@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from app.exports.pairs import Candidate, PreferredPair
-from app.exports.recipe import PLAIN_PAIR, ColumnType, Layout, Need, PairRecipe, Row, plain_pair
+from app.exports.recipe import (
+    PLAIN_PAIR,
+    ColumnType,
+    Layout,
+    Need,
+    PairRecipe,
+    Row,
+    Tools,
+    plain_pair,
+)
 
 LOG_PROBABILITIES: Final = ("logprob_safe", "logprob_unsafe")
 """The keys of a response's metadata."""
@@ -52,5 +61,6 @@ RECIPE = PairRecipe(
         "margin": ColumnType.NUMBER,
     },
     rows=_rows,
+    tools=Tools.IN_MESSAGES,
     needs=frozenset({Need.LOG_PROBABILITIES}),
 )

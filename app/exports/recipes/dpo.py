@@ -9,7 +9,7 @@ Trainers: TRL's DPOTrainer (also its IPO, SimPO, ORPO and CPO losses); Adaptive 
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import PLAIN_PAIR, Layout, PairRecipe, Row, plain_pair
+from app.exports.recipe import PLAIN_PAIR, Layout, PairRecipe, Row, Tools, plain_pair
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
@@ -21,4 +21,5 @@ RECIPE = PairRecipe(
     description="Preference pairs for DPO, IPO, SimPO, ORPO and CPO",
     columns=PLAIN_PAIR,
     rows=_rows,
+    tools=Tools.IN_MESSAGES,
 )

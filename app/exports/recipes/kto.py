@@ -11,27 +11,35 @@ is no row: so no response is ever both.
 
 from collections.abc import Iterator
 
-from app.exports.pairs import JudgedPrompt
-from app.exports.recipe import ColumnType, Layout, PromptRecipe, Row, prompt_turns, response_turns
+from app.exports.pairs import Candidate, JudgedPrompt
+from app.exports.recipe import (
+    ColumnType,
+    Layout,
+    PromptRecipe,
+    Row,
+    Tools,
+    prompt_turns,
+    response_turns,
+)
 
 
 def _rows(prompt: JudgedPrompt, layout: Layout) -> Iterator[Row]:
-    texts: dict[str, str] = {}
+    responses: dict[str, Candidate] = {}
     votes: dict[str, int] = {}
     for candidate in prompt.candidates.values():
-        texts.setdefault(candidate.text.strip(), candidate.text)
-        votes[candidate.text.strip()] = 0
+        responses.setdefault(candidate.said, candidate)
+        votes[candidate.said] = 0
     for preferred in prompt.preferred:
-        votes[preferred.chosen.text.strip()] += 1
-        votes[preferred.rejected.text.strip()] -= 1
+        votes[preferred.chosen.said] += 1
+        votes[preferred.rejected.said] -= 1
     for pair in prompt.disliked:
-        for text in {pair.first.text.strip(), pair.second.text.strip()}:
-            votes[text] -= 1
-    for said, text in texts.items():
+        for said in {pair.first.said, pair.second.said}:
+            votes[said] -= 1
+    for said, response in responses.items():
         if votes[said]:
             yield {
                 "prompt": prompt_turns(prompt.content, layout),
-                "completion": response_turns(text, layout),
+                "completion": response_turns(response, layout),
                 "label": votes[said] > 0,
             }
 
@@ -45,4 +53,5 @@ RECIPE = PromptRecipe(
         "label": ColumnType.FLAG,
     },
     rows=_rows,
+    tools=Tools.IN_MESSAGES,
 )

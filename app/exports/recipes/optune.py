@@ -9,7 +9,16 @@ of the prompt together, put the pair the other way round than its own labels do.
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import PLAIN_PAIR, ColumnType, Layout, Need, PairRecipe, Row, plain_pair
+from app.exports.recipe import (
+    PLAIN_PAIR,
+    ColumnType,
+    Layout,
+    Need,
+    PairRecipe,
+    Row,
+    Tools,
+    plain_pair,
+)
 from app.exports.rewards import DIGITS
 
 
@@ -23,5 +32,6 @@ RECIPE = PairRecipe(
     description="Preference pairs with the gap of their rewards, for OPTune",
     columns=PLAIN_PAIR | {"reward_gap": ColumnType.NUMBER},
     rows=_rows,
+    tools=Tools.IN_MESSAGES,
     needs=frozenset({Need.REWARDS}),
 )

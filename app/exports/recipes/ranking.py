@@ -5,7 +5,8 @@ the prompt's turns once for each (as PRO's own loader pairs them), ``sft_index``
 serves the SFT term). For L = −Σₖ log( exp(πₖ/Tₖᵏ) / Σ_{i≥k} exp(πᵢ/Tᵢᵏ) ) + β L_SFT with
 1/Tᵢᵏ = rᵏ − rⁱ for i > k and Tₖᵏ the least of them. The order never contradicts a preference of the
 labels; what they leave open, the rewards decide. Equal rewards give no signal: where the two
-disagree, the rewards are pooled, and kept one least step apart.
+disagree, the rewards are pooled, and kept one least step apart. Prompts with tools or tool calls
+are left out: the columns are strings.
 """
 
 from collections.abc import Iterator, Sequence

@@ -9,7 +9,16 @@ any other pair loss.
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import PLAIN_PAIR, ColumnType, Layout, Need, PairRecipe, Row, plain_pair
+from app.exports.recipe import (
+    PLAIN_PAIR,
+    ColumnType,
+    Layout,
+    Need,
+    PairRecipe,
+    Row,
+    Tools,
+    plain_pair,
+)
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
@@ -30,5 +39,6 @@ RECIPE = PairRecipe(
         "weight": ColumnType.NUMBER,
     },
     rows=_rows,
+    tools=Tools.IN_MESSAGES,
     needs=frozenset({Need.REWARDS, Need.MEAN_WEIGHT}),
 )

@@ -7,7 +7,7 @@ from fresh responses. ``rank`` counts from 1. The weighted loss for what comes b
 from collections.abc import Iterator
 
 from app.exports.pairs import JudgedPrompt
-from app.exports.recipe import ColumnType, Layout, Need, PromptRecipe, Row, prompt_turns
+from app.exports.recipe import ColumnType, Layout, Need, PromptRecipe, Row, Tools, prompt_turns
 from app.storage.ids import IdKind, encode
 
 
@@ -30,6 +30,7 @@ RECIPE = PromptRecipe(
         "rank": ColumnType.COUNT,
     },
     rows=_rows,
+    tools=Tools.IN_MESSAGES,
     needs=frozenset({Need.REWARDS}),
     lowest_reward_first=True,
 )

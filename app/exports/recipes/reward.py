@@ -9,7 +9,16 @@ fitted rewards; never mixed within a file.
 from collections.abc import Iterator
 
 from app.exports.pairs import PreferredPair
-from app.exports.recipe import PLAIN_PAIR, ColumnType, Layout, Need, PairRecipe, Row, plain_pair
+from app.exports.recipe import (
+    PLAIN_PAIR,
+    ColumnType,
+    Layout,
+    Need,
+    PairRecipe,
+    Row,
+    Tools,
+    plain_pair,
+)
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
@@ -21,5 +30,6 @@ RECIPE = PairRecipe(
     description="Preference pairs with a margin, for reward models",
     columns=PLAIN_PAIR | {"margin": ColumnType.NUMBER},
     rows=_rows,
+    tools=Tools.IN_MESSAGES,
     needs=frozenset({Need.MARGIN}),
 )

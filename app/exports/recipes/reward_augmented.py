@@ -14,9 +14,11 @@ from app.exports.recipe import (
     PLAIN_PAIR,
     ColumnType,
     Layout,
+    Message,
     Need,
     PairRecipe,
     Row,
+    Tools,
     messages,
     prompt_turns,
     response_turns,
@@ -46,15 +48,16 @@ def _row(
     rejected: tuple[Candidate, float],
     layout: Layout,
 ) -> Row:
-    goal = {"role": "system", "content": goal_text(chosen[1])}
+    goal: Message = {"role": "system", "content": goal_text(chosen[1])}
     turns = messages(preferred.pair.prompt)
     if turns[0]["role"] == "system":
         # Chat templates take one system turn.
-        goal["content"] += "\n\n" + turns.pop(0)["content"]
+        system = turns.pop(0)
+        goal = {**system, "content": goal["content"] + "\n\n" + system["content"]}
     return {
         "prompt": prompt_turns([goal, *turns], layout),
-        "chosen": response_turns(chosen[0].text, layout),
-        "rejected": response_turns(rejected[0].text, layout),
+        "chosen": response_turns(chosen[0], layout),
+        "rejected": response_turns(rejected[0], layout),
         "overall_score_chosen": chosen[1],
         "overall_score_rejected": rejected[1],
     }
@@ -70,4 +73,5 @@ RECIPE = PairRecipe(
     },
     rows=_rows,
     needs=frozenset({Need.REWARDS}),
+    tools=Tools.IN_MESSAGES,
 )

@@ -4,6 +4,7 @@ One row a pair whose prompt has a reference response: ``dpo`` and ``reference_re
 round ranks {y_ref, y_w, y_l} again, and trains on
 −log σ(β log π(y_w|x)/π_ref(y_w|x) − β log π(y_l|x)/π_ref(y_l|x))
 + α β log π(y_ref|x)/π_ref(y_ref|x): away from what the reference policy would say anyway.
+Prompts with tools or tool calls are left out.
 """
 
 from collections.abc import Iterator
@@ -17,16 +18,14 @@ from app.exports.recipe import (
     PairRecipe,
     Row,
     plain_pair,
-    response_turns,
+    text_turns,
 )
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
     reference = preferred.pair.reference
     if reference is not None:
-        yield plain_pair(preferred, layout) | {
-            "reference_response": response_turns(reference, layout)
-        }
+        yield plain_pair(preferred, layout) | {"reference_response": text_turns(reference, layout)}
 
 
 RECIPE = PairRecipe(

@@ -27,11 +27,11 @@ def test_the_preferred_response_is_chosen_whichever_of_the_pair_it_is(
     assert [{"prompt": "Explain DPO.", "chosen": chosen, "rejected": rejected}] == rows
 
 
-def test_a_chat_is_rendered_as_its_turns_in_the_standard_layout() -> None:
+def test_a_chat_is_rendered_as_its_turns_and_the_assistants_cue_in_the_standard_layout() -> None:
     (row,) = RECIPE.rows(preferred_pair(CHAT), Layout.STANDARD)
 
-    assert (
-        row["prompt"] == "system: Be brief.\n\nuser: Hello\n\nassistant: Hi\n\nuser: Explain DPO."
+    assert row["prompt"] == (
+        "system: Be brief.\n\nuser: Hello\n\nassistant: Hi\n\nuser: Explain DPO.\n\nassistant:"
     )
 
 
