@@ -24,26 +24,31 @@ from app.settings import (
 
 Choice = Literal["left", "right", "tie", "both_bad", "skip"]
 LabelStatus = Literal["counted", "surplus", "skipped", "withdrawn"]
-ChatMessages = list[dict[str, str]]
+ChatMessages = list[dict[str, Any]]
 IMPORT_ANNOTATOR = "import"
 """The annotator of an imported label whose source names none."""
 _MAX_ID_CHARACTERS = 256
 
 
 class ShownResponse(BaseModel):
-    """One side of a pair."""
+    """One side of a pair. ``tool_calls`` stand only where the response has any."""
 
     response_id: str
     text: str
+    tool_calls: list[dict[str, Any]] | None = None
 
 
 class HandedPair(BaseModel):
-    """A pair to annotate. Only admins are shown what could bias a judgement."""
+    """A pair to annotate. Only admins are shown what could bias a judgement.
+
+    ``tools`` stand only where the prompt has any.
+    """
 
     assignment_id: str
     pair_id: str
     prompt_id: str
     prompt: str | ChatMessages
+    tools: list[dict[str, Any]] | None = None
     left: ShownResponse
     right: ShownResponse
     similarity: float | None = None

@@ -1,5 +1,6 @@
 """Claims and labels as answers show them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from app.annotation.claim import Claim
@@ -11,6 +12,7 @@ from app.annotation.schemas import (
     ShownResponse,
     StoredLabel,
 )
+from app.formats.tool_calls import ToolCalls, arguments_of
 from app.projects.views import ledger_view, number
 from app.storage.ids import IdKind, encode
 from app.storage.tables import Label
@@ -28,8 +30,8 @@ def next_pairs(claim: Claim, *, is_admin: bool) -> NextPairs:
 
 
 def _handed_pair(held: HeldPair, *, is_admin: bool) -> HandedPair:
-    first = _shown(held.first_response_id, held.first_text)
-    second = _shown(held.second_response_id, held.second_text)
+    first = _shown(held.first_response_id, held.first_text, held.first_calls, is_admin=is_admin)
+    second = _shown(held.second_response_id, held.second_text, held.second_calls, is_admin=is_admin)
     left, right = (second, first) if held.swapped else (first, second)
     provenance: dict[str, Any] = {
         "similarity": held.similarity,
@@ -46,12 +48,24 @@ def _handed_pair(held: HeldPair, *, is_admin: bool) -> HandedPair:
         right=right,
         expected_cost=number(held.reserved),
         expires_at=held.expires_at,
+        **({} if held.tools is None else {"tools": held.tools}),
         **(provenance if is_admin else {}),
     )
 
 
-def _shown(response_id: int, text: str) -> ShownResponse:
-    return ShownResponse(response_id=encode(IdKind.RESPONSE, response_id), text=text)
+def _shown(
+    response_id: int, text: str, tool_calls: ToolCalls | None, *, is_admin: bool
+) -> ShownResponse:
+    shown: dict[str, Any] = {"response_id": encode(IdKind.RESPONSE, response_id), "text": text}
+    if tool_calls is not None:
+        shown["tool_calls"] = tool_calls if is_admin else list(map(_without_origin, tool_calls))
+    return ShownResponse(**shown)
+
+
+def _without_origin(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call to be judged: the form of its id, or of its arguments, could tell the model."""
+    name = call["function"]["name"]
+    return {"type": "function", "function": {"name": name, "arguments": arguments_of(call)}}
 
 
 def stored_label(label: Label) -> StoredLabel:

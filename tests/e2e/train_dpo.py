@@ -17,7 +17,12 @@ from trl import DPOConfig, DPOTrainer
 STEPS = 2
 END = "<|end|>"
 CHAT_TEMPLATE = (
-    "{% for turn in messages %}{{ turn['role'] + ': ' + turn['content'] }}<|end|>{% endfor %}"
+    "{% if tools %}{{ 'tools: ' + tools | tojson }}<|end|>{% endif %}"
+    "{% for turn in messages %}{{ turn['role'] + ': ' + (turn['content'] or '') }}"
+    # As the template of Llama 3.1: a field that is there must not be null.
+    "{% if 'tool_calls' in turn %}{% for call in turn.tool_calls %}"
+    "{{ call.function.name + (call.function.arguments | tojson) }}{% endfor %}{% endif %}"
+    "<|end|>{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
 

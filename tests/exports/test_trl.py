@@ -4,13 +4,16 @@ import asyncio
 import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from app.storage.sessions import Sessions
 from tests.exports.dataset import add_label, add_pair, add_project, add_prompt
+from tests.exports.with_tools import PROMPTS, store_labelled
 
 REPOSITORY = Path(__file__).parents[2]
 CHAT = [
@@ -45,22 +48,21 @@ async def _store(sessions: Sessions) -> None:
             await add_label(session, pair, None, choice=choice)
 
 
-async def test_trl_trains_two_steps_on_each_of_its_recipes(
-    client: httpx.AsyncClient, sessions: Sessions, tmp_path: Path
-) -> None:
-    await _store(sessions)
+async def _trained(
+    client: httpx.AsyncClient, layouts: Sequence[str], folder: Path
+) -> dict[str, Any]:
+    """What came of training on the file of each recipe, layout and format."""
     named = []
     for recipe in COLUMNS:
-        for layout in ("standard", "conversational"):
+        for layout in layouts:
             for file in ("jsonl", "parquet"):
                 query = {"project": "p", "layout": layout, "file": file}
                 answer = await client.get(f"/exports/{recipe}", params=query)
-                path = tmp_path / f"{recipe}-{layout}.{file}"
+                path = folder / f"{recipe}-{layout}.{file}"
                 path.write_bytes(answer.content)
                 named.append(f"{recipe}:{path}")
-
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.exports.train_trl", str(tmp_path), *named),
+        *(sys.executable, "-m", "tests.exports.train_trl", str(folder), *named),
         cwd=REPOSITORY,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -68,8 +70,16 @@ async def test_trl_trains_two_steps_on_each_of_its_recipes(
     out, err = await process.communicate()
 
     assert process.returncode == 0, err.decode()[-3000:]
-    trained = json.loads(out.splitlines()[-1])
+    trained: dict[str, Any] = json.loads(out.splitlines()[-1])
     assert len(trained) == len(named)
+    return trained
+
+
+async def test_trl_trains_two_steps_on_each_of_its_recipes(
+    client: httpx.AsyncClient, sessions: Sessions, tmp_path: Path
+) -> None:
+    await _store(sessions)
+    trained = await _trained(client, ("standard", "conversational"), tmp_path)
     for name, told in trained.items():
         recipe = name.partition("-")[0]
         assert told["columns"] == COLUMNS[recipe]
@@ -81,3 +91,18 @@ async def test_trl_trains_two_steps_on_each_of_its_recipes(
             assert set(told["batch"]["margin"]) <= {1.0, 2.0, 3.0}
         if recipe == "kto":
             assert {type(label) for label in told["batch"]["label"]} == {bool}
+
+
+async def test_trl_trains_on_tools_and_tool_calls(
+    client: httpx.AsyncClient, sessions: Sessions, tmp_path: Path
+) -> None:
+    await store_labelled(client, sessions, PROMPTS)
+    trained = await _trained(client, ["conversational"], tmp_path)
+    for name, told in trained.items():
+        recipe = name.partition("-")[0]
+        assert told["columns"] == [*COLUMNS[recipe], "tools"]
+        assert told["trainable"] == told["rows"] == {"kto": 12}.get(recipe, 6), name
+        assert told["steps"] == 2
+        assert all(map(math.isfinite, told["losses"]))
+        for said in ("tools: [", "get_weather", "Ostia"):
+            assert any(said in text for text in told["texts"]), (name, said)

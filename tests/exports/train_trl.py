@@ -29,11 +29,17 @@ TRAINERS: dict[str, tuple[Any, Any]] = {  # TRL ships no types
 
 
 def train(recipe: str, dataset_file: Path, model: Path, work: Path) -> dict[str, Any]:
-    """Two steps on the file, and what is in a batch beside tokens."""
+    """Two steps on the file, what is in a batch beside tokens, and the texts that were read."""
     rows, trainer = train_two_steps(*TRAINERS[recipe], dataset_file, model, work)
     batch = next(iter(trainer.get_train_dataloader()))
     taken = {name: batch[name].tolist() for name in ("margin", "label") if name in batch}
-    return report(rows, trainer) | {"batch": taken}
+    tokens = [name for name in trainer.train_dataset.column_names if name.endswith("_ids")]
+    texts = [
+        trainer.processing_class.decode(row[name])
+        for row in trainer.train_dataset
+        for name in tokens
+    ]
+    return report(rows, trainer) | {"batch": taken, "texts": texts}
 
 
 def main() -> None:

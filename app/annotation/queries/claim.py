@@ -73,8 +73,11 @@ class HeldPair:
     strategy: str
     propensity: float | None
     content: Any
+    tools: Any
     first_text: str
+    first_calls: Any
     second_text: str
+    second_calls: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +169,9 @@ def _open_pair(row: Row[Any]) -> OpenPair:
 _HELD_PAIR_COLUMNS: Final = """
     assignments.id AS assignment_id, swapped, expires_at, assignments.reserved,
     pairs.id AS pair_id, pairs.prompt_id, first_response_id, second_response_id,
-    similarity, arm, strategy, propensity, content,
-    first.text AS first_text, second.text AS second_text
+    similarity, arm, strategy, propensity, content, tools,
+    first.text AS first_text, first.tool_calls AS first_calls,
+    second.text AS second_text, second.tool_calls AS second_calls
 """
 _HELD_PAIR_TABLES: Final = """
     assignments
