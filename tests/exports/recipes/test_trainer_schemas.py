@@ -33,7 +33,7 @@ def _row(recipe: str, prompt: Any, layout: Layout = Layout.STANDARD) -> dict[str
 
 @every_prompt
 def test_llama_factory_takes_sharegpt_turns_in_which_speakers_alternate(prompt: Any) -> None:
-    """Its `ranking` converter: human or observation at even places, gpt or function at odd ones,
+    """Its `ranking` converter: human or observation at even places, gpt or function_call at odd,
     an odd number of turns after a system turn that may come first; one turn chosen and rejected."""
     row = _row("llama-factory", prompt)
 
@@ -42,7 +42,7 @@ def test_llama_factory_takes_sharegpt_turns_in_which_speakers_alternate(prompt: 
         speakers.pop(0)
     assert len(speakers) % 2 == 1
     assert {"human", "observation"} >= set(speakers[::2])
-    assert {"gpt", "function"} >= set(speakers[1::2])
+    assert {"gpt", "function_call"} >= set(speakers[1::2])
     for turn in (*row["conversations"], row["chosen"], row["rejected"]):
         assert set(turn) == {"from", "value"}
         assert isinstance(turn["value"], str)
