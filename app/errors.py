@@ -14,6 +14,7 @@ AppError                      500, never raised itself
 │   ├── NameTaken
 │   ├── PromptDiffers
 │   ├── EmbeddingsDiffer
+│   ├── PromptNotFailed
 │   ├── LabelDiffers
 │   ├── AssignmentAnswered
 │   ├── BudgetBelowSpent
@@ -173,6 +174,10 @@ class PromptDiffers(Conflict):
 
 class EmbeddingsDiffer(Conflict):
     """The project's embeddings come from another source or have another length."""
+
+
+class PromptNotFailed(Conflict):
+    """Only a prompt that has failed can be tried again."""
 
 
 class LabelDiffers(Conflict):

@@ -111,18 +111,23 @@ async def _work(embedder: "Embedder", announced: Subscription, poll_seconds: flo
                 pass  # the next batch serves everything that was announced until now
 
 
+@dataclass(slots=True)
+class Batch:
+    """What became of the prompts of a batch."""
+
+    done: list[tuple[PendingPrompt, NDArray[np.float32]]] = field(default_factory=list)
+    """Prompts with the vectors of their texts, ``(texts, dimensions)``."""
+    failures: dict[int, str] = field(default_factory=dict)
+    """Prompts, by id, that the model fails on although it works on other texts, and why."""
+
+
 @dataclass
 class Embedder:
-    """Embeds pending texts of one database with one model.
-
-    ``set_aside`` are prompts that the model failed on although it works on other texts. They stay
-    pending, and this process does not try them again, so that they do not block others.
-    """
+    """Embeds pending texts of one database with one model."""
 
     encoder: Encoder
     sessions: Sessions
     batch_texts: int
-    set_aside: set[int] = field(default_factory=set)
     _reported: set[int] = field(default_factory=set)
 
     async def embed_batch(self) -> int:
@@ -137,12 +142,12 @@ class Embedder:
             claimed = await self._claim(session)
             if not claimed:
                 return 0
-            done = await self._embed(claimed)
-            await _store(session, done)
+            batch = await self._embed(claimed)
+            await _store(session, batch)
         log.info(
             "embedded",
-            prompts=len(done),
-            texts=sum(len(prompt.texts) for prompt, _ in done),
+            prompts=len(batch.done),
+            texts=sum(len(prompt.texts) for prompt, _ in batch.done),
             seconds=round(time.monotonic() - started, 2),
         )
         return len(claimed)
@@ -176,7 +181,6 @@ class Embedder:
                 self.encoder.name,
                 after_id=claimed[-1].id if claimed else 0,
                 limit=limit,
-                except_ids=self.set_aside,
             )
             claimed += page
             texts += sum(len(prompt.texts) for prompt in page)
@@ -185,33 +189,33 @@ class Embedder:
                 break
         return claimed
 
-    async def _embed(
-        self, prompts: Sequence[PendingPrompt]
-    ) -> list[tuple[PendingPrompt, NDArray[np.float32]]]:
-        """The prompts with their vectors, ``(texts, dimensions)``, without those that failed."""
+    async def _embed(self, prompts: Sequence[PendingPrompt]) -> Batch:
         try:
             vectors = await self._encode([text for prompt in prompts for text in prompt.texts])
         except Exception as error:  # noqa: BLE001 - other prompts go on after any error
-            log.warning("a batch cannot be embedded; one prompt at a time", error=repr(error))
+            log.warning("a batch cannot be embedded; one text at a time", error=repr(error))
             return await self._embed_one_by_one(prompts)
         ends = np.cumsum([len(prompt.texts) for prompt in prompts])
-        return list(zip(prompts, np.split(vectors, ends[:-1]), strict=True))
+        return Batch(list(zip(prompts, np.split(vectors, ends[:-1]), strict=True)))
 
-    async def _embed_one_by_one(
-        self, prompts: Sequence[PendingPrompt]
-    ) -> list[tuple[PendingPrompt, NDArray[np.float32]]]:
-        done = []
+    async def _embed_one_by_one(self, prompts: Sequence[PendingPrompt]) -> Batch:
+        batch = Batch()
         for prompt in prompts:
-            try:
-                done.append((prompt, await self._encode(prompt.texts)))
-            except Exception:
-                await self._probe()
-                self.set_aside.add(prompt.id)
-                log.exception(
-                    "a prompt cannot be embedded; it stays pending",
-                    prompt=encode(IdKind.PROMPT, prompt.id),
-                )
-        return done
+            vectors = []
+            for name, text in zip(prompt.names, prompt.texts, strict=False):
+                try:
+                    vectors.append((await self._encode([text]))[0])
+                except Exception as error:
+                    await self._probe()
+                    # The error's own message might hold the text.
+                    failure = f"the embedding model fails on {name} ({type(error).__name__})"
+                    batch.failures[prompt.id] = failure
+                    prompt_id = encode(IdKind.PROMPT, prompt.id)
+                    log.exception("a prompt cannot be embedded", prompt=prompt_id, failure=failure)
+                    break
+            else:
+                batch.done.append((prompt, np.stack(vectors)))
+        return batch
 
     async def _probe(self) -> None:
         """Find out whether the model fails on one text or on every text."""
@@ -234,22 +238,24 @@ class Embedder:
         return vectors
 
 
-async def _store(
-    session: AsyncSession, done: Sequence[tuple[PendingPrompt, NDArray[np.float32]]]
-) -> None:
+async def _store(session: AsyncSession, batch: Batch) -> None:
     responses: dict[int, Vector] = {}
     prompts: dict[int, Vector] = {}
-    for prompt, vectors in done:
+    for prompt, vectors in batch.done:
         responses.update(zip(prompt.responses, vectors, strict=False))
         if prompt.text is not None:
             prompts[prompt.id] = vectors[-1]
-    projects = {prompt.id: prompt.project_id for prompt, _ in done}
+    projects = {prompt.id: prompt.project_id for prompt, _ in batch.done}
     await queries.store_responses(session, responses)
     await queries.store_prompts(session, prompts, projects)
     ready = await queries.mark_ready(session, projects)
     for project_id in ready:
         await notify(session, Channel.PROMPTS_READY, str(project_id))
-    await queries.count_ready(session, ready)
+    failed = await queries.mark_failed(session, batch.failures)
+    for project_id in {row.project_id for row in failed}:
+        # Whoever waits for the prompt's pairs need not wait any longer.
+        await notify(session, Channel.PLAN_CHANGED, str(project_id))
+    await queries.count_done(session, ready, failed)
 
 
 def slices_by_length(texts: Sequence[str]) -> list[list[int]]:

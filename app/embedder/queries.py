@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 from numpy import float32
 from numpy.typing import NDArray
-from sqlalchemy import ARRAY, BigInteger, Row, all_, cast, exists, or_, select, update
+from sqlalchemy import Row, exists, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import to_bytes
 from app.formats.tool_calls import render_response
 from app.prompts.text import render_prompt
+from app.storage.ids import IdKind, encode
 from app.storage.tables import (
     Project,
     ProjectIntake,
@@ -41,6 +42,12 @@ class PendingPrompt:
         """The texts to embed: the responses, then the prompt."""
         own = [] if self.text is None else [self.text]
         return [*self.responses.values(), *own]
+
+    @property
+    def names(self) -> list[str]:
+        """What each of the texts is called."""
+        responses = [f"the response {encode(IdKind.RESPONSE, i)}" for i in self.responses]
+        return [*responses, "the prompt's own text"]
 
 
 async def adopt_projects(session: AsyncSession, model: str, dimensions: int) -> None:
@@ -81,7 +88,7 @@ async def find_other_models(
 
 
 async def claim_prompts(
-    session: AsyncSession, model: str, *, after_id: int, limit: int, except_ids: Collection[int]
+    session: AsyncSession, model: str, *, after_id: int, limit: int
 ) -> list[PendingPrompt]:
     """Lock the first pending prompts after ``after_id`` that nobody else has locked.
 
@@ -96,7 +103,6 @@ async def claim_prompts(
         .where(
             Prompt.status == "pending",
             Prompt.id > after_id,
-            Prompt.id != all_(cast(list(except_ids), ARRAY(BigInteger))),
             Prompt.project_id.in_(ours),
         )
         .order_by(Prompt.id)
@@ -173,15 +179,46 @@ async def mark_ready(session: AsyncSession, prompt_ids: Collection[int]) -> Coun
     return Counter(ready)
 
 
-async def count_ready(session: AsyncSession, ready: Mapping[int, int]) -> None:
-    """Subtract the prompts that became ready from the pending ones, by project.
+_MARK_FAILED = text("""
+    UPDATE prompts SET status = 'failed', failure = new.failure
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:failures AS text[])) AS new (id, failure)
+    WHERE prompts.id = new.id AND prompts.status = 'pending'
+    RETURNING prompts.project_id, prompts.group_id IS NOT NULL AS has_arrived
+""")
 
-    Rows are locked in the order of the projects' ids, so that two embedders never deadlock. Call it
-    last in a transaction, because intake waits for these rows.
+
+async def mark_failed(
+    session: AsyncSession, failures: Mapping[int, str]
+) -> Sequence[Row[int, bool]]:
+    """Mark prompts as failed, by id with the reasons.
+
+    Returns:
+        The project of each, and whether the prompt has arrived in the plan.
     """
-    for project_id, count in sorted(ready.items()):
+    if not failures:
+        return []
+    parameters = {"ids": list(failures), "failures": list(failures.values())}
+    rows: Sequence[Row[int, bool]] = (await session.execute(_MARK_FAILED, parameters)).all()
+    return rows
+
+
+async def count_done(
+    session: AsyncSession, ready: Mapping[int, int], failed: Sequence[Row[int, bool]]
+) -> None:
+    """Count prompts as no longer pending.
+
+    ``ready`` has the number of those that became ready, by project; ``failed`` is what
+    ``mark_failed`` returned. Rows are locked in the order of the projects' ids, so that two
+    embedders never deadlock. Call it last in a transaction, because intake waits for these rows.
+    """
+    for project_id in sorted({*ready, *(row.project_id for row in failed)}):
+        arrived = [row.has_arrived for row in failed if row.project_id == project_id]
         await session.execute(
             update(ProjectIntake)
             .where(ProjectIntake.project_id == project_id)
-            .values(pending=ProjectIntake.pending - count)
+            .values(
+                pending=ProjectIntake.pending - ready.get(project_id, 0) - len(arrived),
+                failed=ProjectIntake.failed + len(arrived),
+                unplanned=ProjectIntake.unplanned - arrived.count(False),
+            )
         )

@@ -49,7 +49,11 @@ class EventKind(StrEnum):
 
 _FIGURES_OF_KIND: Final[dict[EventKind, Callable[[Counts, LedgerView], object]]] = {
     EventKind.LABEL: lambda counts, _: (counts.labels, counts.surplus_labels),
-    EventKind.PROMPTS: lambda counts, _: (counts.prompts, counts.pending_prompts),
+    EventKind.PROMPTS: lambda counts, _: (
+        counts.prompts,
+        counts.pending_prompts,
+        counts.failed_prompts,
+    ),
     EventKind.PLAN: lambda counts, _: (counts.open_pairs, counts.held_assignments),
     EventKind.LEDGER: lambda _, ledger: tuple(ledger.model_dump().values()),
 }

@@ -26,6 +26,7 @@ _GAUGES: Final = {
     "open_pairs": "Pairs that the plan holds now.",
     "prompts": "Prompts.",
     "pending_prompts": "Prompts with texts that wait for the embedder.",
+    "failed_prompts": "Prompts with a text that the embedding model fails on.",
     "index_lag_prompts": "Prompts that are ready and have not arrived in the index and the plan.",
 }
 """What each column of ``project_gauges`` means; a project whose value is None is left out."""
@@ -35,7 +36,11 @@ class Figures(Collector):
     """Metrics read from the database, the same from every process, and this one's event streams."""
 
     def __init__(
-        self, projects: Sequence[Row[Any]], stored_embeddings: int, process: str, streams: int
+        self,
+        projects: Sequence[Row[*tuple[Any, ...]]],
+        stored_embeddings: int,
+        process: str,
+        streams: int,
     ) -> None:
         self._projects = projects
         self._stored_embeddings = stored_embeddings

@@ -27,9 +27,9 @@ router = APIRouter(route_class=JsonRoute, tags=["figures"])
 
 _EVENT_EXAMPLE: Final = (
     "event: ledger\n"
-    'data: {"counts":{"prompts":900,"pending_prompts":0,"open_pairs":780,"held_assignments":3,'
-    '"labels":120,"surplus_labels":0},"ledger":{"unit":"labels","limit":5000,"spent":120,'
-    '"reserved":3,"remaining":4877}}\n'
+    'data: {"counts":{"prompts":900,"pending_prompts":0,"failed_prompts":0,"open_pairs":780,'
+    '"held_assignments":3,"labels":120,"surplus_labels":0},"ledger":{"unit":"labels",'
+    '"limit":5000,"spent":120,"reserved":3,"remaining":4877}}\n'
     "id: 5e0c1f4a9b27.6f1d2c3b4a59.0a1b2c3d4e5f.9f8e7d6c5b4a\n\n"
 )
 _EVENTS: Final[dict[int | str, dict[str, Any]]] = {

@@ -82,6 +82,7 @@ class Stats(BaseModel):
                     "counts": {
                         "prompts": 900,
                         "pending_prompts": 0,
+                        "failed_prompts": 0,
                         "open_pairs": 780,
                         "held_assignments": 3,
                         "labels": 120,

@@ -115,10 +115,14 @@ class LedgerView(BaseModel):
 
 
 class Counts(BaseModel):
-    """How much a project holds. ``open_pairs`` is the plan: pairs that can be handed out now."""
+    """How much a project holds. ``open_pairs`` is the plan: pairs that can be handed out now.
+
+    ``failed_prompts`` have a text that the embedding model fails on, and wait for nothing.
+    """
 
     prompts: int
     pending_prompts: int
+    failed_prompts: int
     open_pairs: int
     held_assignments: int
     labels: int

@@ -24,6 +24,7 @@ class ProjectRow:
     project: Project
     prompts: int
     pending: int
+    failed: int
     open_pairs: int
     held: int
     lapsed_reserved: Decimal
@@ -77,6 +78,7 @@ def counts_view(row: ProjectRow) -> Counts:
     return Counts(
         prompts=row.prompts,
         pending_prompts=row.pending,
+        failed_prompts=row.failed,
         open_pairs=row.open_pairs,
         held_assignments=row.held,
         labels=row.project.counted_labels,

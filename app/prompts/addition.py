@@ -133,5 +133,5 @@ async def _extend(
     await writing.extend_prompt(session, prompt.id, status=status, pairs_total=total)
     await announce(session, project_id, is_pending=waits)
     if status != prompt.status:
-        await writing.count_intake(session, project_id, pending=1)
+        await writing.count_as_pending(session, prompt.id, was_failed=prompt.status == "failed")
     return status

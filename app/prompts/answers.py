@@ -12,6 +12,7 @@ from app.prompts.schemas import (
     PromptSummary,
     PromptView,
     ResponseView,
+    RetriedPrompt,
     Status,
     TakenPrompt,
     TakenPrompts,
@@ -48,6 +49,7 @@ def prompt_summary(row: ListedPrompt) -> PromptSummary:
         prompt=row.content,
         tools=row.tools,
         status=known_status(row.status),
+        failure=row.failure,
         group=_group(row.group_id),
         responses=row.responses,
         created_at=row.created_at,
@@ -63,6 +65,7 @@ def prompt_view(prompt: Prompt, responses: Iterable[Response]) -> PromptView:
         tools=prompt.tools,
         metadata=prompt.prompt_metadata,
         status=known_status(prompt.status),
+        failure=prompt.failure,
         group=_group(prompt.group_id),
         created_at=prompt.created_at,
         responses=[
@@ -78,6 +81,15 @@ def prompt_view(prompt: Prompt, responses: Iterable[Response]) -> PromptView:
             )
             for each in responses
         ],
+    )
+
+
+def retried_prompt(prompt: Prompt) -> RetriedPrompt:
+    """A prompt that is tried again."""
+    return RetriedPrompt(
+        id=encode(IdKind.PROMPT, prompt.id),
+        external_id=prompt.external_id,
+        status=known_status(prompt.status),
     )
 
 

@@ -1,6 +1,6 @@
 """The prompts over HTTP; admins only."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -11,14 +11,16 @@ from app.http.problems import problems
 from app.projects.schemas import ProjectQuery
 from app.prompts import service
 from app.prompts.addition import add_responses
-from app.prompts.answers import prompt_summary, prompt_view, taken_prompts
+from app.prompts.answers import prompt_summary, prompt_view, retried_prompt, taken_prompts
 from app.prompts.schemas import (
     NewPrompt,
     NewResponses,
     PromptList,
     PromptsBody,
     PromptView,
+    RetriedPrompt,
     SimilarPrompts,
+    Status,
     TakenPrompts,
     TakenResponses,
 )
@@ -65,7 +67,7 @@ async def list_prompts(
     page: PageQuery,
     _: AdminKey,
     project: ProjectQuery = DEFAULT_PROJECT,
-    status: Literal["pending", "ready"] | None = None,
+    status: Status | None = None,
 ) -> PromptList:
     """A project's prompts, newest last."""
     rows = await service.list_prompts(
@@ -93,6 +95,16 @@ async def delete_prompt(prompt_id: str, session: Session, _: AdminKey) -> Respon
     """Its texts, embeddings and labels are erased everywhere; the ledger keeps its entries."""
     await service.erase_prompt(session, prompt_id)
     return Response(status_code=204)
+
+
+@router.post(
+    "/{prompt_id}/retry",
+    summary="Try a failed prompt again",
+    responses=problems(401, 403, 404, 409, 422),
+)
+async def retry_prompt(prompt_id: str, session: Session, _: AdminKey) -> RetriedPrompt:
+    """The embedding model failed on one of its texts; the prompt waits for it once more."""
+    return retried_prompt(await service.retry_prompt(session, prompt_id))
 
 
 @router.get(

@@ -29,7 +29,7 @@ from app.settings import (
 
 Content = str | list[dict[str, Any]]
 """A prompt as it is stored: a string, or chat messages."""
-Status = Literal["pending", "ready"]
+Status = Literal["pending", "ready", "failed"]
 
 _PROMPT_EXAMPLE: dict[str, Any] = {
     "id": "my-prompt-17",
@@ -47,6 +47,7 @@ _STORED: dict[str, Any] = {
     "prompt": "Explain DPO.",
     "tools": None,
     "status": "ready",
+    "failure": None,
     "group": "grp_74",
     "created_at": "2026-01-01T00:00:00Z",
 }
@@ -268,12 +269,21 @@ class TakenResponses(Named):
     dropped: list[DroppedView]
 
 
+class RetriedPrompt(Named):
+    """A prompt that waits for the embedding model once more."""
+
+    model_config = _example({**_NAMED, "status": "pending"})
+
+    status: Status
+
+
 class PromptSummary(Named):
-    """A prompt in a list."""
+    """A prompt in a list. ``failure`` says why it has ``failed``; it names the text at fault."""
 
     prompt: Content
     tools: list[dict[str, Any]] | None
     status: Status
+    failure: str | None
     group: str | None
     responses: int
     created_at: datetime
@@ -324,6 +334,7 @@ class PromptView(Named):
     tools: list[dict[str, Any]] | None
     metadata: dict[str, Any] | None
     status: Status
+    failure: str | None
     group: str | None
     created_at: datetime
     responses: list[ResponseView]

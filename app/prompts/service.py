@@ -5,10 +5,17 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.annotation.erasure import erase_annotations
-from app.errors import AppError, FieldError, InvalidInput, Location, UnknownPrompt
+from app.errors import (
+    AppError,
+    FieldError,
+    InvalidInput,
+    Location,
+    PromptNotFailed,
+    UnknownPrompt,
+)
 from app.projects import service as projects
 from app.prompts.incoming import IncomingPrompt, incoming_prompts
-from app.prompts.intake import Taken, finish, take_in
+from app.prompts.intake import Taken, announce, finish, take_in
 from app.prompts.queries import reading, writing
 from app.prompts.queries.reading import ListedPrompt
 from app.prompts.schemas import NewPrompt
@@ -90,10 +97,32 @@ async def erase_prompt(session: AsyncSession, public_id: str) -> None:
     prompt = await reading.lock_prompt(session, found.id)
     if prompt is None:
         raise UnknownPrompt("no prompt has that id")
-    was_pending, was_unplanned = prompt.status == "pending", prompt.group_id is None
+    was_pending, was_failed = prompt.status == "pending", prompt.status == "failed"
+    was_unplanned = prompt.group_id is None and not was_failed
     await erase_annotations(session, project.id, prompt.id)
     await writing.erase_prompt(session, project.id, prompt.id)
     await notify(session, Channel.PLAN_CHANGED, str(project.id))
     await writing.count_intake(
-        session, project.id, prompts=-1, pending=-int(was_pending), unplanned=-int(was_unplanned)
+        session,
+        project.id,
+        prompts=-1,
+        pending=-int(was_pending),
+        unplanned=-int(was_unplanned),
+        failed=-int(was_failed),
     )
+
+
+async def retry_prompt(session: AsyncSession, public_id: str) -> Prompt:
+    """Let the embedder try a failed prompt again.
+
+    Raises:
+        UnknownPrompt: no prompt has that id.
+        PromptNotFailed: the prompt has not failed, or is being tried again already.
+    """
+    prompt = await find_prompt(session, public_id)
+    if not await writing.try_again(session, prompt.id):
+        raise PromptNotFailed("the prompt has not failed: there is nothing to try again")
+    await announce(session, prompt.project_id, is_pending=True)
+    await writing.count_as_pending(session, prompt.id, was_failed=True)
+    await session.refresh(prompt)
+    return prompt

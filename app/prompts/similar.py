@@ -35,8 +35,8 @@ async def find_similar(
     with listener.subscribe(Channel.SIMILAR_ANSWERED) as answers:
         async with sessions.begin() as session:
             prompt = await find_prompt(session, public_id)
-            if prompt.status == "pending":
-                raise Conflict("the prompt is pending: it has no embedding yet")
+            if prompt.status != "ready":
+                raise Conflict(f"the prompt is {prompt.status}: it has no embedding yet")
             question = {
                 "request": request,
                 "project": prompt.project_id,

@@ -12,6 +12,12 @@ from typing import Final
 from app.settings import SKIPS_UNTIL_RETIRED
 from app.storage.sql import fill
 
+FAILED_PROMPT: Final = "status = 'failed'"
+"""A prompt that the embedding model failed on. ``ix_prompts_failed``."""
+
+WITHOUT_GROUP: Final = "group_id IS NULL AND status <> 'failed'"
+"""A prompt that has not arrived in the plan, and is on its way. ``project_intake.unplanned``."""
+
 ARRIVING_PROMPT: Final = "status = 'ready' AND group_id IS NULL"
 """A prompt that is embedded, but whose group is not fixed yet. ``ix_prompts_unplanned``."""
 

@@ -23,6 +23,7 @@ from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder
 from app.embedding.unit import from_bytes, normalise
 from app.settings import Settings
+from app.storage.ids import IdKind, encode
 from app.storage.notifications import Channel, Listener, notify
 from app.storage.sessions import Sessions
 from app.storage.tables import (
@@ -99,7 +100,8 @@ async def add_prompts(
             update(ProjectIntake)
             .where(ProjectIntake.project_id == project_id)
             .values(prompts=ProjectIntake.prompts + len(rows),
-                    pending=ProjectIntake.pending + len(rows))
+                    pending=ProjectIntake.pending + len(rows),
+                    unplanned=ProjectIntake.unplanned + len(rows))
         )  # fmt: skip
         await notify(session, Channel.TEXTS_PENDING, str(project_id))
         return [row.id for row in rows]
@@ -124,6 +126,16 @@ async def pending_count(sessions: Sessions, project_id: int) -> int:
     async with sessions() as session:
         intake = await session.get_one(ProjectIntake, project_id)
         return intake.pending
+
+
+async def intake_counts(sessions: Sessions, project_id: int) -> dict[str, int]:
+    async with sessions() as session:
+        intake = await session.get_one(ProjectIntake, project_id)
+        return {
+            "pending": intake.pending,
+            "failed": intake.failed,
+            "unplanned": intake.unplanned,
+        }
 
 
 async def vectors_stored(sessions: Sessions, dimensions: int) -> dict[str, NDArray[np.float32]]:
@@ -428,12 +440,89 @@ async def test_a_text_the_model_fails_on_holds_up_nobody(sessions: Sessions) -> 
     while await embedder.embed_batch():
         pass
 
-    assert await statuses(sessions) == {good: "ready", bad: "pending", fine: "ready"}
-    assert await pending_count(sessions, project_id) == 1
+    assert await statuses(sessions) == {good: "ready", bad: "failed", fine: "ready"}
     assert not any(content.startswith("bad") for content in await vectors_stored(sessions, 8))
-    # A later process tries once more.
-    await Embedder(LetterEncoder(), sessions, 256).embed_batch()
+    assert await intake_counts(sessions, project_id) == {"pending": 0, "failed": 1, "unplanned": 2}
+    # It is not tried again by itself, by this process or a later one.
+    assert await Embedder(LetterEncoder(), sessions, 256).embed_batch() == 0
+
+
+async def test_a_failure_names_the_text_at_fault_and_never_holds_it(sessions: Sessions) -> None:
+    class Talkative(LetterEncoder):
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if any(text.startswith("secret") for text in texts):
+                raise ValueError(f"cannot take {texts}")
+            return super().encode(texts)
+
+    project_id = await add_project(sessions, "p")
+    prompts = [("q", ["one", "secret two"]), ("secret q", ["one", "two"])]
+    first, second = await add_prompts(sessions, project_id, prompts)
+
+    await Embedder(Talkative(), sessions, 256).embed_batch()
+
+    async with sessions() as session:
+        response = await session.scalar(select(Response.id).where(Response.text == "secret two"))
+        assert response is not None
+        failures = dict((await session.execute(select(Prompt.id, Prompt.failure))).all())
+    name = encode(IdKind.RESPONSE, response)
+    assert failures == {
+        first: f"the embedding model fails on the response {name} (ValueError)",
+        second: "the embedding model fails on the prompt's own text (ValueError)",
+    }
+
+
+async def test_texts_that_fail_only_together_are_embedded_one_by_one(sessions: Sessions) -> None:
+    class Small(LetterEncoder):
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if len(texts) > 1:
+                raise MemoryError("too many at once")
+            return super().encode(texts)
+
+    project_id = await add_project(sessions, "p")
+    await add_prompts(sessions, project_id, [("q", ["one", "two"]), ("r", ["three", "four"])])
+
+    await Embedder(Small(), sessions, 256).embed_batch()
+
     assert await all_ready(sessions)()
+    stored = await vectors_stored(sessions, 8)
+    assert set(stored) == {"q", "one", "two", "r", "three", "four"}
+    for content, vector in stored.items():
+        assert vector @ LetterEncoder().vector(content) > 1 - 1e-3
+
+
+async def test_a_prompt_that_has_arrived_stays_counted_as_planned_when_it_fails(
+    sessions: Sessions,
+) -> None:
+    project_id = await add_project(sessions, "p")
+    [prompt_id] = await add_prompts(sessions, project_id, [("q", ["one", "two"])])
+    encoder = LetterEncoder()
+    encoder.fails_on = lambda text: text == "three"
+    embedder = Embedder(encoder, sessions, 256)
+    await embedder.embed_batch()
+    async with sessions.begin() as session:  # as the planner and an addition leave it
+        await add_responses(session, prompt_id, ["three"], first=2)
+        await session.execute(update(Prompt).values(status="pending", group_id=prompt_id))
+        await session.execute(update(ProjectIntake).values(pending=1, unplanned=0))
+
+    await embedder.embed_batch()
+
+    assert await statuses(sessions) == {prompt_id: "failed"}
+    assert await intake_counts(sessions, project_id) == {"pending": 0, "failed": 1, "unplanned": 0}
+
+
+async def test_a_failure_is_announced_to_those_who_wait_for_pairs(
+    database_url: str, sessions: Sessions
+) -> None:
+    project_id = await add_project(sessions, "p")
+    await add_prompts(sessions, project_id, [("q", ["one", "bad"])])
+    encoder = LetterEncoder()
+    encoder.fails_on = lambda text: text == "bad"
+    async with Listener(database_url) as listener:
+        with listener.subscribe(Channel.PLAN_CHANGED) as changed:
+            await Embedder(encoder, sessions, 256).embed_batch()
+            told = await changed.get(DEADLINE_SECONDS)
+    assert told is not None
+    assert told.payload == str(project_id)
 
 
 async def test_a_model_that_fails_on_everything_ends_the_embedder_and_loses_nothing(
@@ -446,7 +535,7 @@ async def test_a_model_that_fails_on_everything_ends_the_embedder_and_loses_noth
     embedder = Embedder(encoder, sessions, 256)
     with pytest.raises(EncoderBroken):
         await embedder.embed_batch()
-    assert not embedder.set_aside
+    assert await intake_counts(sessions, project_id) == {"pending": 3, "failed": 0, "unplanned": 3}
     assert await count_free(sessions) == 3
     await Embedder(LetterEncoder(), sessions, 256).embed_batch()
     assert await all_ready(sessions)()
@@ -459,7 +548,8 @@ async def test_a_cache_does_not_answer_for_a_model_that_is_broken(sessions: Sess
     encoder.fails_on = lambda text: text == "bad"
     await add_prompts(sessions, project_id, [("q", ["good", "bad"])])
     await embedder.embed_batch()
-    assert len(embedder.set_aside) == 1  # the model was asked whether it still works, and did
+    # The model was asked whether it still works, and did.
+    assert set((await statuses(sessions)).values()) == {"failed"}
     encoder.fails_on = lambda _: True
     await add_prompts(sessions, project_id, [("r", ["new", "newer"])])
     with pytest.raises(EncoderBroken):
@@ -582,7 +672,7 @@ async def test_a_batch_of_a_killed_or_stopped_embedder_is_free_at_once_and_nothi
         # The dead process' model is known, and another process of the same model goes on.
         name = await session.scalar(select(Project.embedding_model).where(Project.id == project_id))
         assert name
-        claimed = await claim_prompts(session, name, after_id=0, limit=100, except_ids=())
+        claimed = await claim_prompts(session, name, after_id=0, limit=100)
         assert [len(prompt.texts) for prompt in claimed] == [3] * 8
     await Embedder(LetterEncoder(name, 384), sessions, 10_000).embed_batch()
     assert await all_ready(sessions)()

@@ -13,7 +13,13 @@ from app.projects.schemas import Counts, LedgerView
 
 ADMIN = Principal(1, "admin", "admin", all_projects=True)
 COUNTS = Counts(
-    prompts=9, pending_prompts=0, open_pairs=5, held_assignments=1, labels=0, surplus_labels=0
+    prompts=9,
+    pending_prompts=0,
+    failed_prompts=0,
+    open_pairs=5,
+    held_assignments=1,
+    labels=0,
+    surplus_labels=0,
 )
 LEDGER = LedgerView(unit="labels", limit=10, spent=0, reserved=1, remaining=9)
 START = Figures(1, COUNTS, LEDGER, dict.fromkeys(EventKind, "0"))

@@ -43,6 +43,7 @@ async def test_the_default_project_always_exists_with_the_documented_defaults(
         "counts": {
             "prompts": 0,
             "pending_prompts": 0,
+            "failed_prompts": 0,
             "open_pairs": 0,
             "held_assignments": 0,
             "labels": 0,

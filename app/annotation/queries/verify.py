@@ -38,7 +38,8 @@ _OF_PROJECTS = statement(
     LEFT JOIN (
         SELECT project_id, count(*) AS prompts,
             count(*) FILTER (WHERE status = 'pending') AS pending,
-            count(*) FILTER (WHERE group_id IS NULL) AS unplanned
+            count(*) FILTER (WHERE {failed}) AS failed,
+            count(*) FILTER (WHERE {without_group}) AS unplanned
         FROM prompts GROUP BY project_id
     ) AS taken ON taken.project_id = projects.id
     CROSS JOIN LATERAL (VALUES
@@ -49,6 +50,7 @@ _OF_PROJECTS = statement(
         ('surplus labels', projects.surplus_labels, coalesce(kept.surplus, 0)),
         ('prompts', project_intake.prompts, coalesce(taken.prompts, 0)),
         ('pending prompts', project_intake.pending, coalesce(taken.pending, 0)),
+        ('failed prompts', project_intake.failed, coalesce(taken.failed, 0)),
         ('unplanned prompts', project_intake.unplanned, coalesce(taken.unplanned, 0))
     ) AS compared (what, recorded, actual)
     WHERE recorded IS DISTINCT FROM actual
@@ -56,6 +58,8 @@ _OF_PROJECTS = statement(
     LIMIT :limit
     """,
     held=predicates.HELD_ASSIGNMENT,
+    failed=predicates.FAILED_PROMPT,
+    without_group=predicates.WITHOUT_GROUP,
 )
 
 # A pair's counts, by its assignments and its labels.

@@ -29,6 +29,7 @@ from app.exports.aggregate import Answer
 from app.exports.pairs import Candidate, LabelledPair
 from app.exports.recipe import Need
 from app.exports.reliability import Votes
+from app.storage.predicates import WITHOUT_GROUP
 from app.storage.tables import Label, Pair, Project, Prompt, Response
 
 _ROWS_PER_FETCH: Final = 200
@@ -61,11 +62,11 @@ async def begin_snapshot(session: AsyncSession) -> None:
 
 
 async def count_prompts_without_group(session: AsyncSession, project_id: int) -> int:
-    """How many prompts have no group yet. Served by ``ix_prompts_group``."""
+    """How many prompts wait for their group. Served by ``ix_prompts_group``."""
     statement = (
         select(func.count())
         .select_from(Prompt)
-        .where(Prompt.project_id == project_id, Prompt.group_id.is_(None))
+        .where(Prompt.project_id == project_id, text(WITHOUT_GROUP))
     )
     return (await session.execute(statement)).scalar_one()
 

@@ -10,7 +10,7 @@ from app.storage.predicates import ARRIVING_PROMPT, HELD_ASSIGNMENT
 from app.storage.tables import Assignment, Pair, Project, ProjectIntake, Prompt
 
 
-async def project_gauges(session: AsyncSession) -> Sequence[Row[Any]]:
+async def project_gauges(session: AsyncSession) -> Sequence[Row[*tuple[Any, ...]]]:
     """Every project, by name; a column for each metric.
 
     Served by counters of ``projects`` and ``project_intake``, and by the partial indexes
@@ -50,6 +50,7 @@ async def project_gauges(session: AsyncSession) -> Sequence[Row[Any]]:
             Project.surplus_labels,
             ProjectIntake.prompts,
             ProjectIntake.pending.label("pending_prompts"),
+            ProjectIntake.failed.label("failed_prompts"),
             func.coalesce(planned.c.pairs, 0).label("open_pairs"),
             func.coalesce(held.c.held, 0).label("held_assignments"),
             func.coalesce(held.c.lapsed, 0).label("lapsed_assignments"),
@@ -61,7 +62,7 @@ async def project_gauges(session: AsyncSession) -> Sequence[Row[Any]]:
         .outerjoin(unplanned, unplanned.c.project_id == Project.id)
         .order_by(Project.name)
     )
-    projects: Sequence[Row[Any]] = rows.all()
+    projects: Sequence[Row[*tuple[Any, ...]]] = rows.all()
     return projects
 
 

@@ -51,7 +51,7 @@ _FIX = text("""
         CAST(:near_duplicates AS boolean[]), CAST(:order_keys AS float8[])
     ) AS new (id, group_id, exploration, near_duplicate, order_key)
     WHERE prompts.id = new.id AND prompts.group_id IS NULL
-    RETURNING prompts.id
+    RETURNING prompts.status
 """)
 
 _COUNT_ARRIVED = text("""
@@ -91,8 +91,8 @@ async def read_response_ids(
 async def fix_arrivals(session: AsyncSession, project_id: int, arrivals: Sequence[Arrival]) -> None:
     """Write what is fixed on arrival, and count the prompts as arrived.
 
-    The caller has locked the prompts. The count is contended, so this is the last statement of its
-    transaction.
+    The caller has locked the prompts. Failed ones are not counted: they were not waited for. The
+    count is contended, so this is the last statement of its transaction.
     """
     fixed = await session.scalars(
         _FIX,
@@ -104,7 +104,7 @@ async def fix_arrivals(session: AsyncSession, project_id: int, arrivals: Sequenc
             "order_keys": [arrival.order_key for arrival in arrivals],
         },
     )
-    arrived = len(fixed.all())
+    arrived = sum(status != "failed" for status in fixed)
     await session.execute(_COUNT_ARRIVED, {"arrived": arrived, "project_id": project_id})
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Text, func, or_, select
+from sqlalchemy import ColumnElement, Text, func, or_, select, text
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import BigInteger
@@ -13,6 +13,7 @@ from sqlalchemy.types import BigInteger
 from app.errors import UnknownProject
 from app.prompts.incoming import Key
 from app.prompts.matching import EmbeddingSpace, StoredPrompt, StoredResponse
+from app.storage.predicates import FAILED_PROMPT
 from app.storage.sql import among
 from app.storage.tables import Project, Prompt, Response
 
@@ -111,6 +112,7 @@ class ListedPrompt(NamedTuple):
     content: Any
     tools: Any
     status: str
+    failure: str | None
     group_id: int | None
     created_at: datetime
     responses: int
@@ -119,7 +121,10 @@ class ListedPrompt(NamedTuple):
 async def list_prompts(
     session: AsyncSession, project_id: int, *, status: str | None, after_id: int, limit: int
 ) -> list[ListedPrompt]:
-    """A page of a project's prompts by id. Served by ``ix_prompts_listing``."""
+    """A page of a project's prompts by id.
+
+    Served by ``ix_prompts_listing``; for failed ones by ``ix_prompts_failed``.
+    """
     responses = (
         select(func.count()).where(Response.prompt_id == Prompt.id).correlate(Prompt)
     ).scalar_subquery()
@@ -130,6 +135,7 @@ async def list_prompts(
             Prompt.content,
             Prompt.tools,
             Prompt.status,
+            Prompt.failure,
             Prompt.group_id,
             Prompt.created_at,
             responses.label("responses"),
@@ -138,7 +144,9 @@ async def list_prompts(
         .order_by(Prompt.id)
         .limit(limit)
     )
-    if status is not None:
+    if status == "failed":
+        wanted = wanted.where(text(FAILED_PROMPT))
+    elif status is not None:
         wanted = wanted.where(Prompt.status == status)
     return [ListedPrompt(**row._asdict()) for row in await session.execute(wanted)]
 

@@ -238,11 +238,11 @@ async def set_response_details(
 async def extend_prompt(
     session: AsyncSession, prompt_id: int, *, status: str, pairs_total: int
 ) -> None:
-    """Update a prompt that has got more responses."""
+    """Update a prompt that has got more responses. If it had failed, it is tried again."""
     await session.execute(
         update(Prompt)
         .where(Prompt.id == prompt_id)
-        .values(status=status, pairs_total=pairs_total)
+        .values(status=status, failure=None, pairs_total=pairs_total)
         .execution_options(synchronize_session=False)
     )
 
@@ -254,6 +254,7 @@ async def count_intake(
     prompts: int = 0,
     pending: int = 0,
     unplanned: int = 0,
+    failed: int = 0,
 ) -> None:
     """Add to the project's counts of prompts. Call it last: many transactions want this row."""
     await session.execute(
@@ -263,9 +264,37 @@ async def count_intake(
             prompts=ProjectIntake.prompts + prompts,
             pending=ProjectIntake.pending + pending,
             unplanned=ProjectIntake.unplanned + unplanned,
+            failed=ProjectIntake.failed + failed,
         )
         .execution_options(synchronize_session=False)
     )
+
+
+async def try_again(session: AsyncSession, prompt_id: int) -> bool:
+    """Set a failed prompt to pending; False if it has not failed."""
+    tried = await session.execute(
+        update(Prompt)
+        .where(Prompt.id == prompt_id, Prompt.status == "failed")
+        .values(status="pending", failure=None)
+        .execution_options(synchronize_session=False)
+        .returning(Prompt.id)
+    )
+    return tried.first() is not None
+
+
+_COUNT_AS_PENDING = text("""
+    UPDATE project_intake
+    SET pending = pending + 1, failed = failed - CAST(:failed AS integer),
+        unplanned = unplanned + CASE WHEN prompts.group_id IS NULL THEN CAST(:failed AS integer)
+            ELSE 0 END
+    FROM prompts
+    WHERE prompts.id = :prompt_id AND project_intake.project_id = prompts.project_id
+""")
+
+
+async def count_as_pending(session: AsyncSession, prompt_id: int, *, was_failed: bool) -> None:
+    """Count a stored prompt that is pending again. Call it last, as ``count_intake``."""
+    await session.execute(_COUNT_AS_PENDING, {"prompt_id": prompt_id, "failed": int(was_failed)})
 
 
 async def erase_prompt(session: AsyncSession, project_id: int, prompt_id: int) -> None:

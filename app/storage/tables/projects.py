@@ -92,7 +92,8 @@ class ProjectIntake(Base):
     """How many prompts a project has: a table apart, so that intake never waits for claims.
 
     ``pending`` prompts have texts to embed, ``unplanned`` prompts have not arrived in the plan. A
-    new prompt without embeddings counts as both. Updated by the last statement of a transaction.
+    new prompt without embeddings counts as both. ``failed`` prompts have a text that the embedding
+    model fails on, and count as neither. Updated by the last statement of a transaction.
     """
 
     __tablename__ = "project_intake"
@@ -103,3 +104,4 @@ class ProjectIntake(Base):
     prompts: Mapped[int] = mapped_column(server_default="0")
     pending: Mapped[int] = mapped_column(server_default="0")
     unplanned: Mapped[int] = mapped_column(server_default="0")
+    failed: Mapped[int] = mapped_column(server_default="0")

@@ -29,12 +29,14 @@ class Prompt(Base):
     The planner fixes ``group_id``, ``exploration``, ``near_duplicate`` and ``order_key`` once, when
     the prompt arrives in the plan. ``pairs_planned`` counts its rows in ``pairs``, ``pairs_total``
     is k(k-1)/2, and ``pairs_considered`` what that was when the planner last chose its pairs: if
-    responses have been added since, it chooses again.
+    responses have been added since, it chooses again. ``failure`` says why a prompt is ``failed``:
+    which of its texts the embedding model fails on, never the text itself.
     """
 
     __tablename__ = "prompts"
     __table_args__ = (
-        CheckConstraint("status IN ('pending', 'ready')", name="status"),
+        CheckConstraint("status IN ('pending', 'ready', 'failed')", name="status"),
+        CheckConstraint("(status = 'failed') = (failure IS NOT NULL)", name="failure"),
         UniqueConstraint("project_id", "external_id"),
         Index("ix_prompts_listing", "project_id", "id"),
         # The same prompt again, sent without an id.
@@ -47,6 +49,13 @@ class Prompt(Base):
         ),
         # The embedder's next batch.
         Index("ix_prompts_pending", "id", postgresql_where=text("status = 'pending'")),
+        # The prompts that the embedding model failed on.
+        Index(
+            "ix_prompts_failed",
+            "project_id",
+            "id",
+            postgresql_where=text(predicates.FAILED_PROMPT),
+        ),
         # The planner: prompts that have not arrived in the plan.
         Index(
             "ix_prompts_unplanned",
@@ -86,6 +95,7 @@ class Prompt(Base):
     fingerprint: Mapped[bytes]
     prompt_metadata: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSONB)
     status: Mapped[str]
+    failure: Mapped[str | None]
     group_id: Mapped[int | None]
     exploration: Mapped[bool | None]
     near_duplicate: Mapped[bool | None]
