@@ -74,18 +74,18 @@ async def claim_pairs(session: AsyncSession, request: ClaimRequest) -> Claim:
         await lapse_expired(session, project)
         situation = await read_situation(session, project, principal, request.budget)
     wanted = request.budget - situation.held
-    picked = await pick_pairs(session, project, principal, wanted, situation)
+    picks = await pick_pairs(session, project, principal, wanted, situation)
     held: Sequence[HeldPair] = []
-    if picked:
+    if picks.costs:
         held, totals = await queries.hand_out(
             session,
             project.id,
             principal.id,
-            picked,
+            picks.costs,
             lease_seconds=request.lease_seconds or project.lease_seconds,
         )
         ledger.note_totals(project, totals)
-    if len(picked) < wanted or _is_time_to_plan(project, len(picked)):
+    if len(picks.costs) < wanted or _is_time_to_plan(project, len(picks.costs)):
         await notify(session, Channel.PLAN_LOW, str(project.id))
     if situation.held:
         held = await queries.held_pairs(session, project.id, principal.id, limit=request.budget)
@@ -93,7 +93,11 @@ async def claim_pairs(session: AsyncSession, request: ClaimRequest) -> Claim:
         return Claim(held, project, situation.pending_prompts, Status.OK, None)
     is_intake_under_way = bool(situation.pending_prompts or situation.unplanned_prompts)
     status, retry_after = await _why_nothing(
-        session, project, principal, is_intake_under_way=is_intake_under_way
+        session,
+        project,
+        principal,
+        is_intake_under_way=is_intake_under_way,
+        waits_for_strategy=picks.waits_for_strategy,
     )
     return Claim([], project, situation.pending_prompts, status, retry_after)
 
@@ -105,7 +109,12 @@ def _is_time_to_plan(project: Project, just_assigned: int) -> bool:
 
 
 async def _why_nothing(
-    session: AsyncSession, project: Project, principal: Principal, *, is_intake_under_way: bool
+    session: AsyncSession,
+    project: Project,
+    principal: Principal,
+    *,
+    is_intake_under_way: bool,
+    waits_for_strategy: bool,
 ) -> tuple[Status, int | None]:
     outlook = await queries.read_outlook(session, project, principal)
     lapse = outlook.seconds_to_next_lapse
@@ -116,12 +125,17 @@ async def _why_nothing(
     )
     longest = ledger.longest_that_fits(project)
     is_spent = longest is not None and longest <= 0
-    if is_spent or (outlook.has_open_pairs and longest is not None):
-        # There is no pair that fits what remains of the budget.
+    fits_none = outlook.has_open_pairs and longest is not None and not waits_for_strategy
+    if is_spent or fits_none:
         if project.reserved:
             return Status.WAITING, until_lapse
         return Status.EXHAUSTED, None
-    if is_intake_under_way or outlook.has_more_to_plan or outlook.has_open_pairs:
+    if (
+        waits_for_strategy
+        or is_intake_under_way
+        or outlook.has_more_to_plan
+        or outlook.has_open_pairs
+    ):
         return Status.WAITING, _RETRY_SECONDS_PENDING
     if lapse is not None:
         return Status.WAITING, until_lapse

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,16 +27,30 @@ async def read_situation(
     return await queries.read_situation(session, _search(project, principal, due, limit))
 
 
+@dataclass(slots=True)
+class Picks:
+    """The pairs to hand out."""
+
+    costs: dict[OpenPair, Decimal] = field(default_factory=dict)
+    """Each with its cost, in the order of the plan."""
+    waits_for_strategy: bool = False
+    """There are no more, because the strategy's next pair is not in the plan yet."""
+
+
 async def pick_pairs(
     session: AsyncSession,
     project: Project,
     principal: Principal,
     wanted: int,
     situation: Situation,
-) -> dict[OpenPair, Decimal]:
-    """The first open pairs whose cost still fits, at most ``wanted``, each with its cost.
+) -> Picks:
+    """The first open pairs whose cost still fits, at most ``wanted``.
 
-    The arms take turns so that exploration has its share of all assignments, evenly.
+    The arms take turns so that exploration has its share of all assignments, evenly. Exploration
+    gets more than that only when the strategy has nothing left for this annotator. While a plan is
+    being filled, its exploration pairs are there first: then they wait for the strategy's. The
+    strategy does not wait for exploration, which catches up later.
+
     ``situation`` has just been read.
     """
     queues = {
@@ -44,18 +59,43 @@ async def pick_pairs(
     }
     due, other = _arms_by_turn(project, explored=0, picked=0)
     queues[due].add(situation.first_open)
-    picked: dict[OpenPair, Decimal] = {}
+    picks = Picks()
     explored = 0
     promised = Decimal(0)
-    while len(picked) < wanted:
-        pair = await queues[due].next(promised) or await queues[other].next(promised)
+    is_strategy_over = False
+    while len(picks.costs) < wanted:
+        pair = await queues[due].next(promised)
+        if pair is None and due is Arm.STRATEGY and not is_strategy_over:
+            picked = [each.id for each in picks.costs]
+            if await _is_strategy_to_come(session, project, principal, situation, picked):
+                picks.waits_for_strategy = True
+                break
+            is_strategy_over = True
+            pair = await queues[due].look_again(promised)
+        pair = pair or await queues[other].next(promised)
         if pair is None:
             break
-        picked[pair] = ledger.expected_cost(project, pair.expected_seconds)
-        promised += picked[pair]
+        picks.costs[pair] = ledger.expected_cost(project, pair.expected_seconds)
+        promised += picks.costs[pair]
         explored += pair.arm is Arm.EXPLORATION
-        due, other = _arms_by_turn(project, explored=explored, picked=len(picked))
-    return picked
+        due, other = _arms_by_turn(project, explored=explored, picked=len(picks.costs))
+    return picks
+
+
+async def _is_strategy_to_come(
+    session: AsyncSession,
+    project: Project,
+    principal: Principal,
+    situation: Situation,
+    picked: Sequence[int],
+) -> bool:
+    """Whether the strategy, which has no more pairs that fit, will have some in the plan.
+
+    If it has pairs that do not fit, exploration need not wait for others like them.
+    """
+    outlook = await queries.read_strategy_outlook(session, project, principal, except_ids=picked)
+    is_intake_under_way = situation.pending_prompts > 0 or situation.unplanned_prompts > 0
+    return not outlook.has_open_pairs and (outlook.has_more_to_plan or is_intake_under_way)
 
 
 def _arms_by_turn(project: Project, *, explored: int, picked: int) -> tuple[Arm, Arm]:
@@ -88,6 +128,11 @@ class _ArmQueue:
         # A pair that did not fit may hide a shorter one; where costs are equal, there is none.
         is_cost_equal = self._project.unit == "labels" or self._project.budget_limit is None
         self._is_read_to_the_end = is_cost_equal or not pairs
+
+    async def look_again(self, promised: Decimal) -> OpenPair | None:
+        """The next pair, after all had been read: what entered the plan meanwhile."""
+        self._is_read_to_the_end = False
+        return await self.next(promised)
 
     async def next(self, promised: Decimal) -> OpenPair | None:
         """The next pair that fits what remains of the budget less what is promised already."""

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from app.accounts.service import Principal
 from app.annotation import service
 from app.annotation.claim import ClaimRequest, claim_pairs
+from app.annotation.queries.claim import read_strategy_outlook
 from app.annotation.schemas import NewLabel
 from app.annotation.settle import settle_labels
 from app.annotation.undo import withdraw_label
@@ -149,6 +150,11 @@ async def _spend_everything(session: AsyncSession) -> None:
     await connection.exec_driver_sql("UPDATE projects SET budget_limit = spent + reserved")
 
 
+async def _look_at_the_strategy(session: AsyncSession) -> None:
+    project = await projects.find_project(session, PROJECT)
+    await read_strategy_outlook(session, project, NEW, except_ids=[25001])
+
+
 def _list(principal: Principal, annotator: str | None, after_id: int) -> Work:
     return lambda session: service.list_labels(
         session, principal, PROJECT, annotator, after_id=after_id, limit=100
@@ -168,6 +174,11 @@ def _list(principal: Principal, annotator: str | None, after_id: int) -> Work:
             [_spend_everything, _claim(NEW)],
             {"ix_prompts_plannable", "ix_pairs_open"},
             id="a claim that finds nothing",
+        ),
+        pytest.param(
+            [_look_at_the_strategy],
+            {"ix_prompts_plannable", "ix_pairs_open"},
+            id="whether exploration waits for the strategy",
         ),
         pytest.param(
             [lambda session: settle_labels(session, _holder(7), [_label(100007)])],

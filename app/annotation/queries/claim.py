@@ -91,6 +91,15 @@ class Outlook:
     """Until the next pair that somebody else holds, and this annotator could get, is free."""
 
 
+@dataclass(frozen=True, slots=True)
+class StrategyOutlook:
+    """Whether the strategy has pairs for an annotator, or will have."""
+
+    has_more_to_plan: bool
+    has_open_pairs: bool
+    """Whether one of its pairs is open that this annotator could get, whatever it costs."""
+
+
 # The annotator's row is locked: a deactivation waits for this claim, and then frees what it has
 # handed out. Served by ix_assignments_held and ix_assignments_lease.
 _STANDING: Final = fill(
@@ -281,14 +290,22 @@ async def held_pairs(
 
 
 # Ordered as the indexes are: for EXISTS, PostgreSQL may prefer to read a whole table for one row.
+# With the arm given, the index ends the search at the bound of pairs per prompt.
+_PLANNABLE: Final = """
+    SELECT true FROM prompts
+    WHERE project_id = :project_id AND exploration = {exploration} AND {plannable}
+        AND pairs_planned < :pairs_per_prompt
+    ORDER BY exploration, pairs_planned, near_duplicate, order_key, id LIMIT 1
+"""
+_MORE_TO_PLAN: Final = fill(
+    "coalesce(({strategy}), ({exploration})) IS NOT NULL",
+    strategy=fill(_PLANNABLE, exploration="false", plannable=predicates.PLANNABLE_PROMPT),
+    exploration=fill(_PLANNABLE, exploration="true", plannable=predicates.PLANNABLE_PROMPT),
+)
 _OUTLOOK = statement(
     """
     SELECT
-        (
-            SELECT true FROM prompts
-            WHERE project_id = :project_id AND {plannable} AND pairs_planned < :pairs_per_prompt
-            ORDER BY exploration, pairs_planned, near_duplicate, order_key, id LIMIT 1
-        ) IS NOT NULL AS has_more_to_plan,
+        {more_to_plan} AS has_more_to_plan,
         (
             SELECT true FROM pairs
             WHERE project_id = :project_id AND {free_to_claim}
@@ -301,7 +318,7 @@ _OUTLOOK = statement(
             ORDER BY held.expires_at LIMIT 1
         ) AS seconds_to_next_lapse
     """,
-    plannable=predicates.PLANNABLE_PROMPT,
+    more_to_plan=_MORE_TO_PLAN,
     free_to_claim=predicates.FREE_TO_CLAIM,
     held=predicates.HELD_ASSIGNMENT,
     not_taken=predicates.NOT_TAKEN_BY_ANNOTATOR,
@@ -314,10 +331,42 @@ async def read_outlook(session: AsyncSession, project: Project, principal: Princ
 
     Served by ``ix_prompts_plannable``, ``ix_pairs_open`` and ``ix_assignments_lease``.
     """
-    parameters = {
+    found = await session.execute(_OUTLOOK, _outlook_of(project, principal))
+    return read_as(Outlook, found.one())
+
+
+_STRATEGY_OUTLOOK = statement(
+    """
+    SELECT
+        {more_to_plan} AS has_more_to_plan,
+        (
+            SELECT true FROM pairs
+            WHERE project_id = :project_id AND arm = 'strategy' AND {free_to_claim}
+                AND id <> ALL(CAST(:except_ids AS bigint[]))
+            ORDER BY arm, position, id LIMIT 1
+        ) IS NOT NULL AS has_open_pairs
+    """,
+    more_to_plan=_MORE_TO_PLAN,
+    free_to_claim=predicates.FREE_TO_CLAIM,
+)
+
+
+async def read_strategy_outlook(
+    session: AsyncSession, project: Project, principal: Principal, *, except_ids: Sequence[int]
+) -> StrategyOutlook:
+    """What the strategy's arm has for an annotator, at one instant, besides these pairs.
+
+    Served by ``ix_prompts_plannable`` and ``ix_pairs_open``.
+    """
+    parameters = {**_outlook_of(project, principal), "except_ids": except_ids}
+    found = await session.execute(_STRATEGY_OUTLOOK, parameters)
+    return read_as(StrategyOutlook, found.one())
+
+
+def _outlook_of(project: Project, principal: Principal) -> dict[str, Any]:
+    return {
         "project_id": project.id,
         "pairs_per_prompt": project.pairs_per_prompt or _ANY_NUMBER,
         "annotator_id": principal.id,
         "annotator": principal.name,
     }
-    return read_as(Outlook, (await session.execute(_OUTLOOK, parameters)).one())
