@@ -21,6 +21,7 @@ AppError                      500, never raised itself
 │   ├── UnitInUse
 │   ├── TooFewLabelsPerPair
 │   ├── LastAdmin
+│   ├── AdminNamed
 │   ├── DefaultProject
 │   └── RecipeUnfilled
 ├── TooLarge                  413
@@ -202,6 +203,10 @@ class TooFewLabelsPerPair(Conflict):
 
 class LastAdmin(Conflict):
     """The last active admin stays."""
+
+
+class AdminNamed(Conflict):
+    """The annotator `admin` keeps its name."""
 
 
 class DefaultProject(Conflict):

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.storage import predicates
 from app.storage.tables import Annotator, AnnotatorProject, Assignment, Project
 
-_LAST_ADMIN_LOCK = 0x61646D69  # "admi": one transaction at a time removes an admin
+_ACCOUNTS_LOCK = 0x61646D69  # "admi": one transaction at a time adds, renames or removes somebody
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,14 @@ async def set_projects(
     )
 
 
-async def lock_admins(session: AsyncSession) -> None:
-    """Wait until no other transaction is removing an admin."""
-    await session.execute(select(func.pg_advisory_xact_lock(_LAST_ADMIN_LOCK)))
+async def lock_accounts(session: AsyncSession) -> None:
+    """Wait until no other transaction is adding, renaming or removing somebody."""
+    await session.execute(select(func.pg_advisory_xact_lock(_ACCOUNTS_LOCK)))
+
+
+async def find_id(session: AsyncSession, name: str) -> int | None:
+    """The number of the annotator of that name."""
+    return await session.scalar(select(Annotator.id).where(Annotator.name == name))
 
 
 async def has_other_active_admin(session: AsyncSession, annotator_id: int) -> bool:

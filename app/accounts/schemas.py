@@ -35,6 +35,7 @@ class AnnotatorChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"active": False}]})
 
+    name: AnnotatorName | None = None
     role: Role | None = None
     projects: ProjectNames | None = None
     active: bool | None = None
@@ -49,6 +50,15 @@ class AnnotatorView(BaseModel):
     projects: list[str] | None
     active: bool
     created_at: datetime
+
+
+class NameOfLabels(BaseModel):
+    """Somebody without an account, whose name stands in labels that were made elsewhere."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "ana", "labels": 120}]})
+
+    name: str
+    labels: int
 
 
 class AnnotatorWithKey(BaseModel):

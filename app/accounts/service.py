@@ -11,6 +11,7 @@ from app.accounts import queries
 from app.accounts.queries import AnnotatorRow
 from app.accounts.schemas import AnnotatorChange, NewAnnotator
 from app.errors import (
+    AdminNamed,
     FieldError,
     Forbidden,
     InvalidInput,
@@ -92,6 +93,7 @@ async def create_annotator(session: AsyncSession, new: NewAnnotator) -> tuple[An
         InvalidInput: a project does not exist.
     """
     chosen = await _project_ids(session, new.projects)
+    await queries.lock_accounts(session)
     key = new_key()
     annotator = await queries.insert_annotator(
         session,
@@ -112,6 +114,8 @@ async def change_annotator(
 ) -> AnnotatorRow:
     """Change role, projects or activity, as far as they are set in ``change``.
 
+    Another name is given by ``annotation``, which has the labels.
+
     Raises:
         UnknownAnnotator: nobody has that name.
         LastAdmin: no active admin would be left.
@@ -123,7 +127,7 @@ async def change_annotator(
             error = FieldError(("body", field), "must not be null")
             raise InvalidInput(f"{field}: {error.msg}", errors=(error,))
     if "role" in given or "active" in given:
-        await queries.lock_admins(session)
+        await queries.lock_accounts(session)
     annotator = await _find(session, name)
     role = change.role or annotator.role
     active = annotator.active if change.active is None else change.active
@@ -136,6 +140,43 @@ async def change_annotator(
         chosen = await _project_ids(session, change.projects)
         await queries.set_projects(session, annotator.id, chosen)
     return await _row(session, name)
+
+
+async def begin_renaming(session: AsyncSession, name: str, new_name: str) -> bool:
+    """Let nobody else change accounts until the transaction ends; gives whether there is one.
+
+    Raises:
+        AdminNamed: the annotator ``admin`` keeps its name.
+        NameTaken: somebody has the new name, active or not.
+    """
+    await queries.lock_accounts(session)
+    if name == ADMIN_NAME:
+        raise AdminNamed("the annotator `admin` keeps its name")
+    if await queries.find_id(session, new_name) is not None:
+        raise NameTaken("an annotator of that name exists")
+    return await queries.find_id(session, name) is not None
+
+
+async def lock_annotator(session: AsyncSession, name: str) -> Annotator:
+    """An annotator's row: claims and labels of that annotator wait until the transaction ends.
+
+    Raises:
+        UnknownAnnotator: nobody has that name.
+    """
+    return await _find(session, name)
+
+
+async def shut_out(session: AsyncSession, annotator: Annotator) -> None:
+    """End an annotator's access for good: its key belongs to nobody. The row is locked.
+
+    Raises:
+        LastAdmin: no active admin would be left.
+    """
+    await _keep_an_admin(session, annotator, stays=False)
+    annotator.active = False
+    annotator.key_hash = hash_key(new_key())
+    await session.flush()
+    await queries.expire_leases(session, annotator.id)
 
 
 async def rotate_key(session: AsyncSession, name: str) -> str:

@@ -1,7 +1,7 @@
 """Hand out pairs: one claim, one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -70,8 +70,12 @@ async def claim_pairs(session: AsyncSession, request: ClaimRequest) -> Claim:
     situation = await read_situation(session, project, principal, request.budget)
     if not situation.is_active:
         raise Unauthenticated("no active annotator has this key")
+    is_renamed = situation.annotator != principal.name
+    if is_renamed:
+        principal = replace(principal, name=situation.annotator)
     if situation.has_expired_leases:
         await lapse_expired(session, project)
+    if is_renamed or situation.has_expired_leases:
         situation = await read_situation(session, project, principal, request.budget)
     wanted = request.budget - situation.held
     picks = await pick_pairs(session, project, principal, wanted, situation)

@@ -1,4 +1,4 @@
-"""Claims, labels and changes of projects over HTTP."""
+"""Claims, labels, and changes of projects and annotators over HTTP."""
 
 import time
 from typing import Annotated
@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.accounts.dependencies import AdminKey, AnyKey
+from app.accounts.schemas import AnnotatorChange, AnnotatorView, NameOfLabels
 from app.accounts.service import require_admin
-from app.annotation import service, views
+from app.annotation import renaming, service, views
 from app.annotation.claim import Claim, ClaimRequest, Status, claim_pairs
 from app.annotation.imported_labels import take_imported_labels
 from app.annotation.schemas import (
@@ -106,6 +107,46 @@ async def change_project(
 ) -> ProjectView:
     """Change what is sent; what is left out stays, and so do held assignments."""
     return project_view(await service.change_project(session, name, sent))
+
+
+@router.patch(
+    "/annotators/{name:path}",
+    summary="Change an annotator's name, role, projects or activity",
+    responses=problems(401, 403, 404, 409, 413, 415, 422),
+    tags=["annotators"],
+)
+async def change_annotator(
+    name: str, change: AnnotatorChange, session: Session, _: AdminKey
+) -> AnnotatorView | NameOfLabels:
+    """Change an annotator; what is left out stays.
+
+    A new name is that of all labels too. Somebody without an account, whose name only stands in
+    imported labels, can be renamed as well.
+    """
+    return await renaming.change_annotator(session, name, change)
+
+
+@router.delete(
+    "/annotators/{name:path}",
+    status_code=204,
+    summary="Deactivate an annotator, or erase the name",
+    responses=problems(401, 403, 404, 409, 422),
+    tags=["annotators"],
+)
+async def delete_annotator(
+    name: str,
+    session: Session,
+    _: AdminKey,
+    erase: Annotated[
+        bool, Query(description="Erase the name too: labels stay under a neutral one")
+    ] = False,
+) -> Response:
+    """The key stops working at once and held assignments are released. Labels stay."""
+    if erase:
+        await renaming.erase_annotator(session, name)
+    else:
+        await renaming.change_annotator(session, name, AnnotatorChange(active=False))
+    return Response(status_code=204)
 
 
 @router.delete(

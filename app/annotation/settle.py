@@ -57,7 +57,7 @@ async def settle_labels(
     for position, (number, new) in enumerate(zip(numbers, new_labels, strict=True)):
         label = live[number]
         if label is None:
-            label = live[number] = _answer(project, principal, answered[number], new, promised)
+            label = live[number] = _answer(project, answered[number], new, promised)
             reserved = _reserved(answered[number].assignment)
             promised += label.cost - reserved
             created[label] = reserved
@@ -121,13 +121,7 @@ def _is_same(label: Label, new: NewLabel) -> bool:
     return (label.choice, label.strength, label.edited) == (new.choice, new.strength, new.edited)
 
 
-def _answer(
-    project: Project,
-    principal: Principal,
-    found: AnsweredAssignment,
-    new: NewLabel,
-    promised: Decimal,
-) -> Label:
+def _answer(project: Project, found: AnsweredAssignment, new: NewLabel, promised: Decimal) -> Label:
     """The label for an assignment, not yet written.
 
     ``promised`` is what the labels before it in the request add to the ledger.
@@ -140,7 +134,7 @@ def _answer(
         prompt_id=pair.prompt_id,
         pair_id=pair.id,
         assignment_id=assignment.id,
-        annotator=principal.name,
+        annotator=found.annotator,
         choice=new.choice,
         preferred_response_id=preferred,
         rejected_response_id=rejected,

@@ -34,7 +34,8 @@ async def withdraw_label(session: AsyncSession, principal: Principal, label_id: 
     if label.assignment_id is not None:
         assignment = await assignments.find_assignment(session, label.assignment_id)
         assert assignment is not None
-        await _reopen(session, project, pair, assignment, is_own=label.annotator == principal.name)
+        is_own = assignment.annotator_id == principal.id
+        await _reopen(session, project, pair, assignment, is_own=is_own)
     if project.surplus_labels:
         await promote_surplus(session, project, pair)
     await notify(session, Channel.PLAN_CHANGED, str(project.id))

@@ -12,6 +12,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import FieldError, InvalidInput, TooManyRequests
+from app.http.logged_path import logged_path
 from app.http.problems import answer
 from app.http.rate_limits import RateLimits, digest_of_key
 from app.http.request_metrics import RequestMetrics
@@ -92,7 +93,7 @@ class RequestLog:
                     log.info(
                         "request",
                         method=scope["method"],
-                        path=scope["path"],
+                        path=logged_path(scope["path"]),
                         status=status or None,
                         milliseconds=round((time.perf_counter() - started) * 1000, 1),
                     )

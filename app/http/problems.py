@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from app import errors
 from app.errors import AppError, FieldError
+from app.http.logged_path import logged_path
 
 log = structlog.get_logger()
 
@@ -138,10 +139,14 @@ async def _answer_http_error(_: Request, error: Exception) -> Response:
 
 async def _answer_database_away(request: Request, error: Exception) -> Response:
     """Postgres restarts, has no free connection, or aborted this transaction to end a deadlock."""
-    log.warning("database away", path=request.url.path, error=str(error).splitlines()[0])
+    log.warning(
+        "database away", path=logged_path(request.url.path), error=str(error).splitlines()[0]
+    )
     return answer(errors.Unavailable(_DATABASE_AWAY, retry_after=1))
 
 
 async def _answer_unexpected_error(request: Request, error: Exception) -> Response:
-    log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    log.error(
+        "request failed", method=request.method, path=logged_path(request.url.path), exc_info=error
+    )
     return answer(AppError(_HIDDEN_ERROR))

@@ -23,6 +23,8 @@ class Computed(Generic[Value]):
     value: Value
     labels: int
     """How many labels the project had when the value was asked for."""
+    renamings: int
+    """How often annotators had been renamed in the project by then."""
     began_at: float
     ended_at: float
 
@@ -74,26 +76,39 @@ class Cache(Generic[Value]):
         self._locks: WeakValueDictionary[int | None, asyncio.Lock] = WeakValueDictionary()
 
     async def get(
-        self, project_id: int, labels: int, compute: Callable[[], Awaitable[Value]]
+        self,
+        project_id: int,
+        labels: int,
+        compute: Callable[[], Awaitable[Value]],
+        *,
+        renamings: int = 0,
     ) -> Value:
-        """The value of a project that has so many labels now.
+        """The value of a project that has so many labels, and so many ``renamings``, now.
+
+        A value from before the last renaming is never fresh.
 
         Callers that wait share the next computation, which begins after they asked.
         """
         asked_at = self._clock()
         computed = self._computed.get(project_id)
-        if computed is not None and self._is_fresh(computed, labels, asked_at):
+        if computed is not None and self._is_usable(computed, labels, renamings, asked_at):
             return computed.value
         async with self._lock(project_id):
             computed = self._computed.get(project_id)
             began_at = self._clock()
             if computed is None or not (
-                computed.began_at > asked_at or self._is_fresh(computed, labels, began_at)
+                computed.began_at > asked_at
+                or self._is_usable(computed, labels, renamings, began_at)
             ):
                 value = await compute()
-                computed = Computed(value, labels, began_at, self._clock())
+                computed = Computed(value, labels, renamings, began_at, self._clock())
                 self._keep(project_id, computed)
             return computed.value
+
+    def _is_usable(
+        self, computed: Computed[Value], labels: int, renamings: int, now: float
+    ) -> bool:
+        return computed.renamings == renamings and self._is_fresh(computed, labels, now)
 
     def _lock(self, project_id: int) -> asyncio.Lock:
         key = None if self._one_at_a_time else project_id

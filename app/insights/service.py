@@ -66,7 +66,10 @@ async def project_stats(
     # No connection is held here, because many callers may wait for one computation.
     project = row.project
     figures = await cache.get(
-        project.id, project.counted_labels, lambda: _compute(sessions, project.id)
+        project.id,
+        project.counted_labels,
+        lambda: _compute(sessions, project.id),
+        renamings=project.renamings,
     )
     return Stats(
         ledger=ledger_view(row.project, row.lapsed_reserved),

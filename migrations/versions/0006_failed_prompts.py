@@ -1,4 +1,4 @@
-"""Prompts that the embedding model fails on are ``failed``, with a reason.
+"""Prompts that the embedding model fails on are ``failed``; annotators can be renamed.
 
 The new constraints and the index read the table of prompts, a few seconds for millions of them.
 """
@@ -27,6 +27,9 @@ def upgrade() -> None:
     op.add_column(
         "project_intake",
         sa.Column("failed", sa.BigInteger(), server_default="0", nullable=False),
+    )
+    op.add_column(
+        "projects", sa.Column("renamings", sa.BigInteger(), server_default="0", nullable=False)
     )
     op.add_column("prompts", sa.Column("failure", sa.Text(), nullable=True))
     op.drop_constraint(op.f("ck_prompts_status"), "prompts")
@@ -57,4 +60,5 @@ def downgrade() -> None:
         op.f("ck_prompts_status"), "prompts", "status IN ('pending', 'ready')"
     )
     op.drop_column("prompts", "failure")
+    op.drop_column("projects", "renamings")
     op.drop_column("project_intake", "failed")

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from app.accounts.service import Principal
 from app.annotation import service
 from app.annotation.claim import ClaimRequest, claim_pairs
+from app.annotation.queries import renaming
 from app.annotation.queries.claim import read_strategy_outlook
 from app.annotation.schemas import NewLabel
 from app.annotation.settle import settle_labels
@@ -21,6 +22,7 @@ from app.storage.engine import create_engine, raw_dsn, session_factory
 from app.storage.ids import IdKind, encode
 from app.storage.migrate import upgrade
 from tests.annotation.plans import Asked, measured, nodes, plan_of, recorded, rows_visited
+from tests.support.indexes import indexes as used_indexes
 
 ADMIN = Principal(1, "annotator-1", "admin", all_projects=True)
 NEW = Principal(2, "annotator-2", "annotator", all_projects=True)
@@ -228,6 +230,14 @@ async def test_no_table_is_read_from_end_to_end(
                 assert node["Relation Name"] not in BIG_TABLES, asked.statement
             used.add(node.get("Index Name"))
     assert indexes <= used
+
+
+async def test_a_new_name_finds_its_labels_by_index(engine: AsyncEngine) -> None:
+    names = {"name": "annotator-2", "new_name": "another"}
+    async with session_factory(engine)() as session:
+        for query in (renaming.LOCK_PROJECTS, renaming.HAS_LABELS, renaming.RENAME_LABELS):
+            parameters = {name: names[name] for name in names if f":{name}" in query.text}
+            assert "ix_labels_annotator" in await used_indexes(session, query, parameters)
 
 
 async def _first_open(engine: AsyncEngine, principal: Principal) -> Asked:

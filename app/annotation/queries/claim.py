@@ -52,6 +52,8 @@ class Situation:
     unplanned_prompts: int
     is_active: bool
     """Whether the annotator is."""
+    annotator: str
+    """The annotator's name, which stays until the transaction ends."""
     first_open: Sequence[OpenPair]
     """The first open pairs of one arm, in the order of the plan."""
 
@@ -100,8 +102,8 @@ class StrategyOutlook:
     """Whether one of its pairs is open that this annotator could get, whatever it costs."""
 
 
-# The annotator's row is locked: a deactivation waits for this claim, and then frees what it has
-# handed out. Served by ix_assignments_held and ix_assignments_lease.
+# The annotator's row is locked: a deactivation or a new name waits for this claim. The first then
+# frees what it has handed out. Served by ix_assignments_held and ix_assignments_lease.
 _STANDING: Final = fill(
     """
     SELECT
@@ -113,7 +115,7 @@ _STANDING: Final = fill(
             SELECT FROM assignments WHERE project_id = :project_id AND {expired}
         ) AS has_expired_leases,
         pending AS pending_prompts, unplanned AS unplanned_prompts,
-        annotators.active AS is_active
+        annotators.active AS is_active, annotators.name AS annotator
     FROM project_intake, annotators
     WHERE project_id = :project_id AND annotators.id = :annotator_id
     FOR KEY SHARE OF annotators
@@ -141,7 +143,7 @@ _OPEN_PAIRS: Final = fill(
 _SITUATION = statement(
     """
     WITH standing AS ({standing}), first_open AS ({open_pairs})
-    SELECT held, has_expired_leases, pending_prompts, unplanned_prompts, is_active,
+    SELECT held, has_expired_leases, pending_prompts, unplanned_prompts, is_active, annotator,
         pair_id, arm, expected_seconds
     FROM standing LEFT JOIN first_open ON true
     ORDER BY position, pair_id
@@ -162,6 +164,7 @@ async def read_situation(session: AsyncSession, search: Search) -> Situation:
         pending_prompts=standing.pending_prompts,
         unplanned_prompts=standing.unplanned_prompts,
         is_active=standing.is_active,
+        annotator=standing.annotator,
         first_open=[_open_pair(row) for row in rows if row.pair_id is not None],
     )
 

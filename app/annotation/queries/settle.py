@@ -13,7 +13,7 @@ from app.accounts.service import Principal
 from app.annotation.queries.ledger import Totals, write_ledger
 from app.storage import predicates
 from app.storage.sql import read_as, statement
-from app.storage.tables import Assignment, Label, Pair, Project
+from app.storage.tables import Annotator, Assignment, Label, Pair, Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class AnsweredAssignment:
     assignment: Assignment
     pair: Pair
     label: Label | None
+    annotator: str
+    """The annotator's name, which stays until the transaction ends."""
 
 
 # Served by the primary keys. An assignment's annotator and project never change.
@@ -41,13 +43,15 @@ _LOCK_THEIR_PROJECTS = (
     .execution_options(populate_existing=True)
 )
 # Served by the primary keys and uq_labels_live; built once, for every label. Assignments have a
-# status too, so the condition on labels stands in a subquery.
+# status too, so the condition on labels stands in a subquery. The annotator's row is locked: a new
+# name waits for these labels.
 _LIVE_LABEL = aliased(
     Label, select(Label).where(text(predicates.LIVE_LABEL)).subquery(), name="label"
 )
 _ANSWERED = (
-    select(Assignment, Pair, _LIVE_LABEL)
+    select(Assignment, Pair, _LIVE_LABEL, Annotator.name.label("annotator"))
     .join(Pair, Pair.id == Assignment.pair_id)
+    .join(Annotator, Annotator.id == Assignment.annotator_id)
     .outerjoin(
         _LIVE_LABEL,
         and_(
@@ -59,6 +63,7 @@ _ANSWERED = (
         Assignment.id.in_(bindparam("assignment_ids", expanding=True)),
         Assignment.annotator_id == bindparam("annotator_id"),
     )
+    .with_for_update(of=Annotator, read=True, key_share=True)
     .execution_options(populate_existing=True)
 )
 
@@ -80,9 +85,15 @@ async def answered_assignments(
         "annotator_id": principal.id,
         "annotator": principal.name,
     }
-    rows = await session.execute(_ANSWERED, parameters)
+    rows = (await session.execute(_ANSWERED, parameters)).all()
+    if rows and rows[0].annotator != principal.name:
+        # Renamed since the request came: labels are found by the new name.
+        rows = (
+            await session.execute(_ANSWERED, parameters | {"annotator": rows[0].annotator})
+        ).all()
     return {
-        row.Assignment.id: AnsweredAssignment(row.Assignment, row.Pair, row.label) for row in rows
+        row.Assignment.id: AnsweredAssignment(row.Assignment, row.Pair, row.label, row.annotator)
+        for row in rows
     }
 
 

@@ -46,7 +46,8 @@ class Project(Base):
     """One labelling effort: its settings, and the counters of its ledger.
 
     ``spent`` and ``reserved`` are the sums over ``ledger_entries``. A transaction that changes them
-    first locks this row (``FOR NO KEY UPDATE``), before any other lock.
+    first locks this row (``FOR NO KEY UPDATE``), before any other lock. ``renamings`` counts how
+    often an annotator's labels got another name: figures that were cached before hold the old one.
     """
 
     __tablename__ = "projects"
@@ -85,6 +86,7 @@ class Project(Base):
     embedding_source: Mapped[str | None]
     embedding_dimensions: Mapped[int | None] = mapped_column(Integer)
     embedding_model: Mapped[str | None]
+    renamings: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = now()
 
 
