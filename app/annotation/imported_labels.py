@@ -10,11 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.annotation.queries import imported_labels as queries
 from app.annotation.queries import labels as label_queries
 from app.annotation.queries.imported_labels import LiveLabel
-from app.annotation.resolve import NamedPrompt, find_by_names
+from app.annotation.resolve import (
+    NamedPrompt,
+    find_by_names,
+    find_project_of,
+    unknown_prompt,
+)
 from app.annotation.schemas import IMPORT_ANNOTATOR, ImportedRanking, NewImportedLabel
 from app.annotation.settle import Settlement
-from app.errors import FieldError, InvalidInput, LabelDiffers, UnknownPrompt
+from app.errors import FieldError, InvalidInput, LabelDiffers
 from app.projects import service as projects
+from app.settings import DEFAULT_PROJECT
 
 
 class Outcome(StrEnum):
@@ -109,26 +115,31 @@ def _compared(label: ImportedLabel, live: LiveLabel) -> Outcome:
 
 
 async def take_imported_labels(
-    session: AsyncSession, project_name: str, sent: Sequence[NewImportedLabel]
+    session: AsyncSession, project_name: str | None, sent: Sequence[NewImportedLabel]
 ) -> Settlement:
     """Store a request's imported labels, all or none; the same label again changes nothing.
 
-    A ranking is stored as all the preferences that it implies.
+    A ranking is stored as all the preferences that it implies. Without a ``project_name``, the
+    caller's own ids are of the project ``default``, and ours of any one project.
 
     Raises:
         UnknownProject, UnknownPrompt: nothing has that name or id.
-        InvalidInput: the prompt has no response of that id.
+        InvalidInput: the prompt has no response of that id, or the prompts are of several projects.
         LabelDiffers: the same annotator has judged a pair otherwise.
     """
-    project = await projects.find_project(session, project_name)
+    named = await projects.find_project(
+        session, DEFAULT_PROJECT if project_name is None else project_name
+    )
+    names = [each.prompt_id for each in sent]
+    project_id = await find_project_of(session, names, named, is_given=project_name is not None)
     # Locked first, so that no prompt is erased between being found and getting its labels.
-    await projects.lock_project(session, project.id)
+    project = await projects.lock_project(session, project_id)
     prompts = await find_by_names(session, project.id, {each.prompt_id for each in sent})
     labels: list[ImportedLabel] = []
     for place, each in enumerate(sent):
         prompt = prompts.get(each.prompt_id)
         if prompt is None:
-            raise UnknownPrompt(f"labels.{place}.prompt_id: no prompt of the project has that id")
+            raise unknown_prompt(place)
         labels += _labels_of(each, prompt, place)
     stored = await store_imported_labels(session, project.id, labels)
     if any(each.outcome is Outcome.CONFLICT for each in stored):

@@ -176,11 +176,18 @@ async def post_labels(
     response: Response,
     session: Session,
     principal: AnyKey,
-    project: ProjectQuery = DEFAULT_PROJECT,
+    project: Annotated[
+        str | None,
+        Query(
+            max_length=256,
+            description="Name of the project of imported labels. Left out, your own ids mean"
+            f" `{DEFAULT_PROJECT}`, and ours (`prm_…`) are found in any project",
+        ),
+    ] = None,
 ) -> StoredLabels:
     """One label, or up to 1000 of one project; all or nothing. Safe to repeat.
 
-    Imported labels and rankings need an admin's key, and `project` names that of their prompts.
+    Imported labels and rankings need an admin's key.
     """
     sent = body.labels if isinstance(body, NewLabels) else [body]
     answers = [label for label in sent if isinstance(label, NewLabel)]

@@ -9,6 +9,14 @@ from app.storage.sql import among
 from app.storage.tables import Prompt, Response
 
 
+async def projects_of(session: AsyncSession, numbers: Collection[int]) -> dict[int, int]:
+    """The projects of the prompts of these numbers. Served by the primary key."""
+    rows = await session.execute(
+        select(Prompt.id, Prompt.project_id).where(among(Prompt.id, numbers, BigInteger))
+    )
+    return {row.id: row.project_id for row in rows}
+
+
 async def responses_by_names(
     session: AsyncSession, project_id: int, external_ids: Collection[str], numbers: Collection[int]
 ) -> Sequence[Row[int, str | None, int, str | None]]:
