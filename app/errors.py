@@ -97,10 +97,10 @@ class AppError(Exception):
             self.detail = f"{dotted(self.errors[0].loc)}: {self.errors[0].msg}"
         return self
 
-    def problem(self) -> dict[str, object]:
-        """The body of the answer."""
+    def problem(self, root_path: str = "") -> dict[str, object]:
+        """The body of the answer; ``root_path`` is the path prefix of the API."""
         body: dict[str, object] = {
-            "type": PROBLEM_TYPE_PREFIX + self.slug,
+            "type": root_path + PROBLEM_TYPE_PREFIX + self.slug,
             "title": self.title,
             "status": self.status,
             "detail": self.detail,

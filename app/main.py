@@ -15,6 +15,7 @@ from app.http import health, problems
 from app.http.middleware import CountRequests, LimitRates, RefuseNulCharacters, RequestLog
 from app.http.rate_limits import RateLimits
 from app.http.request_metrics import RequestMetrics
+from app.http.root_path import UnderRootPath
 from app.imports import routes as imports
 from app.insights import routes as insights
 from app.insights.cache import Cache, fresh_in_proportion_to_cost, fresh_until_labels_change
@@ -78,4 +79,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(LimitRates, limits=rate_limits)
     app.add_middleware(RequestLog)
     app.add_middleware(CountRequests, metrics=app.state.request_metrics)
+    app.add_middleware(UnderRootPath, root_path=settings.root_path or "")
     return app

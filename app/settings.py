@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from platformdirs import user_data_path
-from pydantic import Field, PostgresDsn, RedisDsn, SecretStr
+from pydantic import Field, PostgresDsn, RedisDsn, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
@@ -26,6 +26,14 @@ MIN_LEASE_SECONDS: Final = 10
 MAX_LEASE_SECONDS: Final = 2_592_000
 MAX_LABELS_PER_PAIR: Final = 9
 MAX_EMBEDDING_DIMENSIONS: Final = 8192
+
+CALLS: Final = frozenset(
+    {
+        "annotators", "assignments", "curve", "docs", "events", "exports", "healthz", "labels",
+        "metrics", "next-pairs", "openapi.json", "projects", "prompts", "readyz", "stats",
+    }
+)  # fmt: skip
+"""The first parts of the paths of the API, and so of no ``root_path``."""
 
 DEFAULT_PROJECT: Final = "default"
 NEAR_DUPLICATE_SIMILARITY: Final = 0.95
@@ -66,6 +74,11 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="TCP port the API listens on.")
+    root_path: str | None = Field(
+        default=None,
+        pattern=r"^(/[A-Za-z0-9._~-]+)+$",
+        description="Path prefix under which a proxy shows the API, as in `/budget`.",
+    )
     log_level: str = Field(
         default="INFO",
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",
@@ -116,3 +129,11 @@ class Settings(BaseSettings):
     shutdown_seconds: float = Field(
         default=10.0, gt=0, le=600, description="How long a stopping part may finish what it began."
     )
+
+    @field_validator("root_path")
+    @classmethod
+    def _is_no_call(cls, root_path: str | None) -> str | None:
+        """A call whose proxy has removed the prefix could not be told from the prefix."""
+        if root_path is not None and root_path.split("/")[1] in CALLS:
+            raise ValueError("must not begin like a call of the API")
+        return root_path

@@ -1,6 +1,7 @@
 """What every request passes before it reaches a route: plain ASGI, nothing is buffered.
 
-A request passes ``CountRequests``, ``RequestLog``, ``LimitRates``, then ``RefuseNulCharacters``.
+A request passes ``UnderRootPath``, ``CountRequests``, ``RequestLog``, ``LimitRates``, then
+``RefuseNulCharacters``.
 """
 
 import math
@@ -16,6 +17,7 @@ from app.http.logged_path import logged_path
 from app.http.problems import answer
 from app.http.rate_limits import RateLimits, digest_of_key
 from app.http.request_metrics import RequestMetrics
+from app.http.root_path import route_path
 
 log = structlog.get_logger()
 
@@ -89,11 +91,11 @@ class RequestLog:
             try:
                 await self.app(scope, receive, send_with_id)
             finally:
-                if scope["path"] not in _PROBES and scope["path"] != _METRICS:
+                if route_path(scope) not in _PROBES | {_METRICS}:
                     log.info(
                         "request",
                         method=scope["method"],
-                        path=logged_path(scope["path"]),
+                        path=logged_path(scope),
                         status=status or None,
                         milliseconds=round((time.perf_counter() - started) * 1000, 1),
                     )
@@ -123,13 +125,15 @@ class LimitRates:
         client = scope.get("client")
         address = client[0] if client else _UNKNOWN_ADDRESS
         # Scraping the metrics is free, but its key must not be guessed either.
-        wait = await self.limits.seconds_to_wait(key, address, is_counted=scope["path"] != _METRICS)
+        is_counted = route_path(scope) != _METRICS
+        wait = await self.limits.seconds_to_wait(key, address, is_counted=is_counted)
         if wait is not None:
             refusal = answer(
                 TooManyRequests(
                     "this key, or this address, has made too many requests in this minute",
                     retry_after=max(1, math.ceil(wait)),
-                )
+                ),
+                scope,
             )
             await refusal(scope, receive, send)
             return
@@ -147,7 +151,7 @@ class LimitRates:
 
 def _key(scope: Scope) -> str | None:
     """The digest of the key that a request carries; None if there is none, or none is needed."""
-    if scope["type"] != "http" or scope["path"] in _PROBES:
+    if scope["type"] != "http" or route_path(scope) in _PROBES:
         return None
     value = _header(scope, b"authorization")
     return None if value is None else digest_of_key(value)
@@ -165,7 +169,8 @@ class RefuseNulCharacters:
             place = _place_of_nul(scope)
             if place is not None:
                 error = FieldError((place,), "holds a NUL character")
-                refusal = answer(InvalidInput(f"{place}: {error.msg}", errors=(error,)))
+                refused = InvalidInput(f"{place}: {error.msg}", errors=(error,))
+                refusal = answer(refused, scope)
                 await refusal(scope, receive, send)
                 return
         await self.app(scope, receive, send)

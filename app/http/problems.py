@@ -10,6 +10,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
 
 from app import errors
 from app.errors import AppError, FieldError
@@ -81,10 +82,13 @@ def _example(kind: type[AppError]) -> AppError:
     return example
 
 
-def answer(error: AppError) -> Response:
-    """The problem+json answer for an ``AppError``."""
+def answer(error: AppError, scope: Scope) -> Response:
+    """The problem+json answer for an ``AppError`` of a request."""
     return JSONResponse(
-        error.problem(), status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE
+        error.problem(scope.get("root_path", "")),
+        status_code=error.status,
+        headers=error.headers,
+        media_type=MEDIA_TYPE,
     )
 
 
@@ -104,19 +108,19 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _answer_unexpected_error)
 
 
-async def _answer_app_error(_: Request, error: Exception) -> Response:
+async def _answer_app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
-    return answer(error)
+    return answer(error, request.scope)
 
 
-async def _answer_validation_error(_: Request, error: Exception) -> Response:
+async def _answer_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     fields = tuple(
         FieldError(loc=tuple(_printable(part) for part in item["loc"]), msg=item["msg"])
         for item in error.errors()[:_MAX_FIELD_ERRORS]
     )
     where = errors.dotted(fields[0].loc)
-    return answer(errors.InvalidInput(f"{where}: {fields[0].msg}", errors=fields))
+    return answer(errors.InvalidInput(f"{where}: {fields[0].msg}", errors=fields), request.scope)
 
 
 def _printable(part: str | int) -> str | int:
@@ -124,12 +128,13 @@ def _printable(part: str | int) -> str | int:
     return part if isinstance(part, int) else part[:100]
 
 
-async def _answer_http_error(_: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = _BY_STATUS.get(error.status_code)
     headers = dict(error.headers or {})
+    prefix = request.scope.get("root_path", "") + errors.PROBLEM_TYPE_PREFIX
     body: dict[str, object] = {
-        "type": errors.PROBLEM_TYPE_PREFIX + (kind.slug if kind else "http-error"),
+        "type": prefix + (kind.slug if kind else "http-error"),
         "title": kind.title if kind else error.detail,
         "status": error.status_code,
         "detail": error.detail,
@@ -139,14 +144,12 @@ async def _answer_http_error(_: Request, error: Exception) -> Response:
 
 async def _answer_database_away(request: Request, error: Exception) -> Response:
     """Postgres restarts, has no free connection, or aborted this transaction to end a deadlock."""
-    log.warning(
-        "database away", path=logged_path(request.url.path), error=str(error).splitlines()[0]
-    )
-    return answer(errors.Unavailable(_DATABASE_AWAY, retry_after=1))
+    log.warning("database away", path=logged_path(request.scope), error=str(error).splitlines()[0])
+    return answer(errors.Unavailable(_DATABASE_AWAY, retry_after=1), request.scope)
 
 
 async def _answer_unexpected_error(request: Request, error: Exception) -> Response:
     log.error(
-        "request failed", method=request.method, path=logged_path(request.url.path), exc_info=error
+        "request failed", method=request.method, path=logged_path(request.scope), exc_info=error
     )
-    return answer(AppError(_HIDDEN_ERROR))
+    return answer(AppError(_HIDDEN_ERROR), request.scope)

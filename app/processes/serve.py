@@ -67,7 +67,9 @@ def _prepared(settings: Settings, announce: Announce, stack: contextlib.ExitStac
     upgrade(url)
     key = asyncio.run(settle_admin_key(settings, url))
     threading.Thread(
-        target=_announce_when_it_answers, args=(announce, address_of(listener), key), daemon=True
+        target=_announce_when_it_answers,
+        args=(announce, address_of(listener), settings.root_path or "", key),
+        daemon=True,
     ).start()
     return Supervisor(
         list(_parts(settings, url, listener)),
@@ -109,7 +111,9 @@ def _numbered(name: str, count: int) -> list[str]:
     return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
 
 
-def _announce_when_it_answers(announce: Announce, address: str, admin_key: str | None) -> None:
+def _announce_when_it_answers(
+    announce: Announce, address: str, root_path: str, admin_key: str | None
+) -> None:
     """Send a request, which waits in the socket's queue until the API takes it."""
     deadline = time.monotonic() + _FIRST_ANSWER_SECONDS
     while time.monotonic() < deadline:
@@ -118,6 +122,6 @@ def _announce_when_it_answers(announce: Announce, address: str, admin_key: str |
         except httpx.HTTPError:
             time.sleep(_RETRY_SECONDS)
         else:
-            announce(address, admin_key)
+            announce(address + root_path, admin_key)
             return
     log.error("the API does not answer", address=address)
