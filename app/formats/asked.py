@@ -6,7 +6,14 @@ from typing import Any, Final
 
 from app.errors import InvalidInput
 from app.formats.meaning import Meaning, meaning_of
-from app.formats.messages import Messages, contents, conversation, is_message, is_same
+from app.formats.messages import (
+    Messages,
+    contents,
+    conversation,
+    is_message,
+    is_same,
+    is_text,
+)
 from app.formats.row import Row
 from app.formats.transcripts import read_transcript
 
@@ -110,7 +117,7 @@ def _repeats(row: Row, other: str, content: str | Messages, name: str) -> None:
 def _with_more_text(row: Row, name: str, content: str | Messages) -> str | Messages:
     """The question and more of it as two paragraphs, as Alpaca has them."""
     more = row.peek(name)
-    if not isinstance(more, str):
+    if not is_text(more):
         return content
     if _stands_in(more, content):
         row.take(name)
@@ -165,7 +172,7 @@ def _is_exchange(value: Any) -> bool:
 
 def _with_system(row: Row, name: str, content: str | Messages) -> str | Messages:
     system = row.peek(name)
-    if not isinstance(system, str):
+    if not is_text(system):
         return content
     turn = {"role": "system", "content": system}
     if isinstance(content, str):

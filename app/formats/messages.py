@@ -40,18 +40,29 @@ def conversation(row: Row, name: str) -> Messages | None:
     Raises:
         InvalidInput: it is a list of messages written by Python's ``str``, and no JSON.
     """
-    value = decoded(row.peek(name))
-    if isinstance(value, dict) and is_message(value):
-        value = [value]
-    if not isinstance(value, list) or not value or not all(map(is_message, value)):
-        if isinstance(value, str) and _PYTHON_LIST.match(value):
-            raise InvalidInput(
-                f"{row.where(name)}: holds messages as Python prints them, and no JSON: write them"
-                " with `json.dumps`"
-            )
-        return None
-    row.take(name)
-    return [_message(part) for part in row.parts(value, name)]
+    value = row.peek(name)
+    messages = _messages(value)
+    if messages is not None:
+        row.take(name)
+        return [_message(part) for part in row.parts(messages, name)]
+    if isinstance(value, str) and _PYTHON_LIST.match(value):
+        raise InvalidInput(
+            f"{row.where(name)}: holds messages as Python prints them, and no JSON: write them"
+            " with `json.dumps`"
+        )
+    return None
+
+
+def _messages(value: Any) -> list[Any] | None:
+    value = decoded(value)
+    messages = [value] if isinstance(value, dict) else value
+    is_conversation = isinstance(messages, list) and messages and all(map(is_message, messages))
+    return messages if is_conversation else None
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is a string, and not the JSON of messages."""
+    return isinstance(value, str) and _messages(value) is None
 
 
 def is_message(value: Any) -> bool:
@@ -65,6 +76,8 @@ def is_message(value: Any) -> bool:
 def _message(part: Row) -> dict[str, Any]:
     role, content = ("role", "content") if part.has("role") else ("from", "value")
     speaker = part.take(role)
+    if speaker == "function_call":
+        return {"role": "assistant", "content": "", "tool_calls": _calls(part, content)}
     message = {
         "role": ROLES.get(speaker.lower(), speaker) if isinstance(speaker, str) else speaker,
     }
@@ -78,6 +91,19 @@ def _message(part: Row) -> dict[str, Any]:
         if part.peek(name) is not None:
             message[name] = part.take(name)
     return message
+
+
+def _calls(part: Row, name: str) -> list[dict[str, Any]]:
+    """The calls that LLaMA-Factory has in a turn of their own: ``{"name", "arguments"}`` as JSON.
+
+    Raises:
+        InvalidInput: they are something else.
+    """
+    value = part.structure(name)
+    calls = value if isinstance(value, list) else [value]
+    if not calls or not all(isinstance(call, dict) and "name" in call for call in calls):
+        raise InvalidInput(f"{part.where(name)}: must hold a function's name and its arguments")
+    return [{"type": "function", "function": call} for call in calls]
 
 
 def contents(content: str | Sequence[Mapping[str, Any]]) -> list[str]:

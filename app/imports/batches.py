@@ -2,12 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
-from functools import partial
 from typing import TypeVar
 
 from app.imports.line_splitter import Line
-from app.imports.lines import GoodLine, read_lines
-from app.imports.schemas import RejectedLine
+from app.imports.lines import LineReader, ReadLines
 from app.imports.stream_splitter import StreamSplitter
 from app.settings import MAX_LINE_BYTES
 
@@ -17,7 +15,6 @@ _LINES_AT_ONCE = 32
 _BYTES_AT_ONCE = 512 * 1024
 
 T = TypeVar("T")
-ReadLines = tuple[list[GoodLine], list[RejectedLine]]
 
 
 async def read_batches(
@@ -31,18 +28,18 @@ async def read_batches(
     Raises:
         UnsupportedMedia: the stream is another kind of file, or in another encoding.
     """
+    reader = LineReader(keep_extra=keep_extra)
     async for batch in _batches(chunks, StreamSplitter(MAX_LINE_BYTES, is_document=is_document)):
-        good: list[GoodLine] = []
-        bad: list[RejectedLine] = []
+        read: ReadLines = ([], [])
         for few in _few_at_a_time(batch):
             # A thread costs more than reading a few short lines; long ones would block the loop.
             is_long = _size(few) > _BYTES_AT_ONCE
-            read = partial(read_lines, few, keep_extra=keep_extra)
-            found = await asyncio.to_thread(read) if is_long else read()
-            good += found[0]
-            bad += found[1]
+            good, bad = await asyncio.to_thread(reader.read, few) if is_long else reader.read(few)
+            read[0].extend(good)
+            read[1].extend(bad)
             await asyncio.sleep(0)
-        yield good, bad
+        yield read
+    yield reader.finish()
 
 
 async def read_ahead(items: AsyncIterator[T]) -> AsyncGenerator[T]:

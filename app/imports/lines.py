@@ -10,6 +10,7 @@ from app.errors import InvalidInput, Location, dotted
 from app.formats.format import Preference, ReadLine
 from app.formats.json import parse_json, refuse_repeated_keys
 from app.formats.registry import AN_ARRAY, read_line
+from app.imports.joining import NumberedRead, RowJoiner
 from app.imports.line_splitter import Line
 from app.imports.schemas import RejectedLine
 from app.prompts.incoming import IncomingPrompt, incoming_prompts
@@ -22,7 +23,7 @@ _MAX_KEY_CHARACTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class GoodLine:
-    """A line that holds a prompt."""
+    """A line that holds a prompt, or the first of those that hold it together."""
 
     number: int
     prompt: IncomingPrompt
@@ -34,31 +35,68 @@ class GoodLine:
     """The columns that were left out."""
 
 
-def read_lines(
-    lines: Sequence[Line], *, keep_extra: bool = False
-) -> tuple[list[GoodLine], list[RejectedLine]]:
-    """Read lines of any known format.
+ReadLines = tuple[list[GoodLine], list[RejectedLine]]
+"""The lines that hold a prompt, and those that are refused."""
 
-    Args:
-        lines: the lines.
-        keep_extra: put the columns that are left out into the prompts' metadata.
+
+class LineReader:
+    """Reads lines of any known format, some at a time.
+
+    A prompt whose responses stand in rows of their own is given with the lines that follow it, or
+    by ``finish``.
     """
-    numbers, sent, read, bad = [], [], [], []
-    for line in lines:
+
+    def __init__(self, *, keep_extra: bool = False) -> None:
+        """``keep_extra``: put the columns that are left out into the prompts' metadata."""
+        self._keep_extra = keep_extra
+        self._joiner = RowJoiner()
+
+    def read(self, lines: Sequence[Line]) -> ReadLines:
+        """Read the lines that come next."""
+        found: list[NumberedRead] = []
+        bad: list[RejectedLine] = []
+        for line in lines:
+            try:
+                read = _read(line, keep_extra=self._keep_extra)
+            except InvalidInput as error:
+                # The JSON parser takes the line for a whole body.
+                detail = error.detail.removeprefix("body.").replace("(line 1, column", "(column")
+                bad.append(RejectedLine(line=line.number, detail=detail))
+                continue
+            found += self._joiner.add(line.number, read)
+        good, refused = _prompts(found)
+        return good, bad + refused
+
+    def finish(self) -> ReadLines:
+        """Read what is left when no more lines come."""
+        return _prompts(self._joiner.finish())
+
+
+def read_lines(lines: Sequence[Line], *, keep_extra: bool = False) -> ReadLines:
+    """Read all the lines of a file, as ``LineReader`` does."""
+    reader = LineReader(keep_extra=keep_extra)
+    good, bad = reader.read(lines)
+    more_good, more_bad = reader.finish()
+    return good + more_good, bad + more_bad
+
+
+def _prompts(found: Sequence[NumberedRead]) -> ReadLines:
+    valid: list[NumberedRead] = []
+    sent: list[NewPrompt] = []
+    bad: list[RejectedLine] = []
+    for each in found:
         try:
-            prompt, found = _read(line, keep_extra=keep_extra)
-        except InvalidInput as error:
-            # The JSON parser takes the line for a whole body.
-            detail = error.detail.removeprefix("body.").replace("(line 1, column", "(column")
-            bad.append(RejectedLine(line=line.number, detail=detail))
-            continue
-        numbers.append(line.number)
-        sent.append(prompt)
-        read.append(found)
-    return list(map(_good_line, numbers, incoming_prompts(sent), read)), bad
+            sent.append(NewPrompt.model_validate(each.read.prompt))
+        except ValidationError as error:
+            detail = _detail(error, each.read)
+            bad += [RejectedLine(line=number, detail=detail) for number in each.numbers]
+        else:
+            valid.append(each)
+    return list(map(_good_line, valid, incoming_prompts(sent))), bad
 
 
-def _good_line(number: int, prompt: IncomingPrompt, read: ReadLine) -> GoodLine:
+def _good_line(found: NumberedRead, prompt: IncomingPrompt) -> GoodLine:
+    read = found.read
     preferences = _between_kept(read.preferences, prompt)
     lost = len(read.preferences) - len(preferences)
     reason = None
@@ -66,17 +104,13 @@ def _good_line(number: int, prompt: IncomingPrompt, read: ReadLine) -> GoodLine:
         reason = f"{lost} of {len(read.preferences)} preferences: about an empty or repeated text"
     elif not preferences:
         reason = read.no_label
-    return GoodLine(number, prompt, preferences, reason, read.left_out)
+    return GoodLine(found.numbers[0], prompt, preferences, reason, read.left_out)
 
 
-def _read(line: Line, *, keep_extra: bool) -> tuple[NewPrompt, ReadLine]:
+def _read(line: Line, *, keep_extra: bool) -> ReadLine:
     if line.content is None:
         raise InvalidInput(line.fault or f"the line is over {MAX_LINE_BYTES} bytes")
-    read = read_line(_parsed(line.content), keep_extra=keep_extra)
-    try:
-        return NewPrompt.model_validate(read.prompt), read
-    except ValidationError as error:
-        raise InvalidInput(_detail(error, read)) from None
+    return read_line(_parsed(line.content), keep_extra=keep_extra)
 
 
 def _parsed(content: bytes) -> Any:

@@ -12,8 +12,6 @@ from app.cli.transfer.sources import json_source, opened
 from app.embedding.unit import normalise
 from app.errors import CommandFailed
 from app.formats.format import Preference
-from app.formats.json import parse_json
-from app.formats.registry import read_line
 from app.imports.line_splitter import Line
 from app.imports.lines import GoodLine, read_lines
 from app.imports.schemas import RejectedLine
@@ -81,10 +79,7 @@ def read_labelled_file(path: Path) -> LabelledFile:
     if not good:
         reason = f" ({bad[0].detail})" if bad else ""
         raise CommandFailed(f"{path} has no line that can be read{reason}.")
-    content = {line.number: line.content for line in lines}
-    sent = [
-        len(read_line(parse_json(content[line.number] or b"")).prompt["responses"]) for line in good
-    ]
+    sent = [len(line.prompt.responses) + len(line.prompt.kept.dropped) for line in good]
     return LabelledFile(good, bad, sent)
 
 

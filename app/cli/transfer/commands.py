@@ -38,18 +38,23 @@ def import_prompts(
     labels: Annotated[
         str, typer.Option("--labels", help="`keep` the preferences that lines carry, or `ignore`.")
     ] = "ignore",
+    extra: Annotated[
+        str,
+        typer.Option("--extra", help="`keep` columns that are left out as metadata, or `ignore`."),
+    ] = "ignore",
     url: Url = DEFAULT_URL,
     admin_key: Key = None,
     data_dir: DataDir = None,
 ) -> None:
     """Stream prompts and responses into a running service.
 
-    Prints the counts, and the lines that were rejected; the exit status is 1 if there are any.
+    Prints the counts, what was left out, and the lines that were rejected; the exit status is 1 if
+    there are any.
     """
     from app.cli.transfer.importing import import_file
 
     with _service(url, admin_key, data_dir) as client:
-        if import_file(source, client, {"project": project, "labels": labels}):
+        if import_file(source, client, {"project": project, "labels": labels, "extra": extra}):
             raise typer.Exit(1)
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from app.cli.transfer.service import Query, progress, raise_for_refusal
 from app.cli.transfer.sources import JsonSource, json_source, opened
 from app.settings import MAX_REJECTED_LINES_TOLD
+
+_LABELS_TOLD: Final = 10
 
 
 def import_file(source: Path, client: httpx.Client, query: Query) -> bool:
@@ -45,6 +47,7 @@ def _print_report(counts: dict[str, Any], read: JsonSource) -> bool:
         f"{counts['created']} created, {counts['unchanged']} unchanged, "
         f"{counts['labels']} labels, {rejected} rejected"
     )
+    _print_left_out(counts, read)
     told = [(each["line"], each["detail"]) for each in counts["rejected"]]
     told += [(each.line, each.detail) for each in read.refused.told]
     shown = sorted(told)[:MAX_REJECTED_LINES_TOLD]
@@ -53,3 +56,17 @@ def _print_report(counts: dict[str, Any], read: JsonSource) -> bool:
     if rejected > len(shown):
         print(f"... and {rejected - len(shown)} more")
     return rejected > 0
+
+
+def _print_left_out(counts: dict[str, Any], read: JsonSource) -> None:
+    """Print what good lines held and the service did not take."""
+    for reason, responses in counts["dropped"].items():
+        if responses:
+            print(f"dropped: {responses} responses ({reason})")
+    columns: dict[str, int] = counts["left_out_columns"]
+    for name, lines in sorted(columns.items(), key=lambda each: -each[1]):
+        print(f"left out: column {name} ({lines} {read.counts}s); --extra keep makes it metadata")
+    if counts["labels_left_out_count"]:
+        print(f"labels left out: in {counts['labels_left_out_count']} {read.counts}s")
+        for each in counts["labels_left_out"][:_LABELS_TOLD]:
+            print(f"  {read.counts} {each['line']}: {each['detail']}")
