@@ -11,7 +11,7 @@ from app import __distribution__
 from app.accounts import routes as accounts
 from app.annotation import routes as annotation
 from app.exports import routes as exports
-from app.http import health, problems
+from app.http import docs, health, problems
 from app.http.middleware import CountRequests, LimitRates, RefuseNulCharacters, RequestLog
 from app.http.rate_limits import RateLimits
 from app.http.request_metrics import RequestMetrics
@@ -65,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=connected,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.settings = settings
@@ -73,7 +74,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.curve_cache = Cache(fresh_until_labels_change, one_at_a_time=True)
     app.state.request_metrics = RequestMetrics()
     problems.install(app)
-    for room in (accounts, projects, imports, prompts, annotation, exports, insights, health):
+    rooms = (accounts, projects, imports, prompts, annotation, exports, insights, health, docs)
+    for room in rooms:
         app.include_router(room.router)
     app.add_middleware(RefuseNulCharacters)
     app.add_middleware(LimitRates, limits=rate_limits)
