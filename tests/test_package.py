@@ -131,3 +131,5 @@ def test_the_service_answers_from_the_installed_wheel(
     with running_service(command=command) as service, service.client() as client:
         assert client.get("/healthz").status_code == 200
         assert client.get("/projects").status_code == 200
+        for asset in ("", "/start.js", "/swagger-ui-bundle.js", "/swagger-ui.css"):
+            assert client.get(f"/docs{asset}").status_code == 200, asset

@@ -33,12 +33,14 @@ _HEADERS: Final = {
 _CACHE_SECONDS: Final = 3600
 
 
+@router.head("")
 @router.get("")
 async def docs() -> Response:
     """The page."""
     return HTMLResponse((_OWN / "docs.html").read_bytes(), headers=_HEADERS)
 
 
+@router.head("/{name}")
 @router.get("/{name}")
 async def asset(name: str) -> Response:
     """A file of the page."""

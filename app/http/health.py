@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve."""
+"""Whether the process lives, and whether it can serve. Probes may ask with HEAD too."""
 
 from typing import Literal
 
@@ -19,12 +19,14 @@ class Healthy(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Whether this process lives")
 async def healthz() -> Healthy:
     """Answers while the process lives, whatever the database does."""
     return Healthy()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz", summary="Whether database and migrations are in order", responses=problems(503)
 )
