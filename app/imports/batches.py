@@ -1,7 +1,14 @@
 """Read a stream of bytes as batches of lines, in bounded memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import TypeVar
 
 from app.imports.line_splitter import Line
@@ -67,7 +74,11 @@ async def _batches(
     batch: list[Line] = []
     size = 0
     async for chunk in chunks:
-        for line in splitter.feed(chunk):
+        found: Iterable[Line] = splitter.feed(chunk)
+        if splitter.kept_bytes + len(chunk) > _BYTES_AT_ONCE:
+            # The splitter looks at whole values: a long one would block the loop.
+            found = await asyncio.to_thread(list, found)
+        for line in found:
             batch.append(line)
             size += _size([line])
             if len(batch) >= _BATCH_LINES or size >= _BATCH_BYTES:

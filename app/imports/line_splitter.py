@@ -34,6 +34,11 @@ class LineSplitter:
         self._kept_bytes = 0
         self._ends_in_return = False
 
+    @property
+    def kept_bytes(self) -> int:
+        """How much of a line has come whose end has not."""
+        return self._kept_bytes
+
     def feed(self, chunk: bytes) -> Iterator[Line]:
         """The lines that end in this chunk. Consume all of them before the next chunk."""
         *ended, rest = self._pieces_of(chunk)

@@ -29,6 +29,11 @@ class StreamSplitter:
         self._start = b""
         self._splitter: LineSplitter | ValueSplitter | None = None
 
+    @property
+    def kept_bytes(self) -> int:
+        """How much of a line or value has come whose end has not."""
+        return len(self._start) if self._splitter is None else self._splitter.kept_bytes
+
     def feed(self, chunk: bytes) -> Iterator[Line]:
         """What ends in this chunk. Consume all of it before the next chunk.
 

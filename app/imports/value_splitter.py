@@ -36,6 +36,11 @@ class ValueSplitter:
         self._follows: bytes = b""  # the `[`, `,` or value before, inside an array
         self._is_stopped = False
 
+    @property
+    def kept_bytes(self) -> int:
+        """How much of a value has come whose end has not."""
+        return len(self._buffer)
+
     def feed(self, chunk: bytes) -> Iterator[Line]:
         """The values that end in this chunk. Consume all of them before the next chunk."""
         if self._is_stopped:

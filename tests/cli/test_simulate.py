@@ -155,6 +155,18 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(
     assert words in capsys.readouterr().err
 
 
+def test_a_labelled_file_may_be_of_any_kind_that_import_reads(tmp_path: Path) -> None:
+    array, table = tmp_path / "rows.json", tmp_path / "rows.csv"
+    rows = [{"prompt": f"{number}?", "chosen": "a", "rejected": "b"} for number in range(3)]
+    array.write_bytes(json.dumps(rows, indent=1).encode("utf-16"))
+    table.write_text("prompt,chosen,rejected\n0?,a,b\n1?,a,b, or c\n2?,a,b\n")
+
+    assert [line.number for line in read_labelled_file(array).lines] == [1, 2, 3]
+    read = read_labelled_file(table)
+    assert [line.number for line in read.lines] == [2, 4]
+    assert [each.line for each in read.rejected] == [3]
+
+
 def test_vectors_follow_the_responses_that_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "file.jsonl"
     texts = ["one", "", "two", "one", "three"]

@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app.cli.transfer.refused import RefusedRows
 from app.cli.transfer.sources import json_source, opened
@@ -27,6 +29,7 @@ ROWS = [
 ]
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 MARK = "\ufeff"
+_CELL = st.text("ab ,;\t\r\n\"'\\\u2028\ufeffé日🙂", max_size=6)
 
 
 def _lines(path: Path) -> tuple[list[Line], RefusedRows]:
@@ -218,6 +221,25 @@ def test_every_cell_is_the_text_it_is(tmp_path: Path) -> None:
     assert _read(path) == [row]
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(_CELL, _CELL, _CELL).filter(any), max_size=5),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["utf-8", "utf-16", "utf-16-be", "utf-32"]),
+)
+def test_every_text_of_a_table_comes_byte_for_byte(
+    tmp_path: Path, rows: list[tuple[str, str, str]], delimiter: str, line_end: str, encoding: str
+) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=line_end, quoting=csv.QUOTE_ALL)
+    writer.writerows([("prompt", "chosen", "rejected"), *rows])
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text.getvalue().encode(encoding))
+
+    assert [tuple(row.values()) for row in _read(path)] == rows
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -338,6 +360,7 @@ def test_a_large_file_is_read_a_piece_at_a_time(tmp_path: Path, name: str) -> No
     [
         ("rows.csv", b"prompt|chosen\nx|y\n", "does not tell how cells are separated"),
         ("rows.csv", b"the prompt, or question;chosen;rejected\n", "does not tell how cells"),
+        ("rows.csv", b'"prompt";"chosen, or good"\n', "does not tell how cells"),
         ("rows.csv", b"prompt,chosen,chosen\nx,y,z\n", "two columns have the name 'chosen'"),
         ("rows.csv", b"prompt,chos\xe9n\nx,y\n", "names of the columns are not UTF-8"),
         ("rows.csv.gz", gzip.compress(_csv(ROWS).encode())[:-20], "is damaged"),

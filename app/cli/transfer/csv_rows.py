@@ -109,15 +109,19 @@ def _numbered_rows(
 
 
 def _delimiter(header: str, source: Path, usual: str) -> str:
-    """What separates the cells: what makes the most columns of the header's first line."""
+    """What separates the cells, by the header's first line.
+
+    It is the only delimiter there, or the usual one, which makes more columns than any other.
+
+    Raises:
+        CommandFailed: the line leaves a doubt.
+    """
     columns = {each: len(next(csv.reader([header], delimiter=each))) for each in _DELIMITERS}
-    most = max(columns.values())
-    if most > 1 and columns[usual] == most:
-        return usual
-    found = [each for each, count in columns.items() if count == most]
-    # Two columns at least, and no trace of another delimiter.
-    if most > 1 and len(found) == 1 and sum(count > 1 for count in columns.values()) == 1:
+    found = [each for each, count in columns.items() if count > 1]
+    if len(found) == 1:
         return found[0]
+    if found and all(columns[usual] > columns[each] for each in found if each != usual):
+        return usual
     names = list(_DELIMITERS.values())
     raise CommandFailed(
         f"{source}: the first line does not tell how cells are separated. Write the names of the"
