@@ -137,6 +137,7 @@ async def _why_nothing(
     if (
         waits_for_strategy
         or is_intake_under_way
+        or outlook.is_importing
         or outlook.has_more_to_plan
         or outlook.has_open_pairs
     ):

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.annotation.queries import imported_labels as queries
 from app.annotation.queries import labels as label_queries
-from app.annotation.queries.imported_labels import LiveLabel
+from app.annotation.queries.imported_labels import Answer, NewLabelRow
 from app.annotation.resolve import (
     NamedPrompt,
     find_by_names,
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
     CREATED = "created"
     UNCHANGED = "unchanged"
     CONFLICT = "conflict"
-    """The annotator has already judged this pair, and otherwise."""
+    """The annotator has already judged this pair, and otherwise; it is not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,11 @@ class ImportedLabel:
         return "left" if self.preferred_response_id == self.response_ids[0] else "right"
 
     @property
+    def answer(self) -> Answer:
+        """What it says."""
+        return self.preferred_response_id or self.choice
+
+    @property
     def rejected_response_id(self) -> int | None:
         """The other response; None where none is preferred."""
         if self.preferred_response_id is None:
@@ -69,13 +74,20 @@ class StoredImport:
 
 
 async def store_imported_labels(
-    session: AsyncSession, project_id: int, labels: Sequence[ImportedLabel]
+    session: AsyncSession,
+    project_id: int,
+    labels: Sequence[ImportedLabel],
+    *,
+    one_answer: bool = False,
+    changing: Collection[int] = (),
 ) -> list[StoredImport]:
     """Store labels; gives for each, in the order sent, the stored label that it is.
 
-    The same label again changes nothing. Where an annotator's labels of one pair differ, the first
-    stands. A pair that is not in the plan is added, so that it is known as labelled. The project's
-    row stays locked until the transaction ends.
+    The same label again changes nothing. An annotator's different answers to one pair are kept,
+    once each: aggregation decides. With ``one_answer`` the first stands, and another is a conflict.
+    A pair that is not in the plan is added, so that it is known as labelled. The project's row
+    stays locked until the transaction ends. ``changing`` are prompts that the caller is going to
+    change: they are locked together with those whose pairs are counted.
 
     Raises:
         UnknownProject: the project has been deleted.
@@ -84,34 +96,25 @@ async def store_imported_labels(
         return []
     await projects.lock_project(session, project_id)
     pair_of = await queries.find_or_add_pairs(
-        session, project_id, {(label.prompt_id, *label.response_ids) for label in labels}
+        session, project_id, {(label.prompt_id, *label.response_ids) for label in labels}, changing
     )
     keys = [(pair_of[label.response_ids], label.annotator) for label in labels]
     live = await queries.live_labels(session, {pair_id for pair_id, _ in keys})
-    new: dict[tuple[int, str], ImportedLabel] = {}
-    for key, label in zip(keys, labels, strict=True):
-        if key not in live:
-            new.setdefault(key, label)
-    ids = await queries.insert_labels(session, project_id, new)
-    live |= {
-        key: LiveLabel(ids[key], label.preferred_response_id, label.choice)
-        for key, label in new.items()
-    }
-    return [
-        StoredImport(
-            live[key].id,
-            Outcome.CREATED if new.get(key) is label else _compared(label, live[key]),
-        )
-        for key, label in zip(keys, labels, strict=True)
-    ]
-
-
-def _compared(label: ImportedLabel, live: LiveLabel) -> Outcome:
-    # Each label has a left side of its own, so a preference is compared by its response.
-    is_same = live.preferred_response_id == label.preferred_response_id and (
-        label.preferred_response_id is not None or live.choice == label.choice
-    )
-    return Outcome.UNCHANGED if is_same else Outcome.CONFLICT
+    new_ids = iter(await queries.next_label_ids(session, len(labels)))
+    new: list[NewLabelRow] = []
+    stored: list[StoredImport] = []
+    for (pair_id, annotator), label in zip(keys, labels, strict=True):
+        answers = live.setdefault((pair_id, annotator), {})
+        if label.answer in answers:
+            stored.append(StoredImport(answers[label.answer], Outcome.UNCHANGED))
+        elif answers and one_answer:
+            stored.append(StoredImport(min(answers.values()), Outcome.CONFLICT))
+        else:
+            answers[label.answer] = next(new_ids)
+            stored.append(StoredImport(answers[label.answer], Outcome.CREATED))
+            new.append(NewLabelRow(answers[label.answer], pair_id, label))
+    await queries.insert_labels(session, project_id, new)
+    return stored
 
 
 async def take_imported_labels(
@@ -125,7 +128,7 @@ async def take_imported_labels(
     Raises:
         UnknownProject, UnknownPrompt: nothing has that name or id.
         InvalidInput: the prompt has no response of that id, or the prompts are of several projects.
-        LabelDiffers: the same annotator has judged a pair otherwise.
+        LabelDiffers: the same annotator has judged a pair otherwise, and not so too.
     """
     named = await projects.find_project(
         session, DEFAULT_PROJECT if project_name is None else project_name
@@ -141,7 +144,7 @@ async def take_imported_labels(
         if prompt is None:
             raise unknown_prompt(place)
         labels += _labels_of(each, prompt, place)
-    stored = await store_imported_labels(session, project.id, labels)
+    stored = await store_imported_labels(session, project.id, labels, one_answer=True)
     if any(each.outcome is Outcome.CONFLICT for each in stored):
         raise LabelDiffers("an annotator has judged one of these pairs otherwise; undo that first")
     await projects.lock_project(session, project.id)  # reads the new counts

@@ -53,19 +53,20 @@ async def settle_labels(
     labels: list[Label] = []
     created: dict[Label, Decimal] = {}
     promised = Decimal(0)
-    live = {number: found.label for number, found in answered.items()}
     for position, (number, new) in enumerate(zip(numbers, new_labels, strict=True)):
-        label = live[number]
-        if label is None:
-            label = live[number] = _answer(project, answered[number], new, promised)
-            reserved = _reserved(answered[number].assignment)
+        found = answered[number]
+        label = _same_label(found, new)
+        if not found.labels:
+            label = _answer(project, found, new, promised)
+            found.labels.append(label)
+            reserved = _reserved(found.assignment)
             promised += label.cost - reserved
             created[label] = reserved
-        elif label.assignment_id is None and _says_the_same(label, answered[number], new):
+        elif label is not None and label.assignment_id is None:
             # An imported label of the annotator's says the same already.
-            if answered[number].assignment.status == "held":
-                await release(session, project, answered[number].assignment)
-        elif label.assignment_id is None or not _is_same(label, new):
+            if found.assignment.status == "held":
+                await release(session, project, found.assignment)
+        elif label is None:
             raise LabelDiffers(
                 f"labels.{position}: this assignment has a different answer; undo that first"
             )
@@ -105,6 +106,15 @@ def _check_all_are_there(numbers: Sequence[int], found: Collection[int]) -> None
     for position, number in enumerate(numbers):
         if number not in found:
             raise UnknownAssignment(f"labels.{position}: no assignment of yours has that id")
+
+
+def _same_label(found: AnsweredAssignment, new: NewLabel) -> Label | None:
+    """The label of the pair that this is, sent again: the answer itself, or an imported label."""
+    own = [label for label in found.labels if label.assignment_id is not None]
+    if own:
+        return own[0] if _is_same(own[0], new) else None
+    imported = (label for label in found.labels if _says_the_same(label, found, new))
+    return next(imported, None)
 
 
 def _says_the_same(label: Label, found: AnsweredAssignment, new: NewLabel) -> bool:

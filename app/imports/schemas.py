@@ -5,6 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from app.prompts.text import Reason
 from app.settings import MAX_REJECTED_LINES_TOLD
 
 _MAX_NAMES: Final = 1000
@@ -28,13 +29,16 @@ class Dropped(BaseModel):
 class ImportReport(BaseModel):
     """What an import stored, left out and rejected.
 
-    ``rejected`` and ``labels_left_out`` hold the first 1000 lines.
+    Every line that is not blank is counted once: it created a prompt, extended a prompt that was
+    there already by new responses, added nothing to it, or was rejected. ``rejected`` and
+    ``labels_left_out`` hold the first 1000 lines.
     """
 
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "created": 499,
+                "created": 489,
+                "extended": 10,
                 "unchanged": 0,
                 "labels": 498,
                 "rejected": [{"line": 12, "detail": "responses.0.text: Field required"}],
@@ -48,6 +52,7 @@ class ImportReport(BaseModel):
     )
 
     created: int = 0
+    extended: int = 0
     unchanged: int = 0
     labels: int = 0
     rejected: list[RejectedLine] = []
@@ -67,6 +72,10 @@ class ImportReport(BaseModel):
     def tell_labels_left_out(self, lines: Iterable[RejectedLine]) -> None:
         """Count lines whose preferences were not all kept; the first ones are told."""
         self.labels_left_out_count += _tell(self.labels_left_out, lines)
+
+    def count_dropped(self, reason: Reason) -> None:
+        """Count a response that was dropped."""
+        setattr(self.dropped, reason, getattr(self.dropped, reason) + 1)
 
     def count_left_out(self, columns: Iterable[str]) -> None:
         """Count the columns of a line that were left out."""

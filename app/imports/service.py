@@ -2,7 +2,11 @@
 
 from collections.abc import AsyncIterable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
 
+from psycopg.errors import DeadlockDetected
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.annotation.imported_labels import ImportedLabel, Outcome, store_imported_labels
@@ -10,10 +14,25 @@ from app.annotation.schemas import IMPORT_ANNOTATOR
 from app.errors import AppError
 from app.imports.batches import read_ahead, read_batches
 from app.imports.lines import GoodLine
+from app.imports.running import ImportLapsed, RunningImport
 from app.imports.schemas import ImportReport, RejectedLine
 from app.projects import service as projects
-from app.prompts.intake import Intake, Taken, finish, take_in
+from app.prompts.intake import Taken
+from app.prompts.row_intake import RowIntake, finish_rows, take_in_rows, take_turn_to_add
 from app.storage.sessions import Sessions
+
+_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What became of the lines of a batch."""
+
+    taken: Sequence[Taken]
+    labels: int
+    """How many labels are new."""
+    refused: Sequence[RejectedLine]
+    """The lines that contradict what is stored."""
 
 
 async def import_prompts(
@@ -39,85 +58,88 @@ async def import_prompts(
         project_id = (await projects.find_project(session, project_name)).id
     report = ImportReport()
     lines = read_batches(chunks, is_document=is_document, keep_extra=keep_extra)
-    async with aclosing(read_ahead(lines)) as batches:
+    async with (
+        RunningImport(sessions, project_id) as running,
+        aclosing(read_ahead(lines)) as batches,
+    ):
         async for good, bad in batches:
-            refused: list[RejectedLine] = []
+            refused: Sequence[RejectedLine] = ()
             if good:
-                async with sessions.begin() as session:
-                    refused = await _store(
-                        session, project_id, good, report, keep_labels=keep_labels
-                    )
-            report.tell_rejected(bad + refused)
+                stored = await _store_batch(
+                    sessions, project_id, running, good, keep_labels=keep_labels
+                )
+                _count(report, stored)
+                _tell_left_out(report, good, stored.refused, keep_labels=keep_labels)
+                refused = stored.refused
+            report.tell_rejected([*bad, *refused])
     return report
+
+
+async def _store_batch(
+    sessions: Sessions,
+    project_id: int,
+    running: RunningImport,
+    lines: Sequence[GoodLine],
+    *,
+    keep_labels: bool,
+) -> _Stored:
+    """Store a batch in a transaction of its own; again if the planner gets in its way."""
+    attempt = 1
+    while True:
+        try:
+            async with sessions.begin() as session:
+                await take_turn_to_add(session, project_id)
+                stored = await _store(
+                    session, project_id, running.id, lines, keep_labels=keep_labels
+                )
+                await running.hold(session)
+                return stored
+        except ImportLapsed:
+            await running.begin_again()
+        except DBAPIError as error:
+            if attempt == _ATTEMPTS or not isinstance(error.orig, DeadlockDetected):
+                raise
+            attempt += 1
 
 
 async def _store(
     session: AsyncSession,
     project_id: int,
+    import_id: int,
     lines: Sequence[GoodLine],
-    report: ImportReport,
     *,
     keep_labels: bool,
-) -> list[RejectedLine]:
-    """Store a batch and count it in the report; gives the lines that contradict what is stored."""
-    if keep_labels and any(line.preferences for line in lines):
-        await projects.lock_project(session, project_id)
-    intake = await take_in(session, project_id, [line.prompt for line in lines])
-    labels = 0
+) -> _Stored:
+    with_labels = keep_labels and any(line.preferences for line in lines)
+    intake = await take_in_rows(
+        session,
+        project_id,
+        import_id,
+        [line.prompt for line in lines],
+        with_labels=with_labels,
+    )
+    labels = await _store_labels(session, intake, lines) if with_labels else 0
+    await finish_rows(session, intake)
     refused = [
         RejectedLine(line=line.number, detail=outcome.detail)
         for line, outcome in zip(lines, intake.outcomes, strict=True)
         if isinstance(outcome, AppError)
     ]
-    if keep_labels:
-        labels, contradicted = await _store_labels(session, intake, lines)
-        refused += contradicted
-    await finish(session, intake)
-    report.created += intake.created
-    report.unchanged += len(intake.taken) - intake.created
-    report.labels += labels
-    for line, outcome in zip(lines, intake.outcomes, strict=True):
-        if isinstance(outcome, Taken):
-            _tell_left_out(report, line, keep_labels=keep_labels)
-    return refused
+    return _Stored(intake.taken, labels, refused)
 
 
-def _tell_left_out(report: ImportReport, line: GoodLine, *, keep_labels: bool) -> None:
-    report.count_left_out(line.left_out)
-    for each in line.prompt.kept.dropped:
-        if each.reason == "empty":
-            report.dropped.empty += 1
-        else:
-            report.dropped.duplicate += 1
-    if keep_labels and line.labels_left_out is not None:
-        report.tell_labels_left_out([RejectedLine(line=line.number, detail=line.labels_left_out)])
-
-
-async def _store_labels(
-    session: AsyncSession, intake: Intake, lines: Sequence[GoodLine]
-) -> tuple[int, list[RejectedLine]]:
-    """How many labels are new, and the lines with a label that contradicts a stored one."""
-    numbers: list[int] = []
-    labels: list[ImportedLabel] = []
-    for line, outcome in zip(lines, intake.outcomes, strict=True):
-        if isinstance(outcome, Taken):
-            found = _labels(line, outcome)
-            labels += found
-            numbers += [line.number] * len(found)
-    stored = await store_imported_labels(session, intake.project_id, labels)
-    conflicts: dict[int, int] = {}
-    for number, each in zip(numbers, stored, strict=True):
-        if each.outcome is Outcome.CONFLICT:
-            conflicts[number] = conflicts.get(number, 0) + 1
-    created = sum(each.outcome is Outcome.CREATED for each in stored)
-    return created, [
-        RejectedLine(
-            line=number,
-            detail=f"the prompt is stored, but not {count} of its preferences:"
-            " the same annotator has judged the pair otherwise",
-        )
-        for number, count in conflicts.items()
+async def _store_labels(session: AsyncSession, intake: RowIntake, lines: Sequence[GoodLine]) -> int:
+    """How many labels are new."""
+    labels = [
+        label
+        for line, outcome in zip(lines, intake.outcomes, strict=True)
+        if isinstance(outcome, Taken)
+        for label in _labels(line, outcome)
     ]
+    stored = await store_imported_labels(
+        session, intake.project_id, labels, changing=intake.changed
+    )
+    return sum(each.outcome is Outcome.CREATED for each in stored)
 
 
 def _labels(line: GoodLine, taken: Taken) -> list[ImportedLabel]:
@@ -136,3 +158,33 @@ def _labels(line: GoodLine, taken: Taken) -> list[ImportedLabel]:
             )
         )
     return labels
+
+
+def _count(report: ImportReport, stored: _Stored) -> None:
+    created = sum(each.created for each in stored.taken)
+    extended = sum(each.extended for each in stored.taken)
+    report.created += created
+    report.extended += extended
+    report.unchanged += len(stored.taken) - created - extended
+    report.labels += stored.labels
+
+
+def _tell_left_out(
+    report: ImportReport,
+    lines: Sequence[GoodLine],
+    refused: Sequence[RejectedLine],
+    *,
+    keep_labels: bool,
+) -> None:
+    """Tell what the lines that are stored held and the service did not take."""
+    numbers = {each.line for each in refused}
+    for line in lines:
+        if line.number in numbers:
+            continue
+        report.count_left_out(line.left_out)
+        for each in line.prompt.kept.dropped:
+            report.count_dropped(each.reason)
+        if keep_labels and line.labels_left_out is not None:
+            report.tell_labels_left_out(
+                [RejectedLine(line=line.number, detail=line.labels_left_out)]
+            )

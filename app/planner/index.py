@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from app.embedding.unit import from_bytes
 from app.planner.arrivals import fix_arrivals
 from app.planner.queries.arrivals import find_newcomers, read_prompt_vector
 from app.planner.queries.outlook import Outlook, begin_planning
+from app.selection.arrays import BoolArray, IntArray
 from app.storage.sessions import Sessions
 from app.vectors import snapshot
 from app.vectors.index import VectorIndex
@@ -105,10 +107,11 @@ class ProjectIndex:
             additions = await read_additions(
                 session, self.project_id, self._mark.embedded, project.dimensions
             )
-            newcomers = await find_newcomers(session, additions.ids.tolist())
-            is_new = np.isin(additions.ids, np.array(sorted(newcomers), dtype=np.int64))
+            newcomers, waiting = await find_newcomers(session, additions.ids.tolist())
+            is_new = _are_among(additions.ids, newcomers)
+            is_old = ~(is_new | _are_among(additions.ids, waiting))
             # Newcomers look for near-duplicates among all that arrived before them.
-            await asyncio.to_thread(index.add, additions.ids[~is_new], additions.vectors[~is_new])
+            await asyncio.to_thread(index.add, additions.ids[is_old], additions.vectors[is_old])
             if newcomers:
                 await fix_arrivals(
                     session, project, index, additions.ids[is_new], additions.vectors[is_new]
@@ -146,6 +149,10 @@ class ProjectIndex:
             self._erased_at = self._erased_at or now
         self._mark = mark
         return True
+
+
+def _are_among(ids: IntArray, some: Collection[int]) -> BoolArray:
+    return np.isin(ids, np.array(sorted(some), dtype=np.int64))
 
 
 def _is_past(moment: float | None, limit: float) -> bool:

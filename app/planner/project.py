@@ -30,6 +30,7 @@ from app.planner.decide import (
 )
 from app.planner.index import ProjectIndex
 from app.planner.queries import unseen as queries
+from app.planner.queries.imports import release_prompts
 from app.planner.queries.outlook import Outlook, begin_planning, read_outlooks
 from app.planner.renewal import begin_renewal, continue_renewal
 from app.planner.topup import plan_arrived, scan_collection, top_up_by_round
@@ -58,16 +59,18 @@ class ProjectPlanner:
 
     def has_work(self, project: Outlook) -> bool:
         """Whether a turn could do anything."""
-        if self.index.has_work(project):
+        if project.ended_import or self.index.has_work(project):
             return True
         return isinstance(next_step(project, self._memory, time.monotonic()), ShortStep | LongStep)
 
     async def take_turn(self) -> bool:
-        """Catch up, then take the steps that are due; gives whether that led any further.
+        """Release prompts, catch up, take the steps due; gives whether that led any further.
 
         These are all due short steps, and long ones until one of them leads further.
         """
-        moved = await self.index.catch_up()
+        async with self._sessions.begin() as session:
+            moved = await release_prompts(session, self.project_id)
+        moved |= await self.index.catch_up()
         done: set[type[Step]] = set()
         project, plan_changed = await self._take_short_steps(done)
         moved |= plan_changed

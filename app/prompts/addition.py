@@ -42,6 +42,7 @@ async def add_responses(
         Conflict: the prompt would have too many responses, or a second reference.
     """
     found = await find_prompt(session, public_id)
+    await writing.take_turn_to_add(session, found.project_id)
     prompt = await reading.lock_stored(session, found.id)
     if prompt is None:
         raise UnknownPrompt("no prompt has that id")

@@ -19,7 +19,8 @@ from app.prompts.schemas import NewResponse
 from app.storage.notifications import Channel, notify
 from app.storage.sql import lock_prompts
 
-_ATTEMPTS = 3
+ATTEMPTS = 3
+"""How often to look again for prompts that others add and erase at the same time."""
 Details = tuple[float | None, dict[str, Any] | None]
 """A response's new score and metadata; None leaves what is stored."""
 
@@ -31,6 +32,8 @@ class Taken:
     prompt: StoredPrompt
     responses: Sequence[StoredResponse]
     created: bool
+    extended: bool = False
+    """Whether an import's row added responses to it."""
 
 
 @dataclass(slots=True)
@@ -122,7 +125,7 @@ async def _refuse_embeddings(
     for index, prompt in enumerate(prompts):
         if prompt.dimensions is None and prompt.key in stored:
             continue
-        space = space or await _decided_space(session, project_id, prompt.dimensions)
+        space = space or await decided_space(session, project_id, prompt.dimensions)
         try:
             check_space(space, prompt.dimensions)
         except AppError as error:
@@ -130,9 +133,14 @@ async def _refuse_embeddings(
     return refused
 
 
-async def _decided_space(
+async def decided_space(
     session: AsyncSession, project_id: int, dimensions: int | None
 ) -> EmbeddingSpace:
+    """Where the project's embeddings come from; its first prompt, which has these, decides it.
+
+    Raises:
+        UnknownProject: the project has been deleted.
+    """
     space = await reading.embedding_space(session, project_id)
     if space is None:
         wanted = EmbeddingSpace("service" if dimensions is None else "caller", dimensions)
@@ -155,7 +163,7 @@ async def _add(
     """
     created: set[Key] = set()
     missing = list(new)
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         if not missing:
             return created
         inserted = await writing.insert_prompts(session, project_id, missing)
@@ -190,7 +198,15 @@ def _stored_prompt(
 def as_stored(sent: Sequence[NewResponse], ids: Sequence[int]) -> list[StoredResponse]:
     """Responses that have just been added with these ids."""
     return [
-        StoredResponse(response_id, each.id, each.text, each.tool_calls, each.score, each.metadata)
+        StoredResponse(
+            id=response_id,
+            external_id=each.id,
+            text=each.text,
+            tool_calls=each.tool_calls,
+            score=each.score,
+            metadata=each.metadata,
+            reference=each.reference,
+        )
         for response_id, each in zip(ids, sent, strict=True)
     ]
 

@@ -20,6 +20,7 @@ class StoredResponse:
     tool_calls: list[dict[str, Any]] | None
     score: float | None
     metadata: dict[str, Any] | None
+    reference: bool = False
 
     @property
     def exact(self) -> Exact:
@@ -72,15 +73,15 @@ def match(sent: IncomingPrompt, stored: StoredPrompt) -> list[StoredResponse]:
         PromptDiffers: the content, the tools, the texts or the calls differ.
     """
     if not is_same(sent.content, stored.content):
-        raise _differs("the prompt with this id is stored with another text", "prompt")
+        raise differs("the prompt with this id is stored with another text", "prompt")
     if not is_same(sent.tools, stored.tools):
-        raise _differs("the prompt with this id is stored with other tools", "tools")
+        raise differs("the prompt with this id is stored with other tools", "tools")
     count = len(sent.responses)
     by_identity = {each.exact: each for each in stored.responses[:count]}
     matched = [by_identity.get(each.exact) for each in sent.responses]
     found = [each for each in matched if each is not None]
     if len(found) < count or not _covers_first_sent(stored, count):
-        raise _differs("the prompt with this id is stored with other responses", "responses")
+        raise differs("the prompt with this id is stored with other responses", "responses")
     check_response_ids(sent.responses, found, stored.responses)
     return found
 
@@ -100,7 +101,7 @@ def check_response_ids(
         if response.id is not None:
             same_id = by_id.get(response.id)
             if same_id is not None and same_id is not same_text:
-                raise _differs("a response's id is stored with another text", "responses")
+                raise differs("a response's id is stored with another text", "responses")
 
 
 def check_space(space: EmbeddingSpace, dimensions: int | None) -> None:
@@ -135,5 +136,6 @@ def _covers_first_sent(stored: StoredPrompt, count: int) -> bool:
     )
 
 
-def _differs(detail: str, field: str) -> PromptDiffers:
+def differs(detail: str, field: str) -> PromptDiffers:
+    """The error of a prompt that contradicts what is stored, at one of its fields."""
     return PromptDiffers(detail, errors=(FieldError((field,), detail),))

@@ -40,6 +40,7 @@ async def take_prompts(
     project = await projects.find_project(session, project_name)
     prompts = incoming_prompts(sent)
     _check_one_space(prompts, locations)
+    await writing.share_turn_to_create(session, project.id)
     intake = await take_in(session, project.id, prompts)
     for outcome, where in zip(intake.outcomes, locations, strict=True):
         if isinstance(outcome, AppError):

@@ -18,19 +18,48 @@ FAILED_PROMPT: Final = "status = 'failed'"
 WITHOUT_GROUP: Final = "group_id IS NULL AND status <> 'failed'"
 """A prompt that has not arrived in the plan, and is on its way. ``project_intake.unplanned``."""
 
-ARRIVING_PROMPT: Final = "status = 'ready' AND group_id IS NULL"
+NOT_IN_IMPORT: Final = "import_id IS NULL"
+"""A prompt that no import is still adding to. Others are neither grouped nor planned.
+
+Rows of one prompt may stand anywhere in a file: only at its end are all responses known.
+"""
+
+IN_IMPORT: Final = "import_id IS NOT NULL"
+"""The opposite. ``ix_prompts_import``."""
+
+RUNNING_IMPORT: Final = "expires_at > (SELECT clock_timestamp())"
+"""An import that has neither ended nor stopped giving signs of life."""
+
+RELEASABLE_IMPORT: Final = fill(
+    """
+    NOT {running} AND NOT (shared AND EXISTS (
+        SELECT FROM imports AS other
+        WHERE other.project_id = imports.project_id AND other.{running}
+            AND other.started_at < imports.expires_at
+    ))
+    """,
+    running=RUNNING_IMPORT,
+)
+"""An import whose prompts can be planned.
+
+It has ended, and so have those that ran beside it, if one of them added to the same prompts.
+"""
+
+ARRIVING_PROMPT: Final = f"status = 'ready' AND group_id IS NULL AND {NOT_IN_IMPORT}"
 """A prompt that is embedded, but whose group is not fixed yet. ``ix_prompts_unplanned``."""
 
 ARRIVED_PROMPT: Final = "status = 'ready' AND group_id IS NOT NULL"
 """A prompt that is embedded, and whose group is fixed."""
 
-PLANNABLE_PROMPT: Final = f"{ARRIVED_PROMPT} AND pairs_planned < pairs_total"
+PLANNABLE_PROMPT: Final = f"{ARRIVED_PROMPT} AND pairs_planned < pairs_total AND {NOT_IN_IMPORT}"
 """A prompt with pairs that are not in the plan. ``ix_prompts_plannable``.
 
 Queries add the project's own bound, ``pairs_per_prompt``.
 """
 
-WITH_NEW_RESPONSES: Final = "status = 'ready' AND pairs_considered < pairs_total"
+WITH_NEW_RESPONSES: Final = (
+    f"status = 'ready' AND pairs_considered < pairs_total AND {NOT_IN_IMPORT}"
+)
 """A prompt that got responses after its pairs were chosen. ``ix_prompts_outgrown``."""
 
 OUTGROWN_PROMPT: Final = f"{WITH_NEW_RESPONSES} AND sign(pairs_total - pairs_considered) = 1"
@@ -51,6 +80,20 @@ The time comes from a subquery, which runs once: then the index can search for i
 
 LIVE_LABEL: Final = "status <> 'withdrawn'"
 """``uq_labels_live``, ``uq_labels_assignment``."""
+
+IMPORTED_ANSWER: Final = "CASE WHEN assignment_id IS NULL THEN choice ELSE '' END"
+"""What makes an annotator's live labels of one pair different: one answer to an assignment, and
+one imported label of each choice. ``uq_labels_live``.
+
+The choice of an imported label is as if the pair's first response had been shown on the left.
+"""
+
+UNNAMED_PROMPT: Final = "external_id IS NULL"
+"""A prompt without an id of the caller's. ``uq_prompts_fingerprint``, ``ix_prompts_content``."""
+
+CONTENT_HASH: Final = "md5(content::text)"
+"""What prompts without an id are found by when rows of one prompt are merged.
+``ix_prompts_content``."""
 
 SURPLUS_LABEL: Final = "status = 'surplus'"
 """``ix_labels_surplus``."""

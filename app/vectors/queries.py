@@ -32,11 +32,21 @@ ERASED_AFTER: Final = text("""
     ORDER BY erased_prompts.written_by, prompt_id
     LIMIT :limit
 """)
+# Without the prompts that wait for the end of an import: no index holds them.
 _CONTENTS_UP_TO = text("""
-    SELECT count(*) AS size, coalesce(sum(prompt_id), 0)::bigint AS sum_of_ids
-    FROM prompt_embeddings
-    WHERE project_id = :project_id
-      AND (written_by, prompt_id) <= (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
+    SELECT everything.size - waiting.size AS size,
+        everything.sum_of_ids - waiting.sum_of_ids AS sum_of_ids
+    FROM (
+        SELECT count(*) AS size, coalesce(sum(prompt_id), 0)::bigint AS sum_of_ids
+        FROM prompt_embeddings
+        WHERE project_id = :project_id
+          AND (written_by, prompt_id) <= (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
+    ) AS everything, (
+        SELECT count(*) AS size, coalesce(sum(prompt_id), 0)::bigint AS sum_of_ids
+        FROM prompts JOIN prompt_embeddings ON prompt_embeddings.prompt_id = prompts.id
+        WHERE prompts.project_id = :project_id AND import_id IS NOT NULL AND group_id IS NULL
+          AND (written_by, prompt_id) <= (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
+    ) AS waiting
 """)
 _CLUSTER = text("SELECT system_identifier FROM pg_control_system()")
 
@@ -73,7 +83,7 @@ async def rows_after(
 
 
 async def contents_up_to(session: AsyncSession, project_id: int, mark: Mark) -> tuple[int, int]:
-    """What the database still holds of the rows up to a mark: how many, and the sum of their ids.
+    """What an index should hold of the rows up to a mark: how many, and the sum of their ids.
 
     Reads all rows of the project.
     """

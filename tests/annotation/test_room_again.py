@@ -6,9 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from app.annotation.imported_labels import ImportedLabel, store_imported_labels
 from app.projects import service as projects
 from app.prompts.service import erase_prompt
+from app.storage.tables import Pair, Project
 from tests.annotation.conftest import World
 from tests.annotation.test_claim import claim, pair_ids
 from tests.annotation.test_settle import held, post
@@ -130,6 +133,31 @@ async def test_an_imported_label_is_compared_by_response_and_not_by_side(
     # Nothing is held for what has been judged.
     assert await world.entries_sum() == (0, 0)
     assert (await claim(ana))["status"] == "complete"
+
+
+async def test_of_an_annotators_imported_labels_one_may_say_what_is_answered(
+    client: httpx.AsyncClient, world: World, annotator_client: ClientFactory
+) -> None:
+    await world.add_pairs(1, labels_wanted=3)
+    ana = await annotator_client("ana")
+    (pair,) = await held(ana, 1)
+    async with world.sessions.begin() as session:
+        project = (await session.scalars(select(Project))).one()
+        row = (await session.scalars(select(Pair))).one()
+        both = (row.first_response_id, row.second_response_id)
+        labels = [ImportedLabel(row.prompt_id, both, each, "ana") for each in both]
+        await store_imported_labels(session, project.id, labels)
+    answer = {"assignment_id": pair["assignment_id"]}
+    await post(ana, {**answer, "choice": "tie"}, status=409)
+    for choice, side in (("left", "right"), ("right", "left")):
+        (label,) = (await post(ana, {**answer, "choice": choice}, status=200))["labels"]
+        assert label["rejected_response_id"] == pair[side]["response_id"]
+    assert await world.entries_sum() == (0, 0)
+    assert (await claim(ana))["status"] == "complete"
+    stored = {"prompt_id": pair["prompt_id"], "annotator": "ana"}
+    names = [pair[side]["response_id"] for side in ("left", "right")]
+    await post(client, {**stored, "preferred": names[0], "rejected": names[1]}, status=200)
+    await post(client, {**stored, "ranking": [names]}, status=409)
 
 
 async def test_nobody_waits_for_pairs_that_have_only_imported_labels(

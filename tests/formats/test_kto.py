@@ -41,9 +41,7 @@ def test_rows_of_one_prompt_that_stand_together_are_one_prompt() -> None:
 
 def test_a_prompt_may_come_in_several_batches() -> None:
     reader = LineReader()
-    first, second, third = _lines(
-        _row("p", "a", True), _row("p", "b", False), _row("q", "c", True)
-    )
+    first, second, third = _lines(_row("p", "a", True), _row("p", "b", False), _row("q", "c", True))
 
     assert reader.read([first]) == ([], [])
     assert reader.read([second]) == ([], [])

@@ -6,8 +6,9 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
+from app.annotation.imported_labels import ImportedLabel, store_imported_labels
 from app.insights.statistics import wilson_interval
-from app.storage.tables import Label, Pair
+from app.storage.tables import Label, Pair, Project
 from tests.annotation.conftest import World
 from tests.insights.conftest import give_label
 from tests.support.api import ClientFactory
@@ -218,3 +219,26 @@ async def test_a_project_that_is_not_ones_own_does_not_exist(
 
 async def test_figures_need_a_key(anonymous: httpx.AsyncClient) -> None:
     assert (await anonymous.get("/stats")).status_code == 401
+
+
+async def test_who_gave_both_answers_to_a_pair_agrees_and_disagrees_with_nobody(
+    client: httpx.AsyncClient, world: World, annotator_client: ClientFactory
+) -> None:
+    await world.set_project(labels_per_pair=4)
+    await world.add_pairs(1, labels_wanted=4)
+    ana, ben = await annotator_client("ana"), await annotator_client("ben")
+    await prefer(ana, 0)
+    await prefer(ben, 0)
+    before = (await client.get("/stats")).json()
+    async with world.sessions.begin() as session:
+        project = (await session.scalars(select(Project))).one()
+        pair = (await session.scalars(select(Pair))).one()
+        both = (pair.first_response_id, pair.second_response_id)
+        labels = [ImportedLabel(pair.prompt_id, both, each, "eve") for each in both]
+        await store_imported_labels(session, project.id, labels)
+
+    stats = (await client.get("/stats")).json()
+
+    assert stats["agreement"]["pairs"] == before["agreement"]["pairs"] == 1
+    rows = {row["name"]: (row["labels"], row["agreement"]) for row in stats["annotators"]}
+    assert rows == {"ana": (1, 1), "ben": (1, 1), "eve": (2, None)}

@@ -63,6 +63,7 @@ def outlook(strategy: str = BY_ROUND, **changes: Any) -> Outlook:
         cost=PRICING,
         counted_labels=0,
         dimensions=16,
+        ended_import=False,
         arriving=False,
         outgrown=False,
         foreign=False,

@@ -86,6 +86,8 @@ class HeldPair:
 class Outlook:
     """Why there may be nothing to hand out now, and whether there will be."""
 
+    is_importing: bool
+    """Whether an import runs, or has ended without its prompts being planned yet."""
     has_more_to_plan: bool
     has_open_pairs: bool
     """Whether a pair is open that this annotator could get, whatever it costs."""
@@ -308,6 +310,7 @@ _MORE_TO_PLAN: Final = fill(
 _OUTLOOK = statement(
     """
     SELECT
+        EXISTS (SELECT FROM imports WHERE project_id = :project_id) AS is_importing,
         {more_to_plan} AS has_more_to_plan,
         (
             SELECT true FROM pairs

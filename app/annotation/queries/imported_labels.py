@@ -1,9 +1,9 @@
 """The SQL of imported labels. The project's row is locked."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,35 +11,39 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.storage import predicates
 from app.storage.arm import Arm
 from app.storage.copying import copy_rows, next_ids
-from app.storage.sql import among, lock_prompts, read_as
+from app.storage.sql import among, lock_prompts
 from app.storage.tables import Label, Project
 
+Answer = int | str
+"""What a label says, whatever side was shown: the preferred response, or the choice of neither."""
 
-@dataclass(frozen=True, slots=True)
-class LiveLabel:
-    """A label that has not been withdrawn."""
+
+class NewLabelRow(NamedTuple):
+    """A label to add: its number, its pair, and an object with the attributes in ``_COPIED``."""
 
     id: int
-    preferred_response_id: int | None
-    choice: str
+    pair_id: int
+    label: object
 
 
 async def find_or_add_pairs(
     session: AsyncSession,
     project_id: int,
     pairs: Collection[tuple[int, int, int]],
+    changing: Collection[int] = (),
 ) -> dict[tuple[int, int], int]:
     """The pairs' numbers by their responses; ``pairs`` are prompt, first and second response.
 
-    They are locked: the planner cannot remove one before it has its labels. Served by the unique
-    index on the three.
+    They are locked: the planner cannot remove one before it has its labels. The prompts
+    ``changing`` are locked too, in the place where prompts are. Served by the unique index on the
+    three.
     """
     numbers: dict[tuple[int, int], int] = {}
     missing = sorted(pairs)
     while missing:
         prompt_ids, first_ids, second_ids = (list(each) for each in zip(*missing, strict=True))
         parameters = {"prompts": prompt_ids, "firsts": first_ids, "seconds": second_ids}
-        await _add_pairs(session, project_id, parameters)
+        await _add_pairs(session, project_id, parameters, changing)
         found = await session.execute(_LOCK_PAIRS, parameters)
         numbers |= {(row.first_response_id, row.second_response_id): row.id for row in found}
         # The planner may have removed one that was there when the others were added.
@@ -83,14 +87,18 @@ _LOCK_PAIRS = text(
 
 
 async def _add_pairs(
-    session: AsyncSession, project_id: int, parameters: Mapping[str, list[int]]
+    session: AsyncSession,
+    project_id: int,
+    parameters: Mapping[str, list[int]],
+    changing: Collection[int],
 ) -> None:
     added = await session.scalars(
         _ADD_PAIRS, {**parameters, "project_id": project_id, "arm": Arm.IMPORTED}
     )
     planned = Counter(added)
+    if planned or changing:
+        await lock_prompts(session, planned.keys() | set(changing))
     if planned:
-        await lock_prompts(session, planned)
         await session.execute(
             _COUNT_PLANNED, {"ids": list(planned), "counts": list(planned.values())}
         )
@@ -98,14 +106,26 @@ async def _add_pairs(
 
 async def live_labels(
     session: AsyncSession, pair_ids: Collection[int]
-) -> dict[tuple[int, str], LiveLabel]:
-    """The live labels of the pairs, by pair and annotator. Served by ``uq_labels_live``."""
+) -> dict[tuple[int, str], dict[Answer, int]]:
+    """The numbers of the pairs' live labels by their answers, by pair and annotator.
+
+    Served by ``uq_labels_live``.
+    """
     rows = await session.execute(
         select(
             Label.pair_id, Label.annotator, Label.id, Label.preferred_response_id, Label.choice
         ).where(among(Label.pair_id, pair_ids, BigInteger), text(predicates.LIVE_LABEL))
     )
-    return {(row.pair_id, row.annotator): read_as(LiveLabel, row) for row in rows}
+    found: dict[tuple[int, str], dict[Answer, int]] = defaultdict(dict)
+    for row in rows:
+        answer = row.preferred_response_id or row.choice
+        found[row.pair_id, row.annotator][answer] = row.id
+    return found
+
+
+async def next_label_ids(session: AsyncSession, count: int) -> list[int]:
+    """Numbers for so many new labels; those that are not used are lost."""
+    return await next_ids(session, "labels", count)
 
 
 _COPIED = (
@@ -119,27 +139,19 @@ _COPIED = (
 
 
 async def insert_labels(
-    session: AsyncSession, project_id: int, labels: Mapping[tuple[int, str], object]
-) -> dict[tuple[int, str], int]:
-    """Add counted labels by pair and annotator; gives their numbers.
-
-    The labels have the columns named in ``_COPIED`` as attributes.
-    """
+    session: AsyncSession, project_id: int, labels: Sequence[NewLabelRow]
+) -> None:
+    """Add counted labels."""
     if not labels:
-        return {}
-    ids = dict(zip(labels, await next_ids(session, "labels", len(labels)), strict=True))
+        return
     copied = attrgetter(*_COPIED)
     await copy_rows(
         session,
         "labels",
         ("id", "project_id", "pair_id", "status", *_COPIED),
-        [
-            (ids[key], project_id, key[0], "counted", *copied(label))
-            for key, label in labels.items()
-        ],
+        [(row.id, project_id, row.pair_id, "counted", *copied(row.label)) for row in labels],
     )
-    await _count(session, project_id, [pair_id for pair_id, _ in labels])
-    return ids
+    await _count(session, project_id, [row.pair_id for row in labels])
 
 
 _COUNT_LABELS = text(

@@ -1,7 +1,7 @@
 """The SQL that settles answers: find what they are about, write them and all that follows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -18,13 +18,16 @@ from app.storage.tables import Annotator, Assignment, Label, Pair, Project
 
 @dataclass(frozen=True, slots=True)
 class AnsweredAssignment:
-    """An assignment, its pair, and the label that answers it, if one does."""
+    """An assignment, its pair, and its annotator's live labels of that pair.
+
+    These are the label that answers it, if one does, and those that were made elsewhere.
+    """
 
     assignment: Assignment
     pair: Pair
-    label: Label | None
     annotator: str
     """The annotator's name, which stays until the transaction ends."""
+    labels: list[Label] = field(default_factory=list)
 
 
 # Served by the primary keys. An assignment's annotator and project never change.
@@ -91,10 +94,14 @@ async def answered_assignments(
         rows = (
             await session.execute(_ANSWERED, parameters | {"annotator": rows[0].annotator})
         ).all()
-    return {
-        row.Assignment.id: AnsweredAssignment(row.Assignment, row.Pair, row.label, row.annotator)
-        for row in rows
-    }
+    found: dict[int, AnsweredAssignment] = {}
+    for row in rows:
+        answered = found.setdefault(
+            row.Assignment.id, AnsweredAssignment(row.Assignment, row.Pair, row.annotator)
+        )
+        if row.label is not None:
+            answered.labels.append(row.label)
+    return found
 
 
 _COLUMNS: Final = {

@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, case, func, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Subquery,
+    and_,
+    case,
+    func,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.storage.predicates import HELD_ASSIGNMENT
@@ -62,20 +72,36 @@ async def annotators(
     return rows.all()
 
 
-def _answers() -> Any:
-    """The answers to pairs that have several, in no order.
+def _answers(project_id: int) -> Subquery:
+    """The answers to the project's pairs that have several, one an annotator, in no order.
 
-    The pairs are found by a scan, their labels by ``ix_labels_pair``.
+    Who gave several answers to a pair (imported labels may) says nothing about it here. The pairs
+    are found by a scan, their labels by ``ix_labels_pair``.
     """
     answer = case(
         (Label.preferred_response_id == Pair.first_response_id, "first"),
         (Label.preferred_response_id == Pair.second_response_id, "second"),
         else_=Label.choice,
     )
-    return (
-        select(Label.pair_id, Label.annotator, answer.label("answer"))
+    given = (
+        select(
+            Label.pair_id,
+            Label.annotator,
+            answer.label("answer"),
+            func.count().over(partition_by=(Label.pair_id, Label.annotator)).label("answers"),
+        )
         .join(Pair, Pair.id == Label.pair_id)
-        .where(Pair.counted + Pair.imported >= 2, Label.status == "counted")
+        .where(
+            Pair.project_id == project_id,
+            Pair.counted + Pair.imported >= 2,
+            Label.status == "counted",
+        )
+        .subquery()
+    )
+    return (
+        select(given.c.pair_id, given.c.annotator, given.c.answer)
+        .where(given.c.answers == 1)
+        .subquery()
     )
 
 
@@ -84,7 +110,7 @@ async def answer_patterns(session: AsyncSession, project_id: int) -> Sequence[Ro
 
     A row has the number of pairs, then the number of each answer.
     """
-    given = _answers().where(Pair.project_id == project_id).subquery()
+    given = _answers(project_id)
     per_pair = (
         select(*(func.count().filter(given.c.answer == answer).label(answer) for answer in ANSWERS))
         .group_by(given.c.pair_id)
@@ -98,7 +124,7 @@ async def answer_patterns(session: AsyncSession, project_id: int) -> Sequence[Ro
 
 async def agreement(session: AsyncSession, project_id: int) -> dict[str, float]:
     """For each annotator who shares pairs: the share of the others' answers that are the same."""
-    given = _answers().where(Pair.project_id == project_id).subquery()
+    given = _answers(project_id)
     beside = select(
         given.c.annotator,
         (func.count().over(partition_by=(given.c.pair_id, given.c.answer)) - 1).label("same"),

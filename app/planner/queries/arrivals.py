@@ -23,7 +23,7 @@ class Arrival:
 
 
 _NEWCOMERS = text("""
-    SELECT id FROM prompts
+    SELECT id, import_id IS NOT NULL AS is_in_import FROM prompts
     WHERE id = ANY(CAST(:ids AS bigint[])) AND group_id IS NULL
     ORDER BY id
 """)
@@ -63,9 +63,13 @@ _PROMPT_VECTOR = text("""
 """)
 
 
-async def find_newcomers(session: AsyncSession, prompt_ids: Collection[int]) -> set[int]:
-    """Those of the prompts that have not arrived."""
-    return set(await session.scalars(_NEWCOMERS, {"ids": list(prompt_ids)}))
+async def find_newcomers(
+    session: AsyncSession, prompt_ids: Collection[int]
+) -> tuple[set[int], set[int]]:
+    """Those of the prompts that arrive now, and those that wait for the end of an import."""
+    rows = (await session.execute(_NEWCOMERS, {"ids": list(prompt_ids)})).all()
+    waiting = {row.id for row in rows if row.is_in_import}
+    return {row.id for row in rows} - waiting, waiting
 
 
 async def read_grouped(

@@ -14,6 +14,7 @@ from app.storage.predicates import (
     ARRIVING_PROMPT,
     OUTGROWN_PROMPT,
     PLANNABLE_PROMPT,
+    RELEASABLE_IMPORT,
     UNSEEN_PAIR,
 )
 from app.storage.sql import fill, statement
@@ -43,6 +44,8 @@ class Outlook:
     cost: Pricing
     counted_labels: int
     dimensions: int | None
+    ended_import: bool
+    """Prompts wait to be released, because the import that added to them has ended."""
     arriving: bool
     """Embedded prompts have not arrived."""
     outgrown: bool
@@ -81,6 +84,9 @@ _OUTLOOK = statement(
         project.overlap_share, project.overlap_labels, project.pairs_per_prompt,
         project.exploration, project.unit, project.cost_seconds_base,
         project.cost_words_per_minute, project.counted_labels, project.embedding_dimensions,
+        EXISTS (
+            SELECT FROM imports WHERE project_id = project.id AND {releasable}
+        ) AS ended_import,
         EXISTS (
             SELECT FROM prompts WHERE project_id = project.id AND {arriving}
         ) AS arriving,
@@ -121,6 +127,7 @@ _OUTLOOK = statement(
     """,
     arriving=ARRIVING_PROMPT,
     outgrown=OUTGROWN_PROMPT,
+    releasable=RELEASABLE_IMPORT,
     unseen=UNSEEN_PAIR,
     next_prompt=fill(_NEXT_PROMPT, exploration="false", plannable=PLANNABLE_PROMPT),
     next_exploration_prompt=fill(_NEXT_PROMPT, exploration="true", plannable=PLANNABLE_PROMPT),
@@ -161,6 +168,7 @@ def _outlook(row: Row[Any]) -> Outlook:
         cost=cost,
         counted_labels=row.counted_labels,
         dimensions=row.embedding_dimensions,
+        ended_import=row.ended_import,
         arriving=row.arriving,
         outgrown=row.outgrown,
         foreign=row.foreign_pairs,

@@ -84,10 +84,15 @@ _WITH_UNSEEN_PAIRS = statement(
     unseen=UNSEEN_PAIR,
 )
 
+# Of a prompt that an import is adding to, only the k responses that were there when its pairs were
+# chosen: position p is one of the first k where p(p + 1)/2 <= k(k - 1)/2.
 _RESPONSES = text("""
     SELECT responses.prompt_id, responses.id, response_embeddings.vector
     FROM responses JOIN response_embeddings ON response_embeddings.response_id = responses.id
+    JOIN prompts ON prompts.id = responses.prompt_id
     WHERE responses.prompt_id = ANY(CAST(:ids AS bigint[]))
+      AND (prompts.import_id IS NULL
+        OR responses.position * (responses.position + 1) / 2 <= prompts.pairs_considered)
     ORDER BY responses.prompt_id, responses.id
 """)
 _PAIRS = text("""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import ColumnElement, Text, func, or_, select, text
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,8 +14,9 @@ from sqlalchemy.types import BigInteger
 from app.errors import UnknownProject
 from app.prompts.incoming import Key
 from app.prompts.matching import EmbeddingSpace, StoredPrompt, StoredResponse
-from app.storage.predicates import FAILED_PROMPT
-from app.storage.sql import among
+from app.prompts.schemas import Content
+from app.storage.predicates import CONTENT_HASH, FAILED_PROMPT, UNNAMED_PROMPT
+from app.storage.sql import among, lock_prompts, statement
 from app.storage.tables import Project, Prompt, Response
 
 
@@ -35,6 +37,110 @@ async def find_stored(
         known.append(unnamed & among(Prompt.fingerprint, fingerprints, BYTEA))
     found = await _stored(session, (Prompt.project_id == project_id) & or_(*known))
     return {prompt.key: prompt for prompt in found}
+
+
+# The oldest of each content. Served by ix_prompts_content: with ORDER BY and LIMIT, or without
+# OFFSET 0, PostgreSQL would look for the first one by its id.
+FIND_BY_CONTENT = statement(
+    """
+    SELECT sent.place, oldest.id
+    FROM (
+        SELECT place, CAST(content AS jsonb) AS content, CAST(tools AS jsonb) AS tools
+        FROM unnest(CAST(:contents AS text[]), CAST(:tools AS text[]))
+            WITH ORDINALITY AS sent (content, tools, place)
+    ) AS sent
+    CROSS JOIN LATERAL (
+        SELECT min(id) AS id
+        FROM (
+            SELECT id FROM prompts
+            WHERE project_id = :project_id AND {unnamed} AND {hash} = md5(sent.content::text)
+              AND prompts.content = sent.content
+              AND CAST(prompts.tools AS jsonb) IS NOT DISTINCT FROM sent.tools
+            OFFSET 0
+        ) AS same
+    ) AS oldest
+    WHERE oldest.id IS NOT NULL
+    """,
+    unnamed=UNNAMED_PROMPT,
+    hash=CONTENT_HASH.replace("content", "prompts.content"),
+)
+
+
+async def find_mergeable(
+    session: AsyncSession,
+    project_id: int,
+    external_ids: Sequence[str],
+    contents: Sequence[tuple[Content, Any]],
+) -> tuple[dict[str, StoredPrompt], dict[int, StoredPrompt]]:
+    """The stored prompts that rows of an import belong to.
+
+    Returns:
+        Those with one of these ids, by the id; and of those without an id the oldest of each of
+        these contents with their tools, by the content's place.
+    """
+    by_content: dict[int, int] = {}
+    if contents:
+        parameters = {
+            "project_id": project_id,
+            "contents": [orjson.dumps(content).decode() for content, _ in contents],
+            "tools": [orjson.dumps(tools).decode() if tools else None for _, tools in contents],
+        }
+        rows = await session.execute(FIND_BY_CONTENT, parameters)
+        by_content = {row.id: row.place - 1 for row in rows}
+    wanted = (Prompt.project_id == project_id) & or_(
+        among(Prompt.external_id, external_ids, Text), among(Prompt.id, by_content, BigInteger)
+    )
+    found = await _stored(session, wanted)
+    return (
+        {each.external_id: each for each in found if each.external_id is not None},
+        {by_content[each.id]: each for each in found if each.id in by_content},
+    )
+
+
+async def hold_stored(
+    session: AsyncSession, prompt_ids: Collection[int]
+) -> dict[int, StoredPrompt]:
+    """Keep prompts from being erased until the transaction ends, and read them; by number.
+
+    Neither an embedder nor the planner keeps others from holding a prompt in this way.
+    """
+    held = await session.scalars(
+        select(Prompt.id)
+        .where(among(Prompt.id, prompt_ids, BigInteger))
+        .order_by(Prompt.id)
+        .with_for_update(read=True, key_share=True)
+    )
+    ids = held.all()
+    found = await _stored(session, among(Prompt.id, ids, BigInteger)) if ids else []
+    return {prompt.id: prompt for prompt in found}
+
+
+async def wait_for_prompts(session: AsyncSession, prompt_ids: Collection[int]) -> None:
+    """Wait until no embedder holds these rows, as one does while it embeds a batch.
+
+    The locks are released again at once: the project's row must be locked first, and while it is,
+    no claim of the project should have to wait for an embedder.
+    """
+    async with session.begin_nested() as waiting:
+        await lock_prompts(session, prompt_ids)
+        await waiting.rollback()
+
+
+class PromptState(NamedTuple):
+    """How far a prompt has come."""
+
+    status: str
+    group_id: int | None
+
+
+async def read_states(session: AsyncSession, prompt_ids: Collection[int]) -> dict[int, PromptState]:
+    """The states of prompts that this transaction has locked."""
+    rows = await session.execute(
+        select(Prompt.id, Prompt.status, Prompt.group_id).where(
+            among(Prompt.id, prompt_ids, BigInteger)
+        )
+    )
+    return {row.id: PromptState(row.status, row.group_id) for row in rows}
 
 
 async def lock_stored(session: AsyncSession, prompt_id: int) -> StoredPrompt | None:
@@ -73,6 +179,7 @@ async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[Sto
             Response.tool_calls,
             Response.score,
             Response.response_metadata,
+            Response.reference,
         )
         .where(among(Response.prompt_id, [row.id for row in prompts], BigInteger))
         .order_by(Response.prompt_id, Response.position)
@@ -87,6 +194,7 @@ async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[Sto
                 tool_calls=row.tool_calls,
                 score=row.score,
                 metadata=row.response_metadata,
+                reference=row.reference,
             )
         )
     return [

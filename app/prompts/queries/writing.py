@@ -34,9 +34,14 @@ async def decide_embedding_space(
 
 
 async def insert_prompts(
-    session: AsyncSession, project_id: int, prompts: Sequence[IncomingPrompt]
+    session: AsyncSession,
+    project_id: int,
+    prompts: Sequence[IncomingPrompt],
+    import_id: int | None = None,
 ) -> dict[Key, tuple[int, list[int]]]:
     """Add prompts; gives the ids of those that are new, and of their responses.
+
+    ``import_id`` is the running import that sends them, if one does.
 
     A prompt whose key another transaction has just inserted is left out. Rows are inserted in the
     order of their keys, so that two transactions with the same prompts do not deadlock.
@@ -51,6 +56,7 @@ async def insert_prompts(
             {
                 "project_id": project_id,
                 "status": status,
+                "import_id": import_id,
                 "rows": _json(
                     [
                         {
@@ -92,9 +98,9 @@ async def insert_prompts(
 _INSERT_PROMPTS = """
 INSERT INTO prompts
     (id, project_id, status, external_id, content, tools, with_tools, fingerprint, metadata,
-        pairs_total)
+        pairs_total, import_id)
 SELECT new.id, :project_id, :status, new.external_id, new.content, new.tools, new.with_tools,
-    decode(new.fingerprint, 'hex'), new.metadata, new.pairs
+    decode(new.fingerprint, 'hex'), new.metadata, new.pairs, CAST(:import_id AS bigint)
 FROM json_to_recordset(CAST(:rows AS json)) AS new (
     id bigint, external_id text, content jsonb, tools json, with_tools boolean, fingerprint text,
     metadata jsonb, pairs integer
@@ -244,6 +250,76 @@ async def extend_prompt(
         .where(Prompt.id == prompt_id)
         .values(status=status, failure=None, pairs_total=pairs_total)
         .execution_options(synchronize_session=False)
+    )
+
+
+_TURN = "hashtextextended('responses of project ' || CAST(:id AS bigint), 0)"
+_TAKE_TURN = text(f"SELECT pg_advisory_xact_lock({_TURN})")
+_SHARE_TURN = text(f"SELECT pg_advisory_xact_lock_shared({_TURN})")
+
+
+async def take_turn_to_add(session: AsyncSession, project_id: int) -> None:
+    """Become the one transaction that adds responses to stored prompts of the project.
+
+    Call it before any row is locked.
+    """
+    await session.execute(_TAKE_TURN, {"id": project_id})
+
+
+async def share_turn_to_create(session: AsyncSession, project_id: int) -> None:
+    """Wait for those that add responses, and keep them waiting until the transaction ends.
+
+    So a prompt that is created here is seen by them, and has a lower number than those that they
+    create after it. Call it before any row is locked.
+    """
+    await session.execute(_SHARE_TURN, {"id": project_id})
+
+
+_MARK_SHARED = text(
+    """
+    WITH others AS (
+        SELECT DISTINCT import_id AS id FROM prompts
+        WHERE id = ANY(CAST(:ids AS bigint[])) AND import_id <> :import_id
+    )
+    UPDATE imports SET shared = true
+    WHERE NOT shared AND (
+        id IN (SELECT id FROM others) OR (id = :import_id AND EXISTS (SELECT FROM others))
+    )
+    """
+)
+_EXTEND_PROMPTS = text(
+    """
+    UPDATE prompts SET status = new.status, pairs_total = new.pairs, import_id = :import_id,
+        failure = CASE WHEN new.status = 'failed' THEN prompts.failure END
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:pairs AS integer[])
+    ) AS new (id, status, pairs)
+    WHERE prompts.id = new.id
+    """
+)
+
+
+async def extend_prompts(
+    session: AsyncSession, import_id: int, prompts: Mapping[int, tuple[str, int]]
+) -> None:
+    """Update prompts that an import has added responses to: their statuses and numbers of pairs.
+
+    The caller has locked them. If another import has added to one of them, both are marked.
+    """
+    if prompts:
+        ids = {"ids": list(prompts), "import_id": import_id}
+        statuses, pairs = zip(*prompts.values(), strict=True)
+        await session.execute(_MARK_SHARED, ids)
+        await session.execute(
+            _EXTEND_PROMPTS, {**ids, "statuses": list(statuses), "pairs": list(pairs)}
+        )
+
+
+async def set_references(session: AsyncSession, response_ids: Sequence[int]) -> None:
+    """Mark responses as the references of their prompts."""
+    await session.execute(
+        text("UPDATE responses SET reference = true WHERE id = ANY(CAST(:ids AS bigint[]))"),
+        {"ids": list(response_ids)},
     )
 
 

@@ -8,6 +8,7 @@ from app.storage.tables.base import Base, TransactionId
 from app.storage.tables.projects import Annotator, AnnotatorProject, Project, ProjectIntake
 from app.storage.tables.prompts import (
     ErasedPrompt,
+    Import,
     Prompt,
     PromptEmbedding,
     Response,
@@ -20,6 +21,7 @@ __all__ = [
     "Assignment",
     "Base",
     "ErasedPrompt",
+    "Import",
     "Label",
     "LedgerEntry",
     "Pair",

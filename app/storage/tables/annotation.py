@@ -124,7 +124,8 @@ class Label(Base):
     """An annotator's answer. ``choice`` is what was pressed; the preference is about responses.
 
     An imported label has no ``assignment_id`` and cost nothing. Its ``annotator`` is a name, which
-    need not be that of an annotator here. A withdrawn label stays as history.
+    need not be that of an annotator here, and may have imported labels of several answers to one
+    pair. A withdrawn label stays as history.
     """
 
     __tablename__ = "labels"
@@ -146,6 +147,7 @@ class Label(Base):
             "uq_labels_live",
             "pair_id",
             "annotator",
+            text(f"({predicates.IMPORTED_ANSWER})"),
             unique=True,
             postgresql_where=text(predicates.LIVE_LABEL),
         ),

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
@@ -30,7 +31,8 @@ class Prompt(Base):
     the prompt arrives in the plan. ``pairs_planned`` counts its rows in ``pairs``, ``pairs_total``
     is k(k-1)/2, and ``pairs_considered`` what that was when the planner last chose its pairs: if
     responses have been added since, it chooses again. ``failure`` says why a prompt is ``failed``:
-    which of its texts the embedding model fails on, never the text itself.
+    which of its texts the embedding model fails on, never the text itself. ``import_id`` is the
+    import that added to the prompt, until the planner finds that it has ended.
     """
 
     __tablename__ = "prompts"
@@ -45,7 +47,23 @@ class Prompt(Base):
             "project_id",
             "fingerprint",
             unique=True,
-            postgresql_where=text("external_id IS NULL"),
+            postgresql_where=text(predicates.UNNAMED_PROMPT),
+        ),
+        # The oldest prompt of the same content, for rows without an id.
+        Index(
+            "ix_prompts_content",
+            "project_id",
+            text(predicates.CONTENT_HASH),
+            "id",
+            postgresql_where=text(predicates.UNNAMED_PROMPT),
+        ),
+        # What an import added to.
+        Index(
+            "ix_prompts_import",
+            "project_id",
+            "import_id",
+            "id",
+            postgresql_where=text(predicates.IN_IMPORT),
         ),
         # The embedder's next batch.
         Index("ix_prompts_pending", "id", postgresql_where=text("status = 'pending'")),
@@ -103,7 +121,25 @@ class Prompt(Base):
     pairs_planned: Mapped[int] = mapped_column(Integer, server_default="0")
     pairs_total: Mapped[int] = mapped_column(Integer)
     pairs_considered: Mapped[int | None] = mapped_column(Integer)
+    import_id: Mapped[int | None]
     created_at: Mapped[datetime] = now()
+
+
+class Import(Base):
+    """An import that runs, or whose prompts the planner has not released yet.
+
+    It runs until ``expires_at``, which its process moves on while it lives; an import that has
+    ended expires at that moment. ``shared``: another import added to some of the same prompts.
+    """
+
+    __tablename__ = "imports"
+    __table_args__ = (Index("ix_imports_project", "project_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = project_key()
+    shared: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    started_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    expires_at: Mapped[datetime]
 
 
 class Response(Base):

@@ -1,0 +1,69 @@
+"""The SQL of imports that run."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import UnknownProject
+
+# The project cannot be deleted before the import is there to be deleted with it.
+_BEGIN = text(
+    """
+    INSERT INTO imports (project_id, expires_at)
+    SELECT id, clock_timestamp() + make_interval(secs => :lease_seconds)
+    FROM projects WHERE id = :project_id FOR KEY SHARE
+    RETURNING id
+    """
+)
+_RENEW = text(
+    """
+    UPDATE imports SET expires_at = clock_timestamp() + make_interval(secs => :lease_seconds)
+    WHERE id = :import_id
+    """
+)
+_HOLD = text("SELECT id FROM imports WHERE id = :import_id FOR KEY SHARE")
+_DELETE_IF_UNUSED = text(
+    """
+    DELETE FROM imports
+    WHERE id = :import_id AND NOT EXISTS (
+        SELECT FROM prompts
+        WHERE prompts.project_id = imports.project_id AND prompts.import_id = :import_id
+    )
+    """
+)
+_END = text(
+    """
+    UPDATE imports SET expires_at = least(expires_at, clock_timestamp()) WHERE id = :import_id
+    """
+)
+
+
+async def begin(session: AsyncSession, project_id: int, lease_seconds: float) -> int:
+    """Begin an import; gives its number. It lapses unless it is renewed in time.
+
+    Raises:
+        UnknownProject: the project has been deleted.
+    """
+    parameters = {"project_id": project_id, "lease_seconds": lease_seconds}
+    import_id: int | None = await session.scalar(_BEGIN, parameters)
+    if import_id is None:
+        raise UnknownProject("the project has been deleted")
+    return import_id
+
+
+async def renew(session: AsyncSession, import_id: int, lease_seconds: float) -> None:
+    """Renew an import."""
+    await session.execute(_RENEW, {"import_id": import_id, "lease_seconds": lease_seconds})
+
+
+async def hold(session: AsyncSession, import_id: int) -> bool:
+    """Keep an import's row until the transaction ends; False: it had lapsed, and is gone."""
+    return await session.scalar(_HOLD, {"import_id": import_id}) is not None
+
+
+async def end(session: AsyncSession, import_id: int) -> None:
+    """End an import. Its row goes when the planner has released what it added to.
+
+    Served by ``ix_prompts_import``.
+    """
+    await session.execute(_DELETE_IF_UNUSED, {"import_id": import_id})
+    await session.execute(_END, {"import_id": import_id})
