@@ -81,7 +81,12 @@ The time comes from a subquery, which runs once: then the index can search for i
 LIVE_LABEL: Final = "status <> 'withdrawn'"
 """``uq_labels_live``, ``uq_labels_assignment``."""
 
-IMPORTED_ANSWER: Final = "CASE WHEN assignment_id IS NULL THEN choice ELSE '' END"
+# Spaced as PostgreSQL prints it: then the tables can be compared with a database.
+IMPORTED_ANSWER: Final = """
+CASE
+    WHEN assignment_id IS NULL THEN choice
+    ELSE ''
+END"""
 """What makes an annotator's live labels of one pair different: one answer to an assignment, and
 one imported label of each choice. ``uq_labels_live``.
 
