@@ -13,7 +13,7 @@ _OTHERS: Final = "(others)"
 
 
 class RejectedLine(BaseModel):
-    """A line of an import, counted from 1, and what is wrong with it."""
+    """A line, or an element of an array, counted from 1, and what is wrong with it."""
 
     line: int
     detail: str

@@ -333,6 +333,7 @@ def test_a_number_counts_what_the_file_has(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.csv"])
 def test_a_large_file_is_read_a_piece_at_a_time(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
