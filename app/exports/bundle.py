@@ -10,6 +10,7 @@ import orjson
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.errors import RecipeUnfilled
 from app.exports.card import CARD, dataset_card
 from app.exports.encoding import FileFormat
 from app.exports.filter import Split
@@ -29,10 +30,15 @@ async def stream_bundle(
     """The ZIP: a file for each split that has rows, the card, and last the manifest.
 
     Its directory, with a checksum of each file, comes last: a ZIP that was cut off does not open.
-    A split without rows has no file, because no loader reads one.
+    A split without rows has no file, because no loader reads one. A folder without any would have
+    its manifest read as data.
+
+    Raises:
+        RecipeUnfilled: no split has rows. This is raised before the first byte.
     """
     archive = _Archive()
     files: list[BundledFile] = []
+    pairs = 0
     wanted = export.options.split
     for split in (Split.TRAIN, Split.TEST) if wanted is Split.ALL else (wanted,):
         written = WrittenFile(Counts(), Scale())
@@ -50,10 +56,16 @@ async def stream_bundle(
                     archive.write, name, [*held_back, piece], compress=compress
                 )
                 held_back = []
+        pairs += written.counts.labelled_pairs
         if archive.is_open:
             size, sha256, rest = archive.close_file()
             files.append(BundledFile(name, str(split), size, sha256, written))
             yield rest
+    if not files:
+        raise RecipeUnfilled(
+            f"the bundle would have no rows: of {pairs} labelled pairs, none gives one under these"
+            f" options; {snapshot.pending_prompts} prompts are still being planned"
+        )
     project = await queries.read_project(session, export.project_id)
     curve = await read_curve(session, export.project_id)
     card = dataset_card(export, project, snapshot, curve, files)

@@ -65,12 +65,11 @@ def _front_matter(
     size = next((name for limit, name in _SIZES if rows < limit), "n>10M")
     lines = ["---", f"pretty_name: {json.dumps(f'{export.project_name}: {export.recipe.name}')}"]
     lines += ["tags:", "- preference-data", "- annotation-budget", "size_categories:", f"- {size}"]
-    if files:
-        lines += ["configs:", "- config_name: default", "  data_files:"]
-        for file in files:
-            lines += [f"  - split: {file.split}", f"    path: {file.name}"]
-        if tools.in_messages:
-            lines += _features(export, tools)
+    lines += ["configs:", "- config_name: default", "  data_files:"]
+    for file in files:
+        lines += [f"  - split: {file.split}", f"    path: {file.name}"]
+    if tools.in_messages:
+        lines += _features(export, tools)
     return "\n".join([*lines, "---", ""])
 
 

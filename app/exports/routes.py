@@ -136,6 +136,7 @@ async def export_bundle(request: Request, export: Wanted) -> Download:
     It has `train` and `test` (or only the requested `split`; a split without rows has no file), a
     dataset card (`README.md`) and `manifest.json`: project, options, counts, versions, and the
     SHA-256 of each file. The ZIP's directory comes last, so a ZIP that was cut off does not open.
+    409: the project lacks what the recipe needs, or no split has rows.
     """
     return Download(
         request,

@@ -96,6 +96,16 @@ async def test_a_recipe_that_is_not_filled_is_told_in_one_line(url: str, stored:
     assert "reference responses" in err
 
 
+async def test_a_dataset_without_rows_is_told_and_leaves_no_folder(
+    url: str, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    status, _, err = await transfer(url, "export", "dpo", "--out", str(tmp_path / "my-dataset"))
+
+    assert status == 1
+    assert "no rows" in err
+    assert names(tmp_path) == []
+
+
 @asynccontextmanager
 async def _serving(body: bytes) -> AsyncIterator[str]:
     """A server that gives these bytes, and says that they are all."""

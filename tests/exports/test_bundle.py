@@ -144,8 +144,61 @@ async def test_a_split_without_rows_has_no_file_and_none_is_named(
     assert b"split: test" not in files["README.md"]
     only_test = _unpacked(await _bundle(client, split="test", test_fraction=0.5))
     assert list(only_test) == ["test.jsonl", "README.md", "manifest.json"]
-    nothing = _unpacked(await _bundle(client, project="default"))
-    assert list(nothing) == ["README.md", "manifest.json"]
+
+
+@pytest.mark.parametrize(
+    ("query", "pairs"),
+    [
+        ({"project": "default"}, 0),
+        ({"project": "default", "file": "parquet"}, 0),
+        ({"split": "test", "test_fraction": 0}, 0),
+        ({"min_agreement": 1, "split": "test", "test_fraction": 0, "file": "parquet"}, 0),
+    ],
+)
+async def test_a_bundle_without_rows_is_refused_and_says_why(
+    client: httpx.AsyncClient, sessions: Sessions, query: dict[str, Any], pairs: int
+) -> None:
+    """Without data files, `load_dataset` would take the manifest for one row of data."""
+    await _store(sessions)
+
+    answer = await client.get("/exports/dpo/bundle", params={"project": "p", **query})
+
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"].endswith("/recipe-unfilled")
+    pending = 0 if "project" in query else 1
+    assert f"of {pairs} labelled pairs" in answer.json()["detail"]
+    assert f"; {pending} prompts are still" in answer.json()["detail"]
+
+
+async def test_labels_without_a_preference_are_named_where_a_bundle_has_no_rows(
+    client: httpx.AsyncClient, sessions: Sessions
+) -> None:
+    async with sessions.begin() as session:
+        project_id = await add_project(session, "p")
+        prompt, (a, b) = await add_prompt(session, project_id, "tie", ["a", "b"])
+        await add_label(session, await add_pair(session, prompt, a, b), None)
+
+    answer = await client.get("/exports/dpo/bundle", params={"project": "p"})
+
+    assert answer.status_code == 409
+    assert "of 1 labelled pairs" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+async def test_a_folder_of_one_split_opens_as_that_split_alone(
+    client: httpx.AsyncClient, sessions: Sessions, tmp_path: Path, split: str
+) -> None:
+    await _store(sessions)
+    folder = tmp_path / "folder"
+    content = await _bundle(client, split=split, test_fraction=0.5)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(folder)
+
+    loaded = load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
+
+    assert list(loaded) == [split]
+    assert set(loaded[split].column_names) == {"prompt", "chosen", "rejected"}
 
 
 async def test_a_bundle_that_broke_off_does_not_open(
