@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import structlog
 from numpy.typing import NDArray
 from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedder.process import Embedder, EncoderBroken, run, slices_by_length, with_cache
@@ -508,6 +510,38 @@ async def test_a_prompt_that_has_arrived_stays_counted_as_planned_when_it_fails(
 
     assert await statuses(sessions) == {prompt_id: "failed"}
     assert await intake_counts(sessions, project_id) == {"pending": 0, "failed": 1, "unplanned": 0}
+
+
+async def test_a_failure_is_marked_with_its_whole_batch_or_not_at_all(sessions: Sessions) -> None:
+    project_id = await add_project(sessions, "p")
+    await add_prompts(sessions, project_id, [("q", ["one", "bad"]), ("r", ["two", "three"])])
+    loop = asyncio.get_running_loop()
+
+    async def cut() -> None:
+        async with sessions() as session:
+            for pid in await at_work(sessions):
+                await session.execute(select(func.pg_terminate_backend(pid)))
+
+    class Cutting(LetterEncoder):
+        cuts = True
+
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if texts == ["three"] and self.cuts:  # "bad" has failed by then
+                self.cuts = False
+                time.sleep(0.1)
+                asyncio.run_coroutine_threadsafe(cut(), loop).result(DEADLINE_SECONDS)
+            return super().encode(texts)
+
+    encoder = Cutting()
+    encoder.fails_on = lambda text: text == "bad"
+    embedder = Embedder(encoder, sessions, 256)
+
+    with pytest.raises(OperationalError):
+        await embedder.embed_batch()
+    assert await intake_counts(sessions, project_id) == {"pending": 2, "failed": 0, "unplanned": 2}
+    assert set((await statuses(sessions)).values()) == {"pending"}
+    await embedder.embed_batch()
+    assert await intake_counts(sessions, project_id) == {"pending": 0, "failed": 1, "unplanned": 1}
 
 
 async def test_a_failure_is_announced_to_those_who_wait_for_pairs(
