@@ -66,12 +66,13 @@ async def pick_pairs(
     while len(picks.costs) < wanted:
         pair = await queues[due].next(promised)
         if pair is None and due is Arm.STRATEGY and not is_strategy_over:
-            picked = [each.id for each in picks.costs]
-            if await _is_strategy_to_come(session, project, principal, situation, picked):
-                picks.waits_for_strategy = True
-                break
-            is_strategy_over = True
-            pair = await queues[due].look_again(promised)
+            if await _is_strategy_to_come(session, project, queues[due], promised, situation):
+                pair = await queues[due].look_again(promised)
+                if pair is None:
+                    picks.waits_for_strategy = True
+                    break
+            else:
+                is_strategy_over = True
         pair = pair or await queues[other].next(promised)
         if pair is None:
             break
@@ -85,17 +86,22 @@ async def pick_pairs(
 async def _is_strategy_to_come(
     session: AsyncSession,
     project: Project,
-    principal: Principal,
+    queue: "_ArmQueue",
+    promised: Decimal,
     situation: Situation,
-    picked: Sequence[int],
 ) -> bool:
-    """Whether the strategy, which has no more pairs that fit, will have some in the plan.
+    """Whether the strategy, whose queue is empty, will have pairs that fit.
 
-    If it has pairs that do not fit, exploration need not wait for others like them.
+    Some may have entered the plan just now, or the planner may have them locked. If only pairs that
+    do not fit are left, exploration need not wait for others like them.
     """
-    outlook = await queries.read_strategy_outlook(session, project, principal, except_ids=picked)
+    outlook = await queries.read_strategy_outlook(session, project, queue.search(promised))
+    if outlook.has_fitting_pairs:
+        return True
+    if outlook.has_open_pairs or queue.has_passed_over:
+        return False
     is_intake_under_way = situation.pending_prompts > 0 or situation.unplanned_prompts > 0
-    return not outlook.has_open_pairs and (outlook.has_more_to_plan or is_intake_under_way)
+    return outlook.has_more_to_plan or is_intake_under_way
 
 
 def _arms_by_turn(project: Project, *, explored: int, picked: int) -> tuple[Arm, Arm]:
@@ -121,6 +127,8 @@ class _ArmQueue:
         self._pairs: deque[OpenPair] = deque()
         self._seen: list[int] = []
         self._is_read_to_the_end = False
+        self.has_passed_over = False
+        """Whether a pair did not fit."""
 
     def add(self, pairs: Sequence[OpenPair]) -> None:
         """Append pairs just read; an empty list means that there are no more."""
@@ -130,7 +138,7 @@ class _ArmQueue:
         self._is_read_to_the_end = is_cost_equal or not pairs
 
     async def look_again(self, promised: Decimal) -> OpenPair | None:
-        """The next pair, after all had been read: what entered the plan meanwhile."""
+        """The next pair after all had been read: one that entered the plan meanwhile, say."""
         self._is_read_to_the_end = False
         return await self.next(promised)
 
@@ -143,12 +151,14 @@ class _ArmQueue:
                 cost = ledger.expected_cost(self._project, pair.expected_seconds)
                 if ledger.fits(self._project, promised + cost):
                     return pair
+                self.has_passed_over = True
             if self._is_read_to_the_end:
                 return None
-            search = _search(
-                self._project, self._principal, self._arm, self._limit, promised, self._seen
-            )
-            self.add(await queries.find_open_pairs(self._session, search))
+            self.add(await queries.find_open_pairs(self._session, self.search(promised)))
+
+    def search(self, promised: Decimal) -> Search:
+        """The search for pairs that have not been read, and fit."""
+        return _search(self._project, self._principal, self._arm, self._limit, promised, self._seen)
 
 
 def _search(

@@ -1,5 +1,6 @@
 """Exploration has its share of the assignments from the first claim on, also while a plan fills."""
 
+import asyncio
 from collections import Counter
 from decimal import Decimal
 from typing import Any
@@ -7,13 +8,13 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from app.planner.index import ProjectIndex, index_path
 from app.planner.project import ProjectPlanner
 from app.settings import Settings
 from app.storage.sessions import Sessions
-from app.storage.tables import ProjectIntake, Prompt
+from app.storage.tables import Pair, ProjectIntake, Prompt
 from tests.annotation.conftest import World
 from tests.annotation.test_claim import claim
 from tests.support.api import ClientFactory
@@ -107,6 +108,43 @@ async def test_the_share_holds_at_every_moment_of_a_plan_that_grows(
     assert (total["exploration"] > 0) == (share > 0)
 
 
+async def test_the_share_holds_while_a_planner_works_beside_the_claims(
+    client: httpx.AsyncClient, world: World, planner: ProjectPlanner
+) -> None:
+    await world.set_project(exploration=0.3, pairs_per_prompt=1, strategy="dissimilar")
+    is_over = asyncio.Event()
+
+    async def plan() -> None:
+        while not is_over.is_set():
+            await planner.take_turn()
+
+    async def annotate() -> Counter[str]:
+        total: Counter[str] = Counter()
+        while True:
+            body = await claim(client, budget=25)
+            if body["status"] == "complete":
+                return total
+            total += arms(body)
+            project = await world.project()
+            is_strategy_over = total["strategy"] == PROMPTS - explorations
+            assert is_strategy_over or project.exploration_assigned <= 0.3 * total.total()
+            await _label_all(client, body)
+
+    await _post_prompts(client)
+    while await planner.index.catch_up():
+        pass
+    async with world.sessions() as session:
+        drawn = select(func.count()).where(Prompt.exploration.is_(True))
+        explorations = (await session.execute(drawn)).scalar_one()
+    planning = asyncio.create_task(plan())
+    try:
+        total = await annotate()
+    finally:
+        is_over.set()
+        await planning
+    assert total == {"strategy": PROMPTS - explorations, "exploration": explorations}
+
+
 async def test_a_prompt_with_pairs_outside_the_plan_is_waited_for(
     client: httpx.AsyncClient, world: World
 ) -> None:
@@ -188,6 +226,23 @@ async def test_pairs_of_the_strategy_that_cost_too_much_are_not_waited_for(
         await session.execute(update(ProjectIntake).values(pending=1))
 
     assert arms(await claim(client, budget=2)) == {"exploration": 1}
+
+
+async def test_pairs_of_the_strategy_that_its_planner_is_replacing_are_waited_for(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    """A claim passes over them; they are neither gone nor too expensive."""
+    planned = await world.add_pairs(2)
+    await world.add_pairs(4, arm="exploration", start=100)
+    await world.set_project(exploration=0.5, budget_limit=Decimal(20))
+    async with world.sessions.begin() as session:
+        locked = select(Pair.id).where(Pair.id.in_(planned)).with_for_update()
+        assert len((await session.scalars(locked)).all()) == 2
+
+        meanwhile = await claim(client, budget=6)
+
+    assert (meanwhile["pairs"], meanwhile["status"]) == ([], "waiting")
+    assert arms(await claim(client, budget=6)) == {"strategy": 2, "exploration": 4}
 
 
 async def test_a_spent_budget_waits_for_nothing(client: httpx.AsyncClient, world: World) -> None:

@@ -13,11 +13,12 @@ from app.accounts.service import Principal
 from app.annotation import service
 from app.annotation.claim import ClaimRequest, claim_pairs
 from app.annotation.queries import renaming
-from app.annotation.queries.claim import read_strategy_outlook
+from app.annotation.queries.claim import Search, read_strategy_outlook
 from app.annotation.schemas import NewLabel
 from app.annotation.settle import settle_labels
 from app.annotation.undo import withdraw_label
 from app.projects import service as projects
+from app.storage.arm import Arm
 from app.storage.engine import create_engine, raw_dsn, session_factory
 from app.storage.ids import IdKind, encode
 from app.storage.migrate import upgrade
@@ -154,7 +155,8 @@ async def _spend_everything(session: AsyncSession) -> None:
 
 async def _look_at_the_strategy(session: AsyncSession) -> None:
     project = await projects.find_project(session, PROJECT)
-    await read_strategy_outlook(session, project, NEW, except_ids=[25001])
+    search = Search(project.id, NEW.id, NEW.name, Arm.STRATEGY, 100.0, 3, except_ids=[25001])
+    await read_strategy_outlook(session, project, search)
 
 
 def _list(principal: Principal, annotator: str | None, after_id: int) -> Work:

@@ -97,11 +97,13 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class StrategyOutlook:
-    """Whether the strategy has pairs for an annotator, or will have."""
+    """Whether the strategy has more pairs for an annotator, or will have."""
 
     has_more_to_plan: bool
     has_open_pairs: bool
     """Whether one of its pairs is open that this annotator could get, whatever it costs."""
+    has_fitting_pairs: bool
+    """Whether one of them is not too long. The planner may have it locked."""
 
 
 # The annotator's row is locked: a deactivation or a new name waits for this claim. The first then
@@ -337,42 +339,46 @@ async def read_outlook(session: AsyncSession, project: Project, principal: Princ
 
     Served by ``ix_prompts_plannable``, ``ix_pairs_open`` and ``ix_assignments_lease``.
     """
-    found = await session.execute(_OUTLOOK, _outlook_of(project, principal))
-    return read_as(Outlook, found.one())
-
-
-_STRATEGY_OUTLOOK = statement(
-    """
-    SELECT
-        {more_to_plan} AS has_more_to_plan,
-        (
-            SELECT true FROM pairs
-            WHERE project_id = :project_id AND arm = 'strategy' AND {free_to_claim}
-                AND id <> ALL(CAST(:except_ids AS bigint[]))
-            ORDER BY arm, position, id LIMIT 1
-        ) IS NOT NULL AS has_open_pairs
-    """,
-    more_to_plan=_MORE_TO_PLAN,
-    free_to_claim=predicates.FREE_TO_CLAIM,
-)
-
-
-async def read_strategy_outlook(
-    session: AsyncSession, project: Project, principal: Principal, *, except_ids: Sequence[int]
-) -> StrategyOutlook:
-    """What the strategy's arm has for an annotator, at one instant, besides these pairs.
-
-    Served by ``ix_prompts_plannable`` and ``ix_pairs_open``.
-    """
-    parameters = {**_outlook_of(project, principal), "except_ids": except_ids}
-    found = await session.execute(_STRATEGY_OUTLOOK, parameters)
-    return read_as(StrategyOutlook, found.one())
-
-
-def _outlook_of(project: Project, principal: Principal) -> dict[str, Any]:
-    return {
+    parameters = {
         "project_id": project.id,
         "pairs_per_prompt": project.pairs_per_prompt or _ANY_NUMBER,
         "annotator_id": principal.id,
         "annotator": principal.name,
     }
+    return read_as(Outlook, (await session.execute(_OUTLOOK, parameters)).one())
+
+
+_FIRST_OPEN: Final = """
+    SELECT true FROM pairs
+    WHERE project_id = :project_id AND arm = :arm AND {free_to_claim} AND {bound}
+        AND id <> ALL(CAST(:except_ids AS bigint[]))
+    ORDER BY position, id LIMIT {limit}
+"""
+_STRATEGY_OUTLOOK = statement(
+    """
+    SELECT
+        {more_to_plan} AS has_more_to_plan,
+        ({open}) IS NOT NULL AS has_open_pairs,
+        ({fitting}) IS NOT NULL AS has_fitting_pairs
+    """,
+    more_to_plan=_MORE_TO_PLAN,
+    open=fill(_FIRST_OPEN, free_to_claim=predicates.FREE_TO_CLAIM, bound="true", limit="1"),
+    fitting=fill(
+        _FIRST_OPEN,
+        free_to_claim=predicates.FREE_TO_CLAIM,
+        bound="expected_seconds <= :longest_seconds",
+        limit="least(:limit, 1)",
+    ),
+)
+
+
+async def read_strategy_outlook(
+    session: AsyncSession, project: Project, search: Search
+) -> StrategyOutlook:
+    """What a search in the strategy's arm may hope for, all at one instant.
+
+    Served by ``ix_prompts_plannable`` and ``ix_pairs_open``.
+    """
+    bound = {"pairs_per_prompt": project.pairs_per_prompt or _ANY_NUMBER}
+    found = await session.execute(_STRATEGY_OUTLOOK, asdict(search) | bound)
+    return read_as(StrategyOutlook, found.one())
