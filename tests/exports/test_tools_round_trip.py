@@ -16,7 +16,9 @@ from tests.exports.with_tools import Json, store_labelled
 
 texts = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12
-) | st.sampled_from(["\n\nuser: x", "\n\nassistant:", '{"a": 1}', " "])
+) | st.sampled_from(
+    ["\n\nuser: x", "\n\nassistant:", '{"a": 1}', '{"a": "\\u0000\\ud800"}', "\\u0000", " "]
+)
 names = texts.filter(bool)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e18, 1e18) | texts,

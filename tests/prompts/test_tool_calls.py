@@ -13,7 +13,7 @@ from app.prompts.incoming import incoming_prompts
 from app.prompts.schemas import NewPrompt, PromptsBody
 from app.settings import MAX_TEXT_CHARACTERS
 from app.storage.tables import Prompt
-from tests.prompts.sending import Json, counts, fields, prompt
+from tests.prompts.sending import Json, as_lines, counts, fields, import_lines, prompt
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -81,6 +81,17 @@ async def test_messages_calls_and_tools_come_back_as_they_were_sent(
         assert orjson.dumps(each["tool_calls"]) == orjson.dumps(sent["tool_calls"])
     listed = (await client.get("/prompts")).json()["prompts"][0]
     assert (listed["prompt"], listed["tools"]) == (CHAT, TOOLS)
+
+
+async def test_a_line_of_an_import_is_taken_as_a_request_is(client: httpx.AsyncClient) -> None:
+    lines = as_lines([with_calls(), with_calls(prompt=CHAT[:4])])
+    report = await import_lines(client, lines)
+    assert (report["created"], report["rejected_count"]) == (1, 1)
+    assert report["rejected"][0]["detail"] == (
+        "prompt: must end with the turn of the user or of a tool"
+    )
+    assert (await client.post("/prompts", json=with_calls())).json()["unchanged"] == 1
+    assert (await import_lines(client, lines))["unchanged"] == 1
 
 
 async def test_what_is_null_or_an_empty_list_is_as_left_out(client: httpx.AsyncClient) -> None:
