@@ -389,6 +389,54 @@ def test_a_file_that_cannot_be_read_is_told(
         list(json_source(file, path))
 
 
+def _with_json(rows: list[dict[str, Any]]) -> pa.Table:
+    """Messages as structs with lists of JSON, tools as lists of JSON."""
+
+    def schema(kind: pa.DataType) -> pa.Schema:
+        message = pa.struct([("role", pa.string()), ("tool_calls", pa.list_(kind))])
+        return pa.schema([("messages", pa.list_(message)), ("tools", pa.list_(kind))])
+
+    def written(values: list[Any] | None) -> list[str] | None:
+        return None if values is None else [json.dumps(each) for each in values]
+
+    in_strings = [
+        {
+            "messages": [
+                {**turn, "tool_calls": written(turn["tool_calls"])} for turn in row["messages"]
+            ],
+            "tools": written(row["tools"]),
+        }
+        for row in rows
+    ]
+    return pa.Table.from_pylist(in_strings, schema=schema(pa.string())).cast(schema(pa.json_()))
+
+
+def test_json_in_parquet_is_read_as_trl_documents_it(tmp_path: Path) -> None:
+    """In structs and lists, and without nulls being taken for fields that are not there."""
+    calls = [{"function": {"name": "f", "arguments": {"x": None, "y": [1.5, "é"]}}}]
+    rows: list[dict[str, Any]] = [
+        {"messages": [{"role": "user", "tool_calls": None}], "tools": None},
+        {"messages": [{"role": "assistant", "tool_calls": calls}], "tools": [{"name": "f"}]},
+    ]
+    path = tmp_path / "rows.parquet"
+    pq.write_table(_with_json(rows), path)
+
+    assert _read(path) == rows
+
+
+def test_json_in_parquet_that_is_no_json_is_told(tmp_path: Path) -> None:
+    cells = pa.array(["[1]", "[1", None]).cast(pa.json_())
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"tools": cells}), path)
+
+    read, told = _told(path)
+
+    assert read == [(1, {"tools": [1]}), (3, {"tools": None})]
+    ((number, reason),) = told
+    assert number == 2
+    assert reason.startswith("tools: not valid JSON")
+
+
 def test_two_columns_of_a_table_with_one_name_are_told(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table([["x"], ["y"]], names=["prompt", "prompt"]), path)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from uuid import UUID
 
 from app.cli.transfer.refused import RefusedRows
-from app.errors import CommandFailed
+from app.errors import CommandFailed, InvalidInput
+from app.formats.json import parse_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,8 +27,9 @@ Row = tuple[int, dict[str, Any]]
 def parquet_rows(file: BinaryIO, source: Path, refused: RefusedRows) -> Iterator[Row]:
     """Every row with its number, from 1, but for those that are ``refused``.
 
-    Text without the mark of UTF-8 comes as bytes, and is decoded. Dates and times are written as
-    ISO 8601 has them. NaN is null: it is how a missing value is written in a column of numbers.
+    Text without the mark of UTF-8 comes as bytes, and is decoded. JSON of the type for it
+    (``arrow.json``) is read, in lists and structs too. Dates and times are written as ISO 8601 has
+    them. NaN is null: it is how a missing value is written in a column of numbers.
 
     Raises:
         CommandFailed: the file is damaged, or two columns have the same name.
@@ -39,11 +42,15 @@ def parquet_rows(file: BinaryIO, source: Path, refused: RefusedRows) -> Iterator
         table = pq.ParquetFile(file)
         names = table.schema_arrow.names
         _check_names(names, source)
+        with_json = {column.name for column in table.schema_arrow if _holds_json(column.type)}
         for batch in table.iter_batches(batch_size=_ROWS_PER_BATCH):
             for index in range(batch.num_rows):
                 number += 1
                 try:
-                    row = {name: _cell(batch[name][index], name) for name in names}
+                    row = {
+                        name: _cell(batch[name][index], name, with_json=name in with_json)
+                        for name in names
+                    }
                 except _Unreadable as error:
                     refused.add(number, str(error))
                 else:
@@ -67,7 +74,46 @@ def _check_names(names: list[str], source: Path) -> None:
         raise CommandFailed(f"{source}: two columns have the name {twice[0]!r}.")
 
 
-def _cell(cell: "pa.Scalar", name: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Json:
+    """What a value of the type for JSON says."""
+
+    value: Any
+
+
+def _holds_json(kind: "pa.DataType") -> bool:
+    """Whether values of the type are JSON, or have some in them."""
+    if getattr(kind, "extension_name", None) == "arrow.json":
+        return True
+    inner = [kind.value_type] if hasattr(kind, "value_type") else _fields(kind).values()
+    return any(map(_holds_json, inner))
+
+
+def _fields(kind: "pa.DataType") -> dict[str, Any]:
+    """The types of a struct's fields; none for another type."""
+    return {each.name: each.type for each in map(kind.field, range(kind.num_fields))}
+
+
+def _with_json(value: Any, kind: "pa.DataType") -> Any:
+    """The value with JSON in it read.
+
+    Raises:
+        InvalidInput: it is no valid JSON.
+    """
+    if value is None or not _holds_json(kind):
+        return value
+    if isinstance(value, str):
+        return _Json(parse_json(value.encode()))
+    if isinstance(value, list):
+        return [_with_json(each, kind.value_type) for each in value]
+    fields = _fields(kind)  # a map has none of its keys
+    return {
+        name: _with_json(each, fields[name]) if name in fields else each
+        for name, each in value.items()
+    }
+
+
+def _cell(cell: "pa.Scalar", name: str, *, with_json: bool) -> Any:
     try:
         value = cell.as_py(maps_as_pydicts="strict")
     except UnicodeDecodeError:
@@ -76,6 +122,11 @@ def _cell(cell: "pa.Scalar", name: str) -> Any:
         raise _Unreadable((name,), "a map that has a key twice") from None
     except ValueError as error:
         raise _Unreadable((name,), f"cannot be read ({type(error).__name__})") from None
+    if with_json:
+        try:
+            value = _with_json(value, cell.type)
+        except InvalidInput as error:
+            raise _Unreadable((name,), error.detail) from None
     return _plain(value, (name,))
 
 
@@ -87,6 +138,8 @@ def _plain(value: Any, path: tuple[str | int, ...]) -> Any:
     """
     if value is None or isinstance(value, str | bool):
         return value
+    if isinstance(value, _Json):
+        return value.value
     if isinstance(value, dict):
         return _object(value, path)
     if isinstance(value, list):
