@@ -29,7 +29,9 @@ _TYPES: Final = {
     ColumnType.SPEAKER: _SPEAKER,
     ColumnType.SPEAKERS: pa.list_(_SPEAKER),
     ColumnType.TOOLS: _JSON_LIST,
-    ColumnType.SOURCE: pa.struct([("prompt_id", pa.string()), ("prompt_external_id", pa.string())]),
+    ColumnType.SOURCE: pa.struct(
+        [("prompt_id", pa.string()), ("prompt_external_id", pa.string()), ("roles", _TEXT_LIST)]
+    ),
 }
 
 

@@ -39,7 +39,7 @@ class ColumnType(StrEnum):
     TOOLS = "tools"
     """The tools of a prompt as a list of JSON schemas, or null."""
     SOURCE = "source"
-    """``{"prompt_id", "prompt_external_id"}``."""
+    """``{"prompt_id", "prompt_external_id", "roles"}``."""
 
 
 class Need(StrEnum):

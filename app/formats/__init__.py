@@ -1,1 +1,1 @@
-"""What foreign files look like: one file a format. Pure."""
+"""What foreign files look like: one file a format; beside them strict JSON and tool calls. Pure."""

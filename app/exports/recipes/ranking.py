@@ -1,16 +1,16 @@
 """Rankings of all labelled responses to a prompt: PRO (arXiv 2306.17492).
 
 One row a prompt, best response first: ``suffix`` y¹ … yⁿ with ``reward`` r¹ > … > rⁿ, ``prefix``
-the prompt's turns once for each (as PRO's own loader pairs them), ``sft_index`` 0 (the best one
-serves the SFT term). For L = −Σₖ log( exp(πₖ/Tₖᵏ) / Σ_{i≥k} exp(πᵢ/Tᵢᵏ) ) + β L_SFT with
-1/Tᵢᵏ = rᵏ − rⁱ for i > k and Tₖᵏ the least of them. The order never contradicts a preference of the
-labels; what they leave open, the rewards decide. Equal rewards give no signal: where the two
-disagree, the rewards are pooled, and kept one least step apart. Prompts with tools or tool calls
-are left out: the columns are strings.
+the prompt's turns once for each (as PRO's own loader pairs them; ``meta`` has their roles),
+``sft_index`` 0 (the best one serves the SFT term). For
+L = −Σₖ log( exp(πₖ/Tₖᵏ) / Σ_{i≥k} exp(πᵢ/Tᵢᵏ) ) + β L_SFT with 1/Tᵢᵏ = rᵏ − rⁱ for i > k and Tₖᵏ
+the least of them. The order never contradicts a preference of the labels; what they leave open, the
+rewards decide. Equal rewards give no signal: where the two disagree, the rewards are pooled, and
+kept one least step apart. Prompts with tools or tool calls are left out: the columns are strings.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from app.exports.pairs import JudgedPrompt
 from app.exports.recipe import ColumnType, Layout, Need, PromptRecipe, Row, messages
@@ -36,6 +36,7 @@ def _rows(prompt: JudgedPrompt, _: Layout) -> Iterator[Row]:
             "meta": {
                 "prompt_id": encode(IdKind.PROMPT, prompt.prompt_id),
                 "prompt_external_id": prompt.external_id,
+                "roles": _roles(prompt.content),
             },
             "prefix": [_prefix(prompt)] * len(order),
             "suffix": [texts[said] for said in order],
@@ -76,6 +77,11 @@ def _falling(rewards: Sequence[float]) -> list[float]:
                 value = min(value, falling[-1] - _STEP)
             falling.append(round(value, DIGITS))
     return falling
+
+
+def _roles(content: Any) -> list[str] | None:
+    """The roles of a chat's turns, of which PRO's markers know two; None where it is a string."""
+    return None if isinstance(content, str) else [turn["role"] for turn in content]
 
 
 def _prefix(prompt: JudgedPrompt) -> list[str]:

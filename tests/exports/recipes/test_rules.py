@@ -124,7 +124,11 @@ def test_a_ranking_falls_strictly_with_a_prefix_for_each() -> None:
     assert row["reward"] == [0.9, 0.5, 0.1, 0.0999]
     assert row["prefix"] == [["<|prompter|>Explain DPO.", "<|assistant|>"]] * 4
     assert row["sft_index"] == 0
-    assert row["meta"] == {"prompt_id": "prm_0000000000001", "prompt_external_id": "p"}
+    assert row["meta"] == {
+        "prompt_id": "prm_0000000000001",
+        "prompt_external_id": "p",
+        "roles": None,
+    }
 
 
 def _ranking(*pairs: PreferredPair, rewards: dict[int, float]) -> tuple[list[int], list[float]]:
