@@ -6,7 +6,7 @@ A call is an object as OpenAI's API has it: ``{"function": {"name", "arguments"}
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -14,14 +14,16 @@ ToolCalls = Sequence[Mapping[str, Any]]
 Exact = str | tuple[str, str]
 """What identifies a response: its text, or its text and its calls."""
 
-_LARGEST_INTEGER = 2.0**63
-_BETWEEN = "\x00"  # which no stored text holds
+MAX_DEPTH: Final = 64
+"""How deeply calls and tools may be nested: what writes an answer stops at some 250 levels."""
+_LARGEST_INTEGER: Final = 2.0**63
+_BETWEEN: Final = "\x00"  # which no stored text holds
 
 
 def exact(text: str, tool_calls: ToolCalls | None) -> Exact:
     """What identifies a response.
 
-    The order of keys and the writing of numbers do not count, since the database keeps neither.
+    The order of keys and the writing of numbers do not count: not every column keeps them.
     """
     return (text, _canonical(tool_calls)) if tool_calls else text
 
@@ -77,17 +79,36 @@ def _canonical(value: Any) -> str:
 
 
 def arguments_of(call: Mapping[str, Any]) -> Any:
-    """The arguments as an object, also where a string holds one; else the string itself."""
+    """The arguments as an object, also where a string holds one; else the string itself.
+
+    A string stays one where its object could not be written back: it holds integers of more than 64
+    bits, or is nested too deeply.
+    """
     sent = call["function"]["arguments"]
     if not isinstance(sent, str):
         return sent
     try:
         # Unlike orjson, this reads integers of any size exactly.
         parsed = json.loads(sent, parse_constant=_refuse)
-        orjson.dumps(parsed)  # refuses large integers, and what is nested too deeply
+        orjson.dumps(parsed)
     except (ValueError, RecursionError, orjson.JSONEncodeError):
         return sent
-    return parsed if isinstance(parsed, dict) else sent
+    is_object = isinstance(parsed, dict) and is_nested_within(parsed, MAX_DEPTH)
+    return parsed if is_object else sent
+
+
+def is_nested_within(value: Any, depth: int) -> bool:
+    """Whether no list or object in the value lies deeper than that; the value itself is at 1."""
+    # Level by level and no recursion: JSON may be nested deeper than Python allows calls to be.
+    level = [value]
+    for _ in range(depth + 1):
+        level = [each for each in level if isinstance(each, dict | list)]
+        if not level:
+            return True
+        level = [
+            item for each in level for item in (each.values() if isinstance(each, dict) else each)
+        ]
+    return False
 
 
 def _refuse(constant: str) -> None:

@@ -1,6 +1,6 @@
 """Fields of a request that hold tool calls and tools. They are kept as they are sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -14,9 +14,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from app.formats.tool_calls import MAX_DEPTH, is_nested_within
 from app.settings import MAX_EXTERNAL_ID_CHARACTERS
 
-_MAX_DEPTH: Final = 64
 _TOO_LARGE_NUMBER: Final = 2.0**63
 _STRING: Final = {"type": "string"}
 _OBJECT: Final = {"type": "object"}
@@ -85,17 +85,18 @@ def _checked_tools(sent: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
 
 
 def _check_values(sent: Any) -> None:
-    # A stack and no recursion: JSON may be nested deeper than Python allows calls to be.
-    unseen = [(sent, 1)]
-    while unseen:
-        value, depth = unseen.pop()
-        if isinstance(value, dict | list):
-            if depth > _MAX_DEPTH:
-                raise ValueError(f"is nested more than {_MAX_DEPTH} levels deep")
-            inner = value.values() if isinstance(value, dict) else value
-            unseen += [(each, depth + 1) for each in inner]
-        elif isinstance(value, float) and abs(value) >= _TOO_LARGE_NUMBER:
-            raise ValueError("holds a number too large to be kept exactly: send it as a string")
+    if not is_nested_within(sent, MAX_DEPTH):
+        raise ValueError(f"is nested more than {MAX_DEPTH} levels deep")
+    if any(abs(number) >= _TOO_LARGE_NUMBER for number in _floats(sent)):
+        raise ValueError("holds a number too large to be kept exactly: send it as a string")
+
+
+def _floats(value: Any) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _floats(each)
 
 
 def characters(sent: Sequence[dict[str, Any]] | None) -> int:

@@ -1,9 +1,17 @@
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.formats.tool_calls import exact, is_same, render_response, said
+from app.formats.tool_calls import (
+    arguments_of,
+    exact,
+    is_nested_within,
+    is_same,
+    render_response,
+    said,
+)
 
 
 def call(name: str, arguments: Any, **more: Any) -> dict[str, Any]:
@@ -37,8 +45,11 @@ def test_ids_the_order_of_keys_and_the_form_of_arguments_say_nothing() -> None:
 
 
 def test_arguments_that_are_no_object_are_compared_as_they_were_written() -> None:
-    written = ['{"city": "Paris"', "", "[1]", "3", "[" * 2000, '{"x": "\\ud800"}']
+    large = ['{"x": 123456789012345678901}', '{"x": 123456789012345678902}']
+    deep = '{"x": ' * 80 + "1" + "}" * 80
+    written = ['{"city": "Paris"', "", "[1]", "3", "[" * 2000, '{"x": "\\ud800"}', deep, *large]
     assert len({said("", [call("f", arguments)]) for arguments in written}) == len(written)
+    assert [arguments_of(call("f", arguments)) for arguments in written] == written
 
 
 def test_true_is_not_one() -> None:
@@ -81,3 +92,12 @@ def test_what_the_database_may_change_changes_nothing(arguments: dict[str, Any])
     assert said("a", [one]) == said("a", [other])
     assert render_response("a", [one]) == render_response("a", [other])
     assert is_same([one], [other])
+
+
+@pytest.mark.parametrize("depth", [1, 2, 64, 5000])
+def test_the_depth_counts_lists_and_objects(depth: int) -> None:
+    nested: Any = "x"
+    for number in range(depth):
+        nested = [nested] if number % 2 else {"x": nested, "y": 1}
+    assert is_nested_within(nested, depth)
+    assert not is_nested_within(nested, depth - 1)
