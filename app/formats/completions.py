@@ -108,7 +108,8 @@ def _from_texts(row: Row, names: Names, texts: tuple[str, str]) -> _Two:
         repeating = [each for each in transcripts if _agree(raw, each.before)]
         if len(repeating) == 1:
             raise InvalidInput(f"{_both(row, names)}: only one of them repeats the prompt")
-        if not _shares_turns(transcripts):
+        if not repeating:
+            # The prompt asks for dialogues, or nobody asks for anything of the kind.
             return _beside_texts(row, names, texts)
     elif not transcripts:
         return _from_hh(row, names, texts)

@@ -123,6 +123,8 @@ def test_answers_that_look_like_transcripts_stay_whole() -> None:
     }
 
     assert prompt_and_texts(line)[1] == [line["chosen"], line["rejected"]]
+    alike = {**line, "rejected": "User: hi\nAssistant: go away"}
+    assert prompt_and_texts(alike)[1] == [alike["chosen"], alike["rejected"]]
 
 
 @pytest.mark.parametrize(
@@ -131,14 +133,6 @@ def test_answers_that_look_like_transcripts_stay_whole() -> None:
         (
             {"prompt": "hi", "chosen": "Human: hi\n\nAssistant: a", "rejected": "b"},
             "chosen, rejected: only one of them repeats the prompt",
-        ),
-        (
-            {
-                "prompt": "bye",
-                "chosen": "Human: hi\n\nAssistant: a",
-                "rejected": "Human: hi\n\nAssistant: b",
-            },
-            "prompt: differs from the turns before the last of chosen",
         ),
         (
             {
