@@ -433,3 +433,53 @@ async def test_repeated_and_empty_responses_of_real_data_are_left_out(
     votes = sum(len(line["preferences"]) for line in lines)
     assert report["created"] > 0.88 * len(lines)
     assert report["labels"] > 0.65 * votes
+
+
+async def test_what_is_left_out_is_told(client: httpx.AsyncClient) -> None:
+    lines = [
+        {"prompt": "p", "response_a": "x", "response_b": "y", "winner": "a", "judge": "j"},
+        {"prompt": "q", "response_a": "x", "response_b": "y", "winner": "", "judge": "j", "k": 1},
+        {"instruction": "r", "completions": [{"response": t} for t in ("x", "y", None, "x ")]},
+        {"prompt": "s", "chosen": "x", "rejected": "y", "images": ["cat.png"], "note": "n"},
+    ]
+
+    report = await import_lines(client, as_lines(lines), labels="keep")
+
+    assert (report["created"], report["labels"], report["rejected_count"]) == (3, 1, 1)
+    assert report["left_out_columns"] == {"judge": 2, "k": 1}
+    assert report["dropped"] == {"empty": 1, "duplicate": 1}
+    assert report["labels_left_out"] == [
+        {"line": 2, "detail": "`winner` is empty"},
+        {"line": 3, "detail": "a model's ratings are no preferences"},
+    ]
+    assert report["labels_left_out_count"] == 2
+    (rejected,) = report["rejected"]
+    assert rejected["detail"].startswith("images: ")
+
+
+async def test_columns_that_are_left_out_are_kept_on_request(client: httpx.AsyncClient) -> None:
+    line = {"id": 7, "prompt": "p", "chosen": "x", "rejected": "y", "topic": "space", "n": 3}
+
+    report = await import_lines(client, as_lines([line]), extra="keep")
+
+    assert report["left_out_columns"] == {"topic": 1, "n": 1}
+    (listed,) = (await client.get("/prompts")).json()["prompts"]
+    stored = (await client.get(f"/prompts/{listed['id']}")).json()
+    assert (stored["external_id"], stored["metadata"]) == ("7", {"topic": "space", "n": 3})
+
+
+async def test_both_directions_of_one_pair_are_one_prompt_and_no_row(
+    client: httpx.AsyncClient, sessions: Sessions
+) -> None:
+    lines = [
+        {"prompt": "Name a planet", "chosen": "Mars", "rejected": "Pluto"},
+        {"prompt": "Name a planet", "chosen": "Pluto", "rejected": "Mars"},
+    ]
+
+    report = await import_lines(client, as_lines(lines), labels="keep")
+
+    assert (report["created"], report["unchanged"], report["labels"]) == (1, 1, 2)
+    async with sessions.begin() as session:
+        for each in await session.scalars(select(Prompt)):
+            each.group_id = each.id
+    assert (await client.get("/exports/dpo")).content == b""

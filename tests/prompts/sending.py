@@ -36,12 +36,12 @@ def as_lines(documents: Iterable[Any]) -> bytes:
 
 
 async def import_lines(
-    client: httpx.AsyncClient, content: Any, *, project: str = "default", labels: str = "ignore"
+    client: httpx.AsyncClient, content: Any, *, project: str = "default", **query: str
 ) -> Json:
     """Import, and the report."""
     answer = await client.post(
         "/prompts/import",
-        params={"project": project, "labels": labels},
+        params={"project": project, **query},
         content=content,
         headers={"Content-Type": "application/x-ndjson"},
     )
