@@ -34,7 +34,7 @@ async def _fill(session: AsyncSession) -> int:
     project_id = await add_project(session, "p")
     for number in range(6):
         prompt, responses = await add_prompt(
-            session, project_id, f"q{number}", ["best", "middle", "worst", "ours"]
+            session, project_id, f"q{number}", ["best", "middle", "worst", "ours"], group=number + 1
         )
         responses[3].reference = True
         for response, good, bad in zip(responses, (-1, -2, -3, -4), (-5, -4, -3, -2), strict=True):
