@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exports.filter import SplitRule
 from app.exports.pairs import LabelledPair
-from app.exports.queries import pairs as queries
-from app.exports.queries.pairs import Source
+from app.exports.queries import tools as queries
+from app.exports.queries.pairs import Source, stream_labelled_pairs
 from app.exports.recipe import Columns, ColumnType, Layout, Recipe, Row, Tools
 from app.exports.schemas import ExportOptions
 
@@ -34,7 +34,7 @@ async def find_tools(
     session: AsyncSession, source: Source, recipe: Recipe, options: ExportOptions
 ) -> FoundTools:
     """Look at the labelled prompts with tools, of which a partial index knows."""
-    if not await queries.has_prompts_with_tools(session, source):
+    if not await queries.has_any(session, source):
         return FoundTools()
     return FoundTools(
         prompts_left_out=await _count_left_out(session, source, recipe, options),
@@ -77,12 +77,16 @@ async def _count_left_out(
     rule = SplitRule(options.test_fraction, options.seed)
     if recipe.tools is Tools.IN_STRINGS:
         left_out: set[int] = set()
-        async with aclosing(queries.stream_pairs_with_tools(session, source)) as pairs:
-            async for pair in pairs:
-                if rule.takes(options.split, pair.group_id) and not recipe.holds(pair):
-                    left_out.add(pair.prompt_id)
+        found = stream_labelled_pairs(session, source, only_with_tools=True)
+        async with aclosing(found) as batches:
+            async for pairs in batches:
+                left_out.update(
+                    pair.prompt_id
+                    for pair in pairs
+                    if rule.takes(options.split, pair.group_id) and not recipe.holds(pair)
+                )
         return len(left_out)
     if _takes_some(recipe, options.layout):
         return 0
-    async with aclosing(queries.stream_groups_with_tools(session, source)) as groups:
+    async with aclosing(queries.stream_groups(session, source)) as groups:
         return sum([rule.takes(options.split, group) async for group in groups])

@@ -14,7 +14,8 @@ from datasets import load_dataset
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.exports.queries.pairs import Source, select_with_tools
+from app.exports.queries.pairs import Source
+from app.exports.queries.tools import select_groups
 from app.exports.recipe import Layout, Tools
 from app.exports.recipes import RECIPES
 from tests.exports.with_tools import (
@@ -268,7 +269,7 @@ async def test_prompts_with_tools_are_found_by_an_index_of_their_own(
         await session.execute(text("ANALYZE prompts, labels"))
         project_id = await session.scalar(text("SELECT max(project_id) FROM prompts"))
         assert project_id is not None
-        statement = select_with_tools(Source(project_id, surplus=True)).compile(
+        statement = select_groups(Source(project_id, surplus=True)).compile(
             dialect=session.get_bind().dialect, compile_kwargs={"literal_binds": True}
         )
         assert "ix_prompts_with_tools" in await indexes(session, text(str(statement)), {})

@@ -92,43 +92,6 @@ async def has_edit(session: AsyncSession, source: Source) -> bool:
     return await _has_label(session, source, Label.edited.is_not(None))
 
 
-async def has_prompts_with_tools(session: AsyncSession, source: Source) -> bool:
-    """Whether some labelled prompt has tools, calls or the like."""
-    return bool(await session.scalar(select(select_with_tools(source).exists())))
-
-
-async def has_tools(session: AsyncSession, source: Source) -> bool:
-    """Whether some labelled prompt has tools."""
-    found = select_with_tools(source).where(Prompt.tools.is_not(None)).exists()
-    return bool(await session.scalar(select(found)))
-
-
-async def stream_groups_with_tools(
-    session: AsyncSession, source: Source
-) -> AsyncGenerator[int, None]:
-    """The group of each labelled prompt with tools, calls or the like."""
-    result = await session.stream_scalars(
-        select_with_tools(source), execution_options={"yield_per": _VOTES_PER_FETCH}
-    )
-    async for groups in result.partitions():
-        for group in groups:
-            yield group
-
-
-def select_with_tools(source: Source) -> Select[Any]:
-    """The groups of labelled prompts with tools, calls or the like.
-
-    Served by ``ix_prompts_with_tools`` and ``ix_labels_prompt``.
-    """
-    labelled = exists().where(Label.prompt_id == Prompt.id, _taken(source), Label.choice != "skip")
-    return select(Prompt.group_id).where(
-        Prompt.project_id == source.project_id,
-        Prompt.with_tools,
-        Prompt.group_id.is_not(None),
-        labelled,
-    )
-
-
 async def has_preference(session: AsyncSession, source: Source) -> bool:
     """Whether some label that is taken prefers a response."""
     return await _has_label(session, source, Label.preferred_response_id.is_not(None))
@@ -188,19 +151,20 @@ async def load_votes(session: AsyncSession, source: Source) -> Votes:
 
 
 async def stream_labelled_pairs(
-    session: AsyncSession, source: Source
+    session: AsyncSession, source: Source, *, only_with_tools: bool = False
 ) -> AsyncGenerator[list[LabelledPair], None]:
     """The pairs that have labels, ordered by prompt and pair, in batches from a cursor.
 
-    Served by ``ix_prompts_listing``, then for each prompt by the unique index of its pairs,
-    ``ix_labels_pair`` and the primary key of responses: PostgreSQL never sorts more than the pairs
-    of one prompt.
+    Served by ``ix_prompts_listing`` or ``ix_prompts_with_tools``, then for each prompt by the
+    unique index of its pairs, ``ix_labels_pair`` and the primary key of responses: PostgreSQL never
+    sorts more than the pairs of one prompt.
     """
     # Rows of the connection are cheaper: the session would search each for mapped objects.
     connection = await session.connection()
-    result = await connection.stream(
-        select_labelled_pairs(source), execution_options={"yield_per": _ROWS_PER_FETCH}
-    )
+    statement = select_labelled_pairs(source)
+    if only_with_tools:
+        statement = statement.where(Prompt.with_tools)
+    result = await connection.stream(statement, execution_options={"yield_per": _ROWS_PER_FETCH})
     following = asyncio.ensure_future(result.fetchmany())
     try:
         while rows := await following:
@@ -211,22 +175,6 @@ async def stream_labelled_pairs(
         # Cancelling the fetch would leave the connection unusable.
         await asyncio.gather(following, return_exceptions=True)
         await result.close()
-
-
-async def stream_pairs_with_tools(
-    session: AsyncSession, source: Source
-) -> AsyncGenerator[LabelledPair, None]:
-    """The labelled pairs of prompts with tools, calls or the like, ordered by prompt and pair.
-
-    Served by ``ix_prompts_with_tools``, and then as ``stream_labelled_pairs`` is.
-    """
-    result = await session.stream(
-        select_labelled_pairs(source).where(Prompt.with_tools),
-        execution_options={"yield_per": _ROWS_PER_FETCH},
-    )
-    async for rows in result.partitions():
-        for row in rows:
-            yield _labelled_pair(row)
 
 
 async def labelled_pairs_of(
