@@ -54,7 +54,7 @@ def dataset_card(
         _table(files),
         _labels(counts),
         _label_efficiency(curve),
-        _limits(export, project, snapshot.pending_prompts, counts),
+        _limits(export, project, snapshot, counts),
     ]
     return "\n".join(parts)
 
@@ -139,16 +139,17 @@ def _point(point: Point) -> str:
     return f"| {point.labels} | {point.accuracy:.3f} ({point.low:.3f} to {point.high:.3f}) |"
 
 
-def _limits(export: Export, project: Project, pending: int, counts: Counts) -> str:
+def _limits(export: Export, project: Project, snapshot: Snapshot, counts: Counts) -> str:
     return f"""## Limits
 
 Left out: {counts.undecided_pairs} pairs without a preference, {counts.pairs_below_agreement} \
 below the least agreement, {counts.pairs_of_one_text} of one
-text, {counts.pairs_with_tools} of {counts.prompts_with_tools} prompts with tools or tool calls \
-that these files cannot hold, and
-{counts.pairs_dropped_for_cycles} that closed one of {counts.cycles} cycles of \
+text, and {counts.pairs_dropped_for_cycles} that closed one of {counts.cycles} cycles of \
 preferences (the least supported is left
-out); {pending} prompts were not planned yet. Apart from the exploration arm the pairs are no random
+out); {snapshot.tools.prompts_left_out} prompts with tools or tool calls that these files cannot \
+hold;
+{snapshot.pending_prompts} prompts that were not planned yet. Apart from the exploration arm the \
+pairs are no random
 sample: `{project.strategy}` chose them. The test split is by groups of near-duplicate prompts
 (seed {export.options.seed}); no group stands in both. `{MANIFEST}` has all counts, and the SHA-256
 of each file.

@@ -112,7 +112,9 @@ async def test_the_standard_layout_leaves_such_prompts_out_and_says_how_many(
         {"prompt": "user: Name a moon.\n\nassistant:", "chosen": "Io", "rejected": "X"},
     ]
     assert answer.headers[HEADER] == "4"
-    bundle = await client.get("/exports/dpo/bundle", params={"project": "p", "split": "all"})
+    # A split without rows has no file, and so no counts: all in one split.
+    query = httpx.QueryParams(project="p", test_fraction=0)
+    bundle = await client.get("/exports/dpo/bundle", params=query)
     assert bundle.headers[HEADER] == "4"
     with zipfile.ZipFile(io.BytesIO(bundle.content)) as archive:
         manifest = json.loads(archive.read("manifest.json"))
@@ -124,7 +126,7 @@ async def test_the_standard_layout_leaves_such_prompts_out_and_says_how_many(
     assert sum(each["preferred_pairs"] for each in counts) == 2
     assert manifest["prompts_with_tools_left_out"] == 4
     assert manifest["recipe"]["columns"] == ["prompt", "chosen", "rejected"]
-    assert "4 of 4 prompts with tools or tool calls" in card.replace("\n", " ")
+    assert "4 prompts with tools or tool calls that these files cannot hold" in card
 
 
 async def test_only_labelled_prompts_of_the_split_are_told(
