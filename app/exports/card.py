@@ -142,14 +142,18 @@ def _point(point: Point) -> str:
 def _limits(export: Export, project: Project, snapshot: Snapshot, counts: Counts) -> str:
     return f"""## Limits
 
-Left out: {counts.undecided_pairs} pairs without a preference, {counts.pairs_below_agreement} \
-below the least agreement, {counts.pairs_of_one_text} of one
-text, and {counts.pairs_dropped_for_cycles} that closed one of {counts.cycles} cycles of \
-preferences (the least supported is left
-out); {snapshot.tools.prompts_left_out} prompts with tools or tool calls that these files cannot \
+Left out: {counts.undecided_pairs} pairs without a preference \
+({counts.pairs_without_majority} of them with as many votes
+either way), {counts.pairs_below_agreement} below the least agreement, \
+{counts.pairs_of_one_text} of one text, and
+{counts.pairs_dropped_for_cycles} that closed one of {counts.cycles} cycles of preferences \
+(the least supported is left out);
+{snapshot.tools.prompts_left_out} prompts with tools or tool calls that these files cannot \
 hold;
-{snapshot.pending_prompts} prompts that were not planned yet. Apart from the exploration arm the \
-pairs are no random
+{snapshot.pending_prompts} prompts that were not planned yet. A prompt that is stored several \
+times is judged as one:
+{counts.pairs_joined} pairs were counted with another pair of the same two texts. Apart from the
+exploration arm the pairs are no random
 sample: `{project.strategy}` chose them. The test split is by groups of near-duplicate prompts
 (seed {export.options.seed}); no group stands in both. `{MANIFEST}` has all counts, and the SHA-256
 of each file.

@@ -1,6 +1,6 @@
 """Find and break cycles of preferences that contradict each other. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -30,34 +30,66 @@ def break_cycles(edges: Sequence[Edge[Item]]) -> tuple[list[Item], int]:
         The preferences that were kept, in their order, and how many cycles there were: sets of
         texts in which each is preferred to every other, directly or through others.
     """
-    below: dict[str, set[str]] = {}
+    below: dict[str, list[str]] = {}
     for edge in edges:
-        below.setdefault(edge.better, set()).add(edge.worse)
-    components = _cyclic_components(below)
-    if not components:
+        below.setdefault(edge.better, []).append(edge.worse)
+    component = _cyclic_components(below) if len(below) > 1 else {}
+    if not component:
         return [edge.item for edge in edges], 0
-    kept: dict[str, set[str]] = {}
-    taken = set()
+    kept: dict[str, list[str]] = {}
+    dropped: set[int] = set()
     for edge in sorted(edges, key=lambda edge: (-edge.evidence, edge.order)):
-        if edge.better not in _reachable(kept, edge.worse):
-            kept.setdefault(edge.better, set()).add(edge.worse)
-            taken.add(edge.order)
-    return [edge.item for edge in edges if edge.order in taken], components
+        # Only within a component can an edge close a cycle.
+        number = component.get(edge.better)
+        if number is None or component.get(edge.worse) != number:
+            continue
+        if edge.better in _reachable(kept, edge.worse):
+            dropped.add(edge.order)
+        else:
+            kept.setdefault(edge.better, []).append(edge.worse)
+    items = [edge.item for edge in edges if edge.order not in dropped]
+    return items, len(set(component.values()))
 
 
-def _cyclic_components(below: dict[str, set[str]]) -> int:
-    """How many strongly connected components have more than one text."""
-    if len(below) < 2:
-        return 0
-    reach = {text: _reachable(below, text) for text in below}
-    found: set[frozenset[str]] = set()
-    for text, reached in reach.items():
-        if text in reached:
-            found.add(frozenset(other for other in reached if text in reach.get(other, ())))
-    return len(found)
+def _cyclic_components(below: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """The texts of strongly connected components of more than one text, with their numbers.
+
+    In linear time, without recursion (R. E. Tarjan, 1972).
+    """
+    found: dict[str, int] = {}
+    visited: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    on_path: set[str] = set()
+    for root in below:
+        waiting = [(root, iter(below[root]))] if root not in visited else []
+        while waiting:
+            text, rest = waiting[-1]
+            if text not in visited:
+                visited[text] = lowest[text] = len(visited)
+                path.append(text)
+                on_path.add(text)
+            for worse in rest:
+                if worse not in visited:
+                    waiting.append((worse, iter(below.get(worse, ()))))
+                    break
+                if worse in on_path:
+                    lowest[text] = min(lowest[text], visited[worse])
+            else:
+                waiting.pop()
+                if waiting:
+                    above = waiting[-1][0]
+                    lowest[above] = min(lowest[above], lowest[text])
+                if lowest[text] == visited[text]:
+                    members = path[path.index(text) :]
+                    del path[-len(members) :]
+                    on_path.difference_update(members)
+                    if len(members) > 1:
+                        found |= dict.fromkeys(members, visited[text])
+    return found
 
 
-def _reachable(below: dict[str, set[str]], start: str) -> set[str]:
+def _reachable(below: Mapping[str, Sequence[str]], start: str) -> set[str]:
     reached: set[str] = set()
     waiting = [start]
     while waiting:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from itertools import groupby
 
 from app.exports.aggregate import Preference, majority, weighted
 from app.exports.cycles import Edge, break_cycles
 from app.exports.filter import Split, SplitRule
 from app.exports.pairs import JudgedPrompt, LabelledPair, PreferredPair
 from app.exports.reliability import PairOdds
+from app.exports.repeats import pool
 from app.exports.rewards import DIGITS, Rewards
 from app.storage.arm import Arm
 
@@ -30,7 +32,7 @@ class Counts:
     """
 
     prompts: int = 0
-    """Prompts of the split that have labels."""
+    """Prompts of the split that have labels, as they are stored."""
     labelled_pairs: int = 0
     labels: int = 0
     """The labels of those pairs, without skips."""
@@ -43,6 +45,11 @@ class Counts:
     """Preferred pairs of the exploration arm."""
     undecided_pairs: int = 0
     """Pairs with ties, both bad, or as many votes for either response."""
+    pairs_without_majority: int = 0
+    """Those of the undecided pairs that have votes for either response."""
+    pairs_joined: int = 0
+    """Pairs of the same two texts as another pair of the same prompt text, which has their labels.
+    """
     pairs_below_agreement: int = 0
     pairs_of_one_text: int = 0
     pairs_with_tools: int = 0
@@ -75,42 +82,91 @@ class Judge:
     odds: PairOdds | None = None
     rewards: Rewards | None = None
     with_margin: bool = False
+    by_prompt: bool = False
+    """A row is about a whole prompt: if that is stored several times, the first decides the side.
+    Otherwise each pair is on the side of its own prompt.
+    """
     scale: Scale = field(default_factory=Scale)
     counts: Counts = field(default_factory=Counts)
+    _judged: int = 0
 
     def judge(self, pairs: Sequence[LabelledPair]) -> JudgedPrompt | None:
-        """Judge all labelled pairs of one prompt; None if the file does not take the prompt."""
-        if not self.split_rule.takes(self.split, pairs[0].group_id):
+        """Judge all labelled pairs of one prompt, or of all prompts that have its text.
+
+        They are judged together, so that no two files contradict each other. What is in the split
+        is counted and given; None if nothing is that the file can hold.
+        """
+        pairs = self._held(pairs)
+        together = pool(pairs) if pairs else ()
+        own = self._in_split(together) if together else ()
+        if not own:
             return None
-        counts = self.counts
-        counts.prompts += 1
-        counts.labelled_pairs += len(pairs)
-        counts.labels += sum(len(pair.answers) for pair in pairs)
-        if self.is_left_out(pairs):
-            counts.prompts_with_tools += 1
-            counts.pairs_with_tools += len(pairs)
-            return None
-        decided = [found for pair in pairs if (found := self._preferred(pair)) is not None]
-        preferred = self._without_cycles(decided) if len(decided) > 1 else decided
+        self._judged += 1
+        self.counts.prompts += len({pair.prompt_id for pair in self._in_split(pairs)})
+        own_ids = {pair.pair_id for pair in own}
+        decided = self._decided(together, own_ids)
+        kept = self._without_cycles(decided, own_ids) if len(decided) > 1 else decided
+        preferred = [each for each in kept if each.pair.pair_id in own_ids]
         for each in preferred:
             self._count(each)
-        rewards = self.rewards.of(pairs[0].prompt_id) if self.rewards is not None else {}
+        rewards = self._rewards_of(pairs)
         return JudgedPrompt(
-            pairs=tuple(pairs),
+            pairs=tuple(own),
             preferred=tuple(self._with_scores(each, rewards) for each in preferred),
-            disliked=tuple(pair for pair in pairs if self._is_disliked(pair)),
+            disliked=tuple(pair for pair in own if self._is_disliked(pair)),
             rewards=rewards,
-            rank=counts.prompts - counts.prompts_with_tools,
+            rank=self._judged,
         )
 
-    def _preferred(self, pair: LabelledPair) -> PreferredPair | None:
+    def _held(self, pairs: Sequence[LabelledPair]) -> Sequence[LabelledPair]:
+        """The pairs without those of prompts that the file cannot hold, which are counted."""
+        if not any(pair.with_tools for pair in pairs):
+            return pairs
+        held: list[LabelledPair] = []
+        for _, each in groupby(pairs, key=lambda pair: pair.prompt_id):
+            of_prompt = list(each)
+            if not self.is_left_out(of_prompt):
+                held += of_prompt
+            elif self.split_rule.takes(self.split, of_prompt[0].group_id):
+                self.counts.prompts += 1
+                self.counts.prompts_with_tools += 1
+                self.counts.labelled_pairs += len(of_prompt)
+                self.counts.pairs_with_tools += len(of_prompt)
+                self.counts.labels += sum(len(pair.answers) for pair in of_prompt)
+        return held
+
+    def _in_split(self, pairs: Sequence[LabelledPair]) -> Sequence[LabelledPair]:
+        """Those of the pairs that are in the split, by their own prompts or by the first one."""
+        takes, first = self.split_rule.takes, pairs[0]
+        if self.by_prompt or first.prompt_id == pairs[-1].prompt_id:
+            return pairs if takes(self.split, first.group_id) else ()
+        taken = [pair for pair in pairs if takes(self.split, pair.group_id)]
+        return pairs if len(taken) == len(pairs) else taken
+
+    def _decided(self, pairs: Sequence[LabelledPair], own_ids: set[int]) -> list[PreferredPair]:
+        """The pairs that have a preference; only those of the split are counted."""
+        decided = []
+        elsewhere = Counts()
+        for pair in pairs:
+            counts = self.counts if pair.pair_id in own_ids else elsewhere
+            counts.labelled_pairs += 1 + len(pair.joined)
+            counts.pairs_joined += len(pair.joined)
+            counts.labels += len(pair.answers)
+            found = self._preferred(pair, counts)
+            if found is not None:
+                decided.append(found)
+        return decided
+
+    def _preferred(self, pair: LabelledPair, counts: Counts) -> PreferredPair | None:
         preference = self._preference(pair)
         if preference is None:
-            self.counts.undecided_pairs += 1
+            counts.undecided_pairs += 1
+            votes = {answer.preferred_response_id for answer in pair.answers}
+            counts.pairs_without_majority += len(votes - {None}) > 1
         elif not pair.says_two_things:
-            self.counts.pairs_of_one_text += 1
+            counts.pairs_of_one_text += 1
         elif preference.confidence < self.min_agreement:
-            self.counts.pairs_below_agreement += 1
+            counts.pairs_below_agreement += 1
         else:
             return PreferredPair(pair, preference)
         return None
@@ -119,10 +175,15 @@ class Judge:
         if self.odds is None:
             return majority(pair.answers)
         log_odds = self.odds.of(pair.pair_id)
+        for joined_id, is_swapped in pair.joined:
+            joined_odds = self.odds.of(joined_id)
+            log_odds += -joined_odds if is_swapped else joined_odds
         likelier = pair.first if log_odds > 0 else pair.second
         return weighted(pair.answers, likelier.response_id, abs(log_odds))
 
-    def _without_cycles(self, preferred: Sequence[PreferredPair]) -> Sequence[PreferredPair]:
+    def _without_cycles(
+        self, preferred: Sequence[PreferredPair], own_ids: set[int]
+    ) -> Sequence[PreferredPair]:
         kept, cycles = break_cycles(
             [
                 Edge(
@@ -136,8 +197,19 @@ class Judge:
             ]
         )
         self.counts.cycles += cycles
-        self.counts.pairs_dropped_for_cycles += len(preferred) - len(kept)
+        if len(kept) < len(preferred):
+            dropped = own_ids & {each.pair.pair_id for each in preferred}
+            dropped -= {each.pair.pair_id for each in kept}
+            self.counts.pairs_dropped_for_cycles += len(dropped)
         return kept
+
+    def _rewards_of(self, pairs: Sequence[LabelledPair]) -> Mapping[int, float]:
+        """The rewards of the responses of these prompts that labels compare, by id."""
+        rewards: dict[int, float] = {}
+        if self.rewards is not None:
+            for prompt_id in dict.fromkeys(pair.prompt_id for pair in pairs):
+                rewards |= self.rewards.of(prompt_id)
+        return rewards
 
     def _count(self, preferred: PreferredPair) -> None:
         preferred_id = preferred.preference.preferred_response_id

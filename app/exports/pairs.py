@@ -36,6 +36,8 @@ class LabelledPair:
     ``edits`` are the edited texts that came with the answers, one (or None) each; ``reference`` is
     the text of the prompt's reference response. Both are read only if the recipe needs them.
     ``with_tools``: the prompt has tools, or it or any of its responses has tool calls or the like.
+    ``joined`` are pairs of the same two texts whose labels are counted here, by id, each with
+    whether its first text is the second one here.
     """
 
     prompt_id: int
@@ -55,6 +57,7 @@ class LabelledPair:
     reference: str | None = None
     tools: Any = None
     with_tools: bool = False
+    joined: tuple[tuple[int, bool], ...] = ()
 
     @property
     def says_two_things(self) -> bool:
@@ -109,6 +112,9 @@ class PreferredPair:
 @dataclass(slots=True)
 class JudgedPrompt:
     """A prompt with all its preferences: what recipes of whole prompts make rows of.
+
+    If it is stored several times, ``pairs`` are those of all of them, and it has the ids of the
+    first.
 
     ``disliked`` are the pairs of which most labels say that both are bad; ``rewards`` are those of
     the labelled responses, by id; ``rank`` counts the prompts of the file from 1.

@@ -17,10 +17,12 @@ from app.exports.judge import Counts, Judge, Scale
 from app.exports.pairs import JudgedPrompt, PreferredPair
 from app.exports.queries import pairs as queries
 from app.exports.queries.pairs import Source
+from app.exports.queries.repeats import find_repeated_prompts
 from app.exports.reading import Prompts, read_by_prompt, read_by_reward
-from app.exports.recipe import Columns, Need, PairRecipe, Recipe, Row
+from app.exports.recipe import Columns, Need, PairRecipe, PromptRecipe, Recipe, Row
 from app.exports.recipes.contrastive import LOG_PROBABILITIES
 from app.exports.reliability import PairOdds, dawid_skene
+from app.exports.repeats import Repeats
 from app.exports.reward_model import fit_rewards
 from app.exports.rewards import Rewards
 from app.exports.schemas import ExportOptions
@@ -76,6 +78,8 @@ class Snapshot:
     """What is computed from one state of the database before the first row is written."""
 
     pending_prompts: int
+    repeats: Repeats
+    """Labelled prompts that are stored several times."""
     tools: FoundTools = field(default_factory=FoundTools)
     odds: PairOdds | None = None
     """With Dawid-Skene aggregation."""
@@ -102,6 +106,7 @@ async def begin_export(session: AsyncSession, export: Export) -> Snapshot:
     await _check_needs(session, export.source)
     snapshot = Snapshot(
         await queries.count_prompts_without_group(session, export.project_id),
+        await find_repeated_prompts(session, export.project_id),
         await find_tools(session, export.source, export.recipe, export.options),
     )
     if export.options.aggregation is Aggregation.DAWID_SKENE:
@@ -217,8 +222,8 @@ def _prompts(
 ) -> AsyncGenerator[Prompts, None]:
     if export.recipe.lowest_reward_first:
         assert snapshot.rewards is not None  # such a recipe needs rewards
-        return read_by_reward(session, export.source, snapshot.rewards)
-    return read_by_prompt(session, export.source)
+        return read_by_reward(session, export.source, snapshot.repeats, snapshot.rewards)
+    return read_by_prompt(session, export.source, snapshot.repeats)
 
 
 def _judge(export: Export, snapshot: Snapshot, split: Split, scale: Scale) -> Judge:
@@ -230,6 +235,7 @@ def _judge(export: Export, snapshot: Snapshot, split: Split, scale: Scale) -> Ju
         odds=snapshot.odds,
         rewards=snapshot.rewards,
         with_margin=export.with_margin,
+        by_prompt=isinstance(export.recipe, PromptRecipe),
         scale=scale,
     )
 

@@ -206,7 +206,12 @@ async def test_any_labels_give_files_that_load_and_are_counted(
     for told, table in tables.values():
         counts = told["counts"]
         assert counts["rows"] == table.num_rows > 0
-        left_out = ("undecided_pairs", "pairs_of_one_text", "pairs_below_agreement")
+        left_out = (
+            "undecided_pairs",
+            "pairs_of_one_text",
+            "pairs_below_agreement",
+            "pairs_joined",
+        )
         dropped = sum(counts[each] for each in left_out) + counts["pairs_dropped_for_cycles"]
         assert counts["labelled_pairs"] == counts["preferred_pairs"] + dropped
         for row in table.to_pylist():

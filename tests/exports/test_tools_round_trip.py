@@ -98,6 +98,9 @@ async def test_what_is_posted_comes_back_whole(
     client: httpx.AsyncClient, sessions: async_sessionmaker[AsyncSession], drawn: list[Json]
 ) -> None:
     project = secrets.token_hex(8)
+    for number, each in enumerate(drawn):
+        # Labels of prompts with the same text would be judged together.
+        each["prompt"] = [{"role": "user", "content": f"Go {number}."}, *each["prompt"][1:]]
     sent = {f"{number}": each for number, each in enumerate(drawn)}
     ids = await store_labelled(client, sessions, sent, project)
     for name, public_id in ids.items():
