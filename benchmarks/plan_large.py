@@ -170,7 +170,9 @@ async def save_index(url: str, project: int, folder: Path) -> None:
         index, position = VectorIndex(outlook.dimensions), START.embedded
         complete = False
         while not complete:
-            read = await read_additions(session, project, position, outlook.dimensions, _ROWS)
+            read = await read_additions(
+                session, outlook.grouped_by, position, outlook.dimensions, _ROWS
+            )
             index.add(read.ids, read.vectors)
             position, complete = read.position, read.complete
         owner = f"project {project} seed {outlook.seed} in cluster {await cluster(session)}"

@@ -21,14 +21,17 @@ from app.embedder.queries import PendingPrompt, Vector
 from app.embedding.cache import Cache, CachedEncoder, MemoryCache, RedisCache
 from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder
+from app.embedding.unit import mean_direction
 from app.errors import CommandFailed
+from app.prompts.question import QUESTION_CHARACTERS
 from app.settings import MAX_RESPONSES, Settings
 from app.storage.engine import create_engine, session_factory
 from app.storage.ids import IdKind, encode
 from app.storage.notifications import Channel, Listener, Subscription, notify
 from app.storage.sessions import Sessions
 
-MAX_TEXTS_PER_PROMPT = MAX_RESPONSES + 1
+MAX_TEXTS_PER_PROMPT = MAX_RESPONSES + 1 + len(QUESTION_CHARACTERS)
+"""The responses, the prompt, and what it asks."""
 CHARACTERS_PER_TEXT = 2_000
 """The limit of a batch in characters, a text of its limit in texts."""
 _SLICE_CHARACTERS = 100_000
@@ -98,7 +101,8 @@ async def _work(embedder: "Embedder", announced: Subscription, poll_seconds: flo
     backoff_seconds = _FIRST_BACKOFF_SECONDS
     while True:
         try:
-            while await embedder.embed_batch():
+            # Prompts that wait for a vector come before those that only lack their question's.
+            while await embedder.embed_batch() or await embedder.embed_old_questions():
                 backoff_seconds = _FIRST_BACKOFF_SECONDS
         except (OperationalError, InterfaceError) as error:
             # The batch was rolled back with its connection, so its prompts are still pending.
@@ -152,6 +156,35 @@ class Embedder:
         )
         return len(claimed)
 
+    async def embed_old_questions(self) -> int:
+        """Embed what prompts ask that an older service has embedded: one batch of one project.
+
+        Returns:
+            How many prompts it has looked at; 0 if none is left that no other embedder is at.
+
+        Raises:
+            EncoderBroken: the model fails on every text; the batch was rolled back.
+        """
+        async with self.sessions.begin() as session:
+            await queries.open_progress(session, self.encoder.name)
+        async with self.sessions.begin() as session:
+            limit = max(1, self.batch_texts // len(QUESTION_CHARACTERS))
+            claimed = await queries.claim_old_prompts(session, self.encoder.name, limit=limit)
+            if claimed is None:
+                return 0
+            unfilled = claimed.without_question
+            batch = await self._embed(unfilled) if unfilled else Batch()
+            vectors = {prompt.id: _question_vector(prompt, each) for prompt, each in batch.done}
+            stored = await queries.store_questions(session, vectors)
+            looked_at = claimed.positions_before(vectors.keys() - stored)
+            if looked_at:
+                await queries.move_progress(session, claimed.project_id, looked_at[-1])
+            if stored:
+                await notify(session, Channel.PROMPTS_READY, str(claimed.project_id))
+        if stored:
+            log.info("questions embedded", project=claimed.project_id, prompts=len(stored))
+        return len(looked_at)
+
     async def _adopt(self) -> None:
         """Bind new projects to this model, in its own transaction: claims wait for their rows."""
         async with self.sessions.begin() as session:
@@ -202,7 +235,7 @@ class Embedder:
         batch = Batch()
         for prompt in prompts:
             vectors = []
-            for name, text in zip(prompt.names, prompt.texts, strict=False):
+            for text, name in prompt.names.items():
                 try:
                     vectors.append((await self._encode([text]))[0])
                 except Exception as error:
@@ -241,13 +274,18 @@ class Embedder:
 async def _store(session: AsyncSession, batch: Batch) -> None:
     responses: dict[int, Vector] = {}
     prompts: dict[int, Vector] = {}
+    questions: dict[int, Vector] = {}
     for prompt, vectors in batch.done:
-        responses.update(zip(prompt.responses, vectors, strict=False))
+        of_text = dict(zip(prompt.texts, vectors, strict=True))
+        responses |= {response: of_text[text] for response, text in prompt.responses.items()}
         if prompt.text is not None:
-            prompts[prompt.id] = vectors[-1]
+            prompts[prompt.id] = of_text[prompt.text]
+        if prompt.question:
+            questions[prompt.id] = _question_vector(prompt, vectors)
     projects = {prompt.id: prompt.project_id for prompt, _ in batch.done}
     await queries.store_responses(session, responses)
     await queries.store_prompts(session, prompts, projects)
+    await queries.store_questions(session, questions)
     ready = await queries.mark_ready(session, projects)
     for project_id in ready:
         await notify(session, Channel.PROMPTS_READY, str(project_id))
@@ -256,6 +294,11 @@ async def _store(session: AsyncSession, batch: Batch) -> None:
         # Whoever waits for the prompt's pairs need not wait any longer.
         await notify(session, Channel.PLAN_CHANGED, str(project_id))
     await queries.count_done(session, ready, failed)
+
+
+def _question_vector(prompt: PendingPrompt, vectors: NDArray[np.float32]) -> Vector:
+    """The vector of what the prompt asks, from the vectors of its texts."""
+    return mean_direction(vectors[[prompt.texts.index(text) for text in prompt.question]])
 
 
 def slices_by_length(texts: Sequence[str]) -> list[list[int]]:

@@ -42,11 +42,11 @@ async def fix_arrivals(
         project: the newcomers' project.
         index: all prompts that arrived before, and no other.
         ids: the newcomers, ``(n,)``.
-        vectors: their unit vectors, ``(n, dimensions)``.
+        vectors: the unit vectors that they are grouped by, ``(n, dimensions)``.
     """
     by_id = np.argsort(ids)
     ids, vectors = ids[by_id], vectors[by_id]
-    earlier = await _possible_duplicates(session, index, vectors)
+    earlier = await _possible_duplicates(session, project, index, vectors)
     groups = await asyncio.to_thread(
         assign_groups, ids, vectors, earlier, NEAR_DUPLICATE_SIMILARITY
     )
@@ -67,11 +67,11 @@ async def fix_arrivals(
 
 
 async def _possible_duplicates(
-    session: AsyncSession, index: VectorIndex, vectors: NDArray[np.float32]
+    session: AsyncSession, project: Outlook, index: VectorIndex, vectors: NDArray[np.float32]
 ) -> GroupedPrompts:
     similarities, neighbours = await asyncio.to_thread(index.search, vectors, _NEIGHBOURS)
     near = np.unique(neighbours[similarities >= NEAR_DUPLICATE_SIMILARITY - _STORED_ERROR])
-    return await queries.read_grouped(session, near.tolist(), index.dimensions)
+    return await queries.read_grouped(session, project.grouped_by, near.tolist(), index.dimensions)
 
 
 async def _plan_exploration(

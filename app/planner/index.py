@@ -17,7 +17,7 @@ from app.selection.arrays import BoolArray, IntArray
 from app.storage.sessions import Sessions
 from app.vectors import snapshot
 from app.vectors.index import VectorIndex
-from app.vectors.marks import START, Mark
+from app.vectors.marks import START, Mark, VectorSource
 from app.vectors.service import apply_erasures, cluster, read_additions, restore
 
 _SAVE_SECONDS = 30.0
@@ -29,8 +29,9 @@ log = structlog.get_logger()
 class ProjectIndex:
     """The index of a project. Nothing else changes it.
 
-    It holds the prompts that have arrived, all of them and no other, so that a search in it finds
-    the nearest earlier prompt.
+    It holds the vectors by which prompts are grouped: of all prompts that have arrived, and no
+    other, so that a search in it finds the nearest earlier prompt. Prompts that arrived before the
+    service embedded questions come in as the embedder gets to them.
     """
 
     def __init__(self, project_id: int, sessions: Sessions, path: Path) -> None:
@@ -39,6 +40,7 @@ class ProjectIndex:
         self._path = path
         self._lock = asyncio.Lock()
         self._index: VectorIndex | None = None
+        self._source = VectorSource(project_id)
         self._mark: Mark = START
         self._complete = False
         self._arrived: set[int] = set()
@@ -51,7 +53,10 @@ class ProjectIndex:
         if project.dimensions is None:
             return False
         is_behind = (
-            not self._complete or project.arriving or project.last_erased > self._mark.erased
+            not self._complete
+            or project.arriving
+            or project.last_question > self._mark.embedded
+            or project.last_erased > self._mark.erased
         )
         return is_behind or bool(self._arrived)
 
@@ -66,13 +71,13 @@ class ProjectIndex:
             return await self._catch_up()
 
     async def similar(self, prompt_id: int, limit: int) -> list[tuple[int, float]]:
-        """The prompts most similar to one, nearest first, with their cosines."""
+        """The prompts whose vectors are nearest to one's, nearest first, with their cosines."""
         async with self._lock:
             await self._catch_up()
             if self._index is None:
                 return []
             async with self._sessions() as session:
-                stored = await read_prompt_vector(session, self.project_id, prompt_id)
+                stored = await read_prompt_vector(session, self._source, prompt_id)
             if stored is None:
                 return []
             vector = from_bytes([stored], self._index.dimensions)
@@ -105,7 +110,7 @@ class ProjectIndex:
                 return False
             index = await self._open(session, project, project.dimensions)
             additions = await read_additions(
-                session, self.project_id, self._mark.embedded, project.dimensions
+                session, self._source, self._mark.embedded, project.dimensions
             )
             newcomers, waiting = await find_newcomers(session, additions.ids.tolist())
             is_new = _are_among(additions.ids, newcomers)
@@ -129,9 +134,12 @@ class ProjectIndex:
         if self._index is None:
             await asyncio.to_thread(snapshot.delete_unfinished, self._path)
             place = f"cluster {await cluster(session)}"
+            self._source = project.grouped_by
             self._owner = f"project {project.project_id} seed {project.seed} in {place}"
+            if self._source.question_version is not None:
+                self._owner += f" by question {self._source.question_version}"
             restored = await restore(
-                session, self.project_id, self._path, owner=self._owner, dimensions=dimensions
+                session, self._source, self._path, owner=self._owner, dimensions=dimensions
             )
             log.info("index opened", project=self.project_id, prompts=len(restored.index))
             self._index, self._mark = restored.index, restored.mark

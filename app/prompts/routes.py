@@ -119,7 +119,11 @@ async def get_similar(
     _: AdminKey,
     limit: Annotated[int, Query(ge=1, le=MAX_SIMILAR)] = 10,
 ) -> SimilarPrompts:
-    """The nearest prompts of the same project by the cosine of their embeddings."""
+    """The prompts of the same project that ask the most similar things, nearest first.
+
+    What counts is the vector that prompts are grouped by: of what a prompt asks, where the service
+    embeds, and the caller's own otherwise. 409: it is not there yet.
+    """
     sessions: Sessions = request.app.state.sessions
     listener: Listener = request.app.state.listener
     return SimilarPrompts(similar=await find_similar(sessions, listener, prompt_id, limit))

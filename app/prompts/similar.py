@@ -12,6 +12,7 @@ import orjson
 
 from app.errors import Conflict, Unavailable
 from app.prompts.queries import reading
+from app.prompts.question import QUESTION_VERSION
 from app.prompts.schemas import SimilarPrompt
 from app.prompts.service import find_prompt
 from app.storage.ids import IdKind, encode
@@ -28,7 +29,7 @@ async def find_similar(
 
     Raises:
         UnknownPrompt: no prompt has that id.
-        Conflict: the prompt has no embedding yet.
+        Conflict: the prompt has no embedding yet, or none of what it asks.
         Unavailable: no planner answered in time.
     """
     request = str(uuid.uuid4())
@@ -37,6 +38,8 @@ async def find_similar(
             prompt = await find_prompt(session, public_id)
             if prompt.status != "ready":
                 raise Conflict(f"the prompt is {prompt.status}: it has no embedding yet")
+            if not await reading.has_grouping_vector(session, prompt, QUESTION_VERSION):
+                raise Conflict("what the prompt asks is not embedded yet; ask again later")
             question = {
                 "request": request,
                 "project": prompt.project_id,

@@ -58,14 +58,13 @@ END $$;
 # A run is a stretch of rows whose prompts' ids rise. The planner reads rows with the same number in
 # the order of their prompts' ids, so one number is enough for a run. If there are more runs than
 # numbers, the last runs share one.
-_RENUMBER: Final = fill(
-    """
+_RENUMBER_EMBEDDINGS: Final = """
 WITH arriving AS (
     SELECT written.prompt_id, written.project_id, written.written_by,
         (written.prompt_id < lag(written.prompt_id) OVER (
             PARTITION BY written.project_id ORDER BY written.written_by, written.prompt_id
         ))::int AS falls
-    FROM public.prompt_embeddings AS written
+    FROM public.{embeddings} AS written
     JOIN public.prompts ON prompts.id = written.prompt_id
     WHERE prompts.group_id IS NULL
 ), runs AS (
@@ -77,18 +76,32 @@ WITH arriving AS (
     SELECT written.prompt_id,
         least(coalesce(runs.run, 0), {last})
             + pg_current_xact_id()::text::bigint - {numbers} AS number
-    FROM public.prompt_embeddings AS written
+    FROM public.{embeddings} AS written
     LEFT JOIN runs ON runs.prompt_id = written.prompt_id
 )
-UPDATE public.prompt_embeddings
+UPDATE public.{embeddings}
 SET written_by = numbered.number::text::xid8
 FROM numbered
-WHERE numbered.prompt_id = prompt_embeddings.prompt_id;
+WHERE numbered.prompt_id = {embeddings}.prompt_id;
+"""
+_NUMBERED: Final = {"numbers": str(_NUMBERS), "last": str(_NUMBERS - 1)}
+
+# Without progress, the embedder looks again for questions without a vector, from the beginning.
+# A backup of an older version has no vectors of questions.
+_RENUMBER: Final = fill(
+    """
+{prompts}
 UPDATE public.erased_prompts
 SET written_by = (pg_current_xact_id()::text::bigint - {numbers})::text::xid8;
+SELECT to_regclass('public.question_embeddings') IS NOT NULL AS has_questions \\gset
+\\if :has_questions
+{questions}
+DELETE FROM public.question_progress;
+\\endif
 """,
+    prompts=fill(_RENUMBER_EMBEDDINGS, embeddings="prompt_embeddings", **_NUMBERED),
+    questions=fill(_RENUMBER_EMBEDDINGS, embeddings="question_embeddings", **_NUMBERED),
     numbers=str(_NUMBERS),
-    last=str(_NUMBERS - 1),
 )
 
 

@@ -12,17 +12,47 @@ from typing import Any, Final
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.vectors.marks import Mark, Position
+from app.storage.sql import statement
+from app.vectors.marks import Mark, Position, VectorSource
 
-EMBEDDINGS_AFTER: Final = text("""
+_EMBEDDINGS_AFTER: Final = """
     SELECT prompt_id, written_by::text::bigint AS written_by, vector
-    FROM prompt_embeddings
-    WHERE project_id = :project_id
+    FROM {embeddings} AS embedded
+    WHERE {of_project}
       AND (written_by, prompt_id) > (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
       AND written_by < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY prompt_embeddings.written_by, prompt_id
+    ORDER BY embedded.written_by, prompt_id
     LIMIT :limit
-""")
+"""
+# Without the prompts that wait for the end of an import: no index holds them.
+_CONTENTS_UP_TO: Final = """
+    SELECT everything.size - waiting.size AS size,
+        everything.sum_of_ids - waiting.sum_of_ids AS sum_of_ids
+    FROM (
+        SELECT count(*) AS size, coalesce(sum(prompt_id), 0)::bigint AS sum_of_ids
+        FROM {embeddings} AS embedded
+        WHERE {of_project}
+          AND (written_by, prompt_id) <= (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
+    ) AS everything, (
+        SELECT count(*) AS size, coalesce(sum(prompt_id), 0)::bigint AS sum_of_ids
+        FROM prompts JOIN {embeddings} AS embedded ON embedded.prompt_id = prompts.id
+        WHERE prompts.project_id = :project_id AND import_id IS NOT NULL AND group_id IS NULL
+          AND {of_project}
+          AND (written_by, prompt_id) <= (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
+    ) AS waiting
+"""
+_OWN_VECTORS: Final = {
+    "embeddings": "prompt_embeddings",
+    "of_project": "embedded.project_id = :project_id",
+}
+_QUESTIONS: Final = {
+    "embeddings": "question_embeddings",
+    "of_project": "embedded.project_id = :project_id AND embedded.version = :question_version",
+}
+OWN_VECTORS_AFTER: Final = statement(_EMBEDDINGS_AFTER, **_OWN_VECTORS)
+QUESTIONS_AFTER: Final = statement(_EMBEDDINGS_AFTER, **_QUESTIONS)
+_OWN_VECTORS_UP_TO: Final = statement(_CONTENTS_UP_TO, **_OWN_VECTORS)
+_QUESTIONS_UP_TO: Final = statement(_CONTENTS_UP_TO, **_QUESTIONS)
 ERASED_AFTER: Final = text("""
     SELECT prompt_id, written_by::text::bigint AS written_by
     FROM erased_prompts
@@ -31,22 +61,6 @@ ERASED_AFTER: Final = text("""
       AND written_by < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY erased_prompts.written_by, prompt_id
     LIMIT :limit
-""")
-# Without the prompts that wait for the end of an import: no index holds them.
-_CONTENTS_UP_TO = text("""
-    SELECT everything.size - waiting.size AS size,
-        everything.sum_of_ids - waiting.sum_of_ids AS sum_of_ids
-    FROM (
-        SELECT count(*) AS size, coalesce(sum(prompt_id), 0)::bigint AS sum_of_ids
-        FROM prompt_embeddings
-        WHERE project_id = :project_id
-          AND (written_by, prompt_id) <= (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
-    ) AS everything, (
-        SELECT count(*) AS size, coalesce(sum(prompt_id), 0)::bigint AS sum_of_ids
-        FROM prompts JOIN prompt_embeddings ON prompt_embeddings.prompt_id = prompts.id
-        WHERE prompts.project_id = :project_id AND import_id IS NOT NULL AND group_id IS NULL
-          AND (written_by, prompt_id) <= (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
-    ) AS waiting
 """)
 _CLUSTER = text("SELECT system_identifier FROM pg_control_system()")
 
@@ -63,38 +77,37 @@ VECTORS_OF_PROMPTS: Final = text("""
 """)
 
 
-async def rows_after(
-    session: AsyncSession, query: TextClause, project_id: int, position: Position, limit: int
+async def embeddings_after(
+    session: AsyncSession, source: VectorSource, position: Position, limit: int
 ) -> Sequence[Row[Any]]:
-    """The next rows of ``EMBEDDINGS_AFTER`` or ``ERASED_AFTER``.
+    """The next vectors that prompts are grouped by.
 
-    Served by ``ix_prompt_embeddings_catch_up`` and ``ix_erased_prompts_catch_up``.
+    Served by ``ix_question_embeddings_catch_up`` and ``ix_prompt_embeddings_catch_up``.
     """
+    query = OWN_VECTORS_AFTER if source.question_version is None else QUESTIONS_AFTER
     found = await session.execute(
-        query,
-        {
-            "project_id": project_id,
-            "written_by": str(position.written_by),
-            "prompt_id": position.prompt_id,
-            "limit": limit,
-        },
+        query, {**source._asdict(), **position.as_parameters(), "limit": limit}
     )
     return found.all()
 
 
-async def contents_up_to(session: AsyncSession, project_id: int, mark: Mark) -> tuple[int, int]:
+async def erased_after(
+    session: AsyncSession, project_id: int, position: Position, limit: int
+) -> Sequence[Row[Any]]:
+    """The next prompts that were erased. Served by ``ix_erased_prompts_catch_up``."""
+    parameters = {"project_id": project_id, **position.as_parameters(), "limit": limit}
+    return (await session.execute(ERASED_AFTER, parameters)).all()
+
+
+async def contents_up_to(
+    session: AsyncSession, source: VectorSource, mark: Mark
+) -> tuple[int, int]:
     """What an index should hold of the rows up to a mark: how many, and the sum of their ids.
 
     Reads all rows of the project.
     """
-    found = await session.execute(
-        _CONTENTS_UP_TO,
-        {
-            "project_id": project_id,
-            "written_by": str(mark.embedded.written_by),
-            "prompt_id": mark.embedded.prompt_id,
-        },
-    )
+    query = _OWN_VECTORS_UP_TO if source.question_version is None else _QUESTIONS_UP_TO
+    found = await session.execute(query, {**source._asdict(), **mark.embedded.as_parameters()})
     row = found.one()
     return row.size, row.sum_of_ids
 

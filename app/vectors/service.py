@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.embedding.unit import from_bytes
 from app.vectors import queries, snapshot
 from app.vectors.index import Ids, VectorIndex, Vectors
-from app.vectors.marks import START, Position
+from app.vectors.marks import START, Position, VectorSource
 from app.vectors.queries import cluster
 from app.vectors.snapshot import Snapshot
 
@@ -26,7 +26,7 @@ __all__ = ["Additions", "apply_erasures", "cluster", "read_additions", "restore"
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """The next embeddings of prompts, in the order of the transactions that wrote them."""
+    """The next vectors of prompts, in the order of the transactions that wrote them."""
 
     ids: Ids
     """``(n,)``."""
@@ -40,13 +40,13 @@ class Additions:
 
 async def read_additions(
     session: AsyncSession,
-    project_id: int,
+    source: VectorSource,
     position: Position,
     dimensions: int,
     limit: int = ROWS_AT_A_TIME,
 ) -> Additions:
-    """The next embeddings of the project's prompts, at most ``limit`` of them."""
-    rows = await queries.rows_after(session, queries.EMBEDDINGS_AFTER, project_id, position, limit)
+    """The next vectors that the project's prompts are grouped by, at most ``limit`` of them."""
+    rows = await queries.embeddings_after(session, source, position, limit)
     return Additions(
         ids=np.array([row.prompt_id for row in rows], dtype=np.int64),
         vectors=from_bytes([row.vector for row in rows], dimensions),
@@ -59,15 +59,14 @@ async def apply_erasures(
     session: AsyncSession, project_id: int, index: VectorIndex, position: Position
 ) -> Position:
     """Remove erased prompts from the index; gives the position of the last one."""
-    query = queries.ERASED_AFTER
-    while rows := await queries.rows_after(session, query, project_id, position, ROWS_AT_A_TIME):
+    while rows := await queries.erased_after(session, project_id, position, ROWS_AT_A_TIME):
         index.remove(np.array([row.prompt_id for row in rows], dtype=np.int64))
         position = Position(rows[-1].written_by, rows[-1].prompt_id)
     return position
 
 
 async def restore(
-    session: AsyncSession, project_id: int, path: Path, *, owner: str, dimensions: int
+    session: AsyncSession, source: VectorSource, path: Path, *, owner: str, dimensions: int
 ) -> Snapshot:
     """The index in the file without prompts that were erased since; an empty one if it is useless.
 
@@ -76,9 +75,9 @@ async def restore(
     """
     found = await asyncio.to_thread(snapshot.load, path, owner=owner, dimensions=dimensions)
     if found is not None:
-        await apply_erasures(session, project_id, found.index, found.mark.erased)
+        await apply_erasures(session, source.project_id, found.index, found.mark.erased)
         ids = found.index.ids()
         held = len(ids), int(ids.sum())
-        if held == await queries.contents_up_to(session, project_id, found.mark):
+        if held == await queries.contents_up_to(session, source, found.mark):
             return found
     return Snapshot(VectorIndex(dimensions), START)

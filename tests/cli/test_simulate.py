@@ -2,10 +2,12 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from app.cli.__main__ import main
 from app.cli.simulate.labelled_file import encode_file, load_vectors, read_labelled_file
@@ -211,6 +213,24 @@ def test_texts_are_embedded_once_each_and_put_back_in_their_places(tmp_path: Pat
     assert vectors.prompts[:, 0].tolist() == [9, 2, 5]
     assert [rows[:, 0].tolist() for rows in vectors.responses] == [[10, 1], [3, 1], [6, 1]]
     assert sum(told) == 9
+
+
+def test_near_duplicates_are_marked_by_what_prompts_ask(tmp_path: Path) -> None:
+    path = tmp_path / "file.jsonl"
+    texts = ["Be kind. " * 100 + asked for asked in ("Name a planet.", "Why?", "Name a planet.")]
+    lines = [{"prompt": text, "chosen": "a", "rejected": "b"} for text in texts]
+    path.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    file = read_labelled_file(path)
+
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        """The whole prompts are one direction; short texts are told apart by their ends."""
+        directions = [(1, 0) if "planet" in text or len(text) > 500 else (0, 1) for text in texts]
+        return np.array(directions, dtype=np.float32)
+
+    world = file.world(encode_file(file, encode, lambda _: None))
+
+    assert world.near_duplicate.tolist() == [False, False, True]
+    assert [prompt.embedding.tolist() for prompt in world.prompts] == [[1, 0]] * 3
 
 
 @pytest.mark.parametrize(

@@ -228,13 +228,16 @@ async def test_pending_texts_get_their_vectors_and_their_prompts_become_ready(
         assert (project.embedding_model, project.embedding_dimensions) == (encoder.name, 384)
 
 
-async def test_chat_messages_are_embedded_as_their_turns(sessions: Sessions) -> None:
+async def test_chat_messages_are_embedded_as_their_turns_and_what_they_ask(
+    sessions: Sessions,
+) -> None:
     project_id = await add_project(sessions, "p")
     chat = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}]
     await add_prompts(sessions, project_id, [(chat, ["hello", "hey"])])
     encoder = LetterEncoder()
     await Embedder(encoder, sessions, 256).embed_batch()
-    assert sorted(encoder.encoded) == ["hello", "hey", "system: Be kind.\n\nuser: Hi"]
+    texts = ["Hi", "hello", "hey", "system: Be kind.\n\nuser: Hi"]
+    assert sorted(encoder.encoded) == texts
 
 
 async def test_tool_calls_are_embedded_below_their_texts(sessions: Sessions) -> None:

@@ -27,6 +27,7 @@ from app.planner.decide import (
 from app.planner.queries.outlook import Outlook, PlanSettings
 from app.planner.queries.prompts import PlannablePrompt
 from app.selection.cost import Pricing
+from app.vectors.marks import Position, VectorSource
 
 NOW = 1000.0
 PRICING = Pricing(seconds_base=8, words_per_minute=238)
@@ -63,11 +64,13 @@ def outlook(strategy: str = BY_ROUND, **changes: Any) -> Outlook:
         cost=PRICING,
         counted_labels=0,
         dimensions=16,
+        grouped_by=VectorSource(1),
         ended_import=False,
         arriving=False,
         outgrown=False,
         foreign=False,
-        last_erased=(0, 0),
+        last_question=Position(0, 0),
+        last_erased=Position(0, 0),
         plannable=False,
         earliest_position=None,
         horizon=None,
@@ -104,7 +107,7 @@ CASES: dict[str, tuple[Outlook, Memory, Step | None]] = {
     "all is done": (outlook(), memory(), None),
     "nothing has been embedded yet": (low(dimensions=None), Memory(), None),
     "arrivals and erasures are the index's work": (
-        outlook(arriving=True, last_erased=(5, 5)),
+        outlook(arriving=True, last_erased=Position(5, 5)),
         memory(),
         None,
     ),

@@ -15,6 +15,7 @@ from app.planner.index import index_path
 from app.planner.queries.imports import LOCK_ADDED_TO
 from app.selection.draws import exploration_draw
 from app.storage.tables import Import, Project, Response
+from app.vectors.marks import VectorSource
 from app.vectors.service import cluster, restore
 from tests.e2e.serving import open_folder
 from tests.planner.planning import DIMENSIONS, PlanWorld, plan_all, unit, until
@@ -223,7 +224,8 @@ async def test_the_index_opens_again_while_prompts_wait_for_an_import(
     async with world.sessions() as session:
         owner = f"project {world.project_id} seed 7 in cluster {await cluster(session)}"
         path = index_path(world.data_dir, world.project_id)
-        found = await restore(session, world.project_id, path, owner=owner, dimensions=DIMENSIONS)
+        source = VectorSource(world.project_id)
+        found = await restore(session, source, path, owner=owner, dimensions=DIMENSIONS)
     assert len(found.index) == 20
     stream.end()
     await importing

@@ -17,6 +17,7 @@ from app.storage.tables import (
     ProjectIntake,
     Prompt,
     PromptEmbedding,
+    QuestionEmbedding,
     Response,
     ResponseEmbedding,
 )
@@ -35,6 +36,7 @@ async def test_nothing_of_a_deleted_prompt_stays_but_its_number(
 ) -> None:
     public_id = await _post(client, embedded([1, 0], [0, 1], id="p"))
     other = await _post(client, embedded([1, 0], [0, 1], id="q"))
+    await _add_questions(sessions)
     assert (await client.delete(f"/prompts/{public_id}")).status_code == 204
     assert (await client.get(f"/prompts/{public_id}")).status_code == 404
     assert (await client.delete(f"/prompts/{public_id}")).status_code == 404
@@ -45,12 +47,22 @@ async def test_nothing_of_a_deleted_prompt_stays_but_its_number(
             (Response.id, 2),
             (ResponseEmbedding.response_id, 2),
             (PromptEmbedding.prompt_id, 1),
+            (QuestionEmbedding.prompt_id, 1),
         ):
             assert await session.scalar(select(func.count(table))) == left
         erased = await session.scalar(select(ErasedPrompt.prompt_id))
         assert erased == decode(IdKind.PROMPT, public_id)
         intake = (await session.scalars(select(ProjectIntake))).one()
     assert (intake.prompts, intake.pending, intake.unplanned) == (1, 0, 1)
+
+
+async def _add_questions(sessions: Sessions) -> None:
+    """Vectors of what the prompts ask, as the embedder stores them."""
+    async with sessions.begin() as session:
+        session.add_all(
+            QuestionEmbedding(prompt_id=one.id, project_id=one.project_id, version=1, vector=b"")
+            for one in await session.scalars(select(Prompt))
+        )
 
 
 async def test_a_deleted_pending_prompt_is_not_waited_for(client: httpx.AsyncClient) -> None:

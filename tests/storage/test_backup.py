@@ -9,8 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, make_url, text
 
+import migrations
 from app.errors import BackupUnusable, BackupUnwritable, DatabaseUnsuited, ProgramFailed
 from app.main import create_app
 from app.planner import process as plan
@@ -184,13 +187,18 @@ async def add_prompts(session: Any, *, planned: list[int], unplanned: list[int])
                 "group": number if number in planned else None,
             },
         )
-        await session.execute(
-            text(
-                "INSERT INTO prompt_embeddings (prompt_id, project_id, vector, written_by)"
-                " SELECT :number, id, '', CAST(:written AS xid8) FROM projects"
-            ),
-            {"number": number, "written": str(10**12 + place)},
-        )
+        written = {"number": number, "written": str(10**12 + place)}
+        for table, column, value in (
+            ("prompt_embeddings", "", ""),
+            ("question_embeddings", "version, ", "1, "),
+        ):
+            await session.execute(
+                text(
+                    f"INSERT INTO {table} (prompt_id, project_id, {column}vector, written_by)"
+                    f" SELECT :number, id, {value}'', CAST(:written AS xid8) FROM projects"
+                ),
+                written,
+            )
 
 
 async def test_rows_get_numbers_of_the_restores_own_in_the_order_of_arrival(
@@ -204,24 +212,65 @@ async def test_rows_get_numbers_of_the_restores_own_in_the_order_of_arrival(
                 " SELECT 99, id, CAST('1000000000000' AS xid8) FROM projects"
             )
         )
+        await session.execute(
+            text(
+                "INSERT INTO question_progress (project_id, version, written_by, prompt_id)"
+                " SELECT id, 1, CAST('1000000000000' AS xid8), 1 FROM projects"
+            )
+        )
     back_up(database_url, tmp_path / "backup")
     with connection(target) as opened:
         (before,) = opened.execute("SELECT pg_current_xact_id()::text::bigint").fetchall()
         load(target, tmp_path / "backup")
-        rows = opened.execute(
-            "SELECT prompt_id, written_by::text::bigint FROM prompt_embeddings"
-            " ORDER BY written_by, prompt_id"
-        ).fetchall()
+        rows, questions = (
+            opened.execute(
+                f"SELECT prompt_id, written_by::text::bigint FROM {table}"
+                " ORDER BY written_by, prompt_id".encode()
+            ).fetchall()
+            for table in ("prompt_embeddings", "question_embeddings")
+        )
+        progress = opened.execute("SELECT FROM question_progress").fetchall()
         erased = opened.execute("SELECT written_by::text::bigint FROM erased_prompts").fetchall()
         readable = opened.execute(
             "SELECT bool_and(written_by < pg_snapshot_xmin(pg_current_snapshot()))"
             " FROM (SELECT written_by FROM prompt_embeddings"
+            " UNION ALL SELECT written_by FROM question_embeddings"
             " UNION ALL SELECT written_by FROM erased_prompts) AS written"
         ).fetchall()
     # The planned ones have their groups; their order says nothing any more.
     assert [number for number, _ in rows] == [3, 7, 5, 6, 2, 9, 8, 1]
+    assert questions == rows
+    # The embedder looks again for questions without a vector, from the beginning.
+    assert progress == []
     assert readable == [(True,)]
     assert min(number for _, number in [*rows, (0, erased[0][0])]) >= before[0]
+
+
+def test_a_backup_of_a_version_without_questions_is_restored_and_migrated(
+    database_url: str, target: str, tmp_path: Path
+) -> None:
+    back_up(database_url, tmp_path / "newest")
+    load(target, tmp_path / "newest")
+    _downgrade(target, "0002")
+    assert "question_embeddings" not in tables(target)
+    back_up(target, tmp_path / "older")
+
+    check_file(tmp_path / "older")
+    load(target, tmp_path / "older")
+    upgrade(target)
+
+    assert tables(target) == tables(database_url)
+
+
+def _downgrade(url: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+    engine.dispose()
 
 
 def test_a_file_that_is_damaged_or_something_else_is_refused(

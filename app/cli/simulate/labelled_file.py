@@ -3,13 +3,14 @@
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.cli.transfer.sources import json_source, opened
-from app.embedding.unit import normalise
+from app.embedding.unit import mean_direction, normalise
 from app.errors import CommandFailed
 from app.formats.format import Preference
 from app.imports.line_splitter import Line
@@ -17,6 +18,7 @@ from app.imports.lines import GoodLine, read_lines
 from app.imports.schemas import RejectedLine
 from app.imports.stream_splitter import StreamSplitter
 from app.prompts.incoming import IncomingPrompt
+from app.prompts.question import question
 from app.prompts.text import render_prompt
 from app.selection.cost import count_words
 from app.selection.pair_grid import column_of, pair_count
@@ -46,6 +48,7 @@ class LabelledFile:
         prompts = [
             LabelledPrompt(
                 embedding=vectors.prompts[number],
+                question=vectors.questions[number],
                 responses=vectors.responses[number],
                 votes=_votes(line.preferences, len(line.prompt.responses)),
                 gold=_gold(line.prompt),
@@ -64,6 +67,8 @@ class FileVectors:
     """The unit vectors of a file's prompts and of the responses kept of each."""
 
     prompts: Vectors
+    questions: Vectors
+    """Of what the prompts ask, by which they are grouped."""
     responses: Sequence[Vectors]
 
 
@@ -85,18 +90,25 @@ def read_labelled_file(path: Path) -> LabelledFile:
 
 def encode_file(file: LabelledFile, encode: Encode, advance: Callable[[int], None]) -> FileVectors:
     """Embed the texts of a file; ``advance`` is called with the number of texts in each batch."""
-    texts: list[str] = []
-    for line in file.lines:
-        texts.append(render_prompt(line.prompt.content))
-        texts += [response.rendered for response in line.prompt.responses]
-    vectors = _encode_sorted(texts, encode, advance)
-    prompts, responses, at = [], [], 0
-    for line in file.lines:
-        kept = len(line.prompt.responses)
-        prompts.append(vectors[at])
-        responses.append(vectors[at + 1 : at + 1 + kept])
-        at += 1 + kept
-    return FileVectors(np.stack(prompts), responses)
+    texts = [texts_to_embed(line.prompt) for line in file.lines]
+    vectors = _encode_sorted(list(chain.from_iterable(texts)), encode, advance)
+    prompts, questions, responses, at = [], [], [], 0
+    for line, its_texts in zip(file.lines, texts, strict=True):
+        of_text = dict(zip(its_texts, vectors[at : at + len(its_texts)], strict=True))
+        content = line.prompt.content
+        prompts.append(of_text[render_prompt(content)])
+        questions.append(mean_direction(np.stack([of_text[text] for text in question(content)])))
+        responses.append(np.stack([of_text[each.rendered] for each in line.prompt.responses]))
+        at += len(its_texts)
+    return FileVectors(np.stack(prompts), np.stack(questions), responses)
+
+
+def texts_to_embed(prompt: IncomingPrompt) -> list[str]:
+    """The prompt, its responses and what it asks, each text once."""
+    responses = [response.rendered for response in prompt.responses]
+    return list(
+        dict.fromkeys([render_prompt(prompt.content), *responses, *question(prompt.content)])
+    )
 
 
 def load_vectors(file: LabelledFile, path: Path) -> FileVectors:
@@ -130,7 +142,8 @@ def load_vectors(file: LabelledFile, path: Path) -> FileVectors:
         responses[start + np.array(_kept_positions(line.prompt))]
         for line, start in zip(file.lines, starts, strict=True)
     ]
-    return FileVectors(prompts, kept)
+    # As in a project with the caller's own vectors.
+    return FileVectors(prompts, prompts, kept)
 
 
 def _lines(path: Path) -> tuple[list[Line], list[RejectedLine]]:

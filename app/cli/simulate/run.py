@@ -19,6 +19,7 @@ from app.cli.simulate.labelled_file import (
     encode_file,
     load_vectors,
     read_labelled_file,
+    texts_to_embed,
 )
 from app.errors import CommandFailed
 from app.selection.registry import STRATEGIES
@@ -102,7 +103,7 @@ def _vectors(file: LabelledFile, embeddings: Path | None, settings: Settings) ->
         return load_vectors(file, embeddings)
     from app.embedding.load import load_encoder  # noqa: PLC0415 - loads torch
 
-    texts = sum(1 + len(line.prompt.responses) for line in file.lines)
+    texts = sum(len(texts_to_embed(line.prompt)) for line in file.lines)
     with _progress("Embedding", texts) as advance:
         encoder = load_encoder(settings.embedding_model, settings.embedding_device)
         return encode_file(file, encoder.encode, advance)

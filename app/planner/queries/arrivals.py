@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from sqlalchemy import text
@@ -9,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import from_bytes
 from app.selection.groups import GroupedPrompts
+from app.storage.sql import statement
+from app.vectors.marks import VectorSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,12 @@ _NEWCOMERS = text("""
     ORDER BY id
 """)
 
-_GROUPED = text("""
-    SELECT prompts.id, prompts.group_id, prompt_embeddings.vector
-    FROM prompts JOIN prompt_embeddings ON prompt_embeddings.prompt_id = prompts.id
-    WHERE prompts.id = ANY(CAST(:ids AS bigint[])) AND prompts.group_id IS NOT NULL
+_GROUPED = """
+    SELECT prompts.id, prompts.group_id, embedded.vector
+    FROM prompts JOIN {embeddings} AS embedded ON embedded.prompt_id = prompts.id
+    WHERE prompts.id = ANY(CAST(:ids AS bigint[])) AND prompts.group_id IS NOT NULL{of_version}
     ORDER BY prompts.id
-""")
+"""
 
 _RESPONSE_IDS = text("""
     SELECT prompt_id, array_agg(id ORDER BY id) AS ids FROM responses
@@ -58,9 +61,20 @@ _COUNT_ARRIVED = text("""
     UPDATE project_intake SET unplanned = unplanned - :arrived WHERE project_id = :project_id
 """)
 
-_PROMPT_VECTOR = text("""
-    SELECT vector FROM prompt_embeddings WHERE prompt_id = :id AND project_id = :project_id
-""")
+_PROMPT_VECTOR = """
+    SELECT vector FROM {embeddings} AS embedded
+    WHERE prompt_id = :id AND project_id = :project_id{of_version}
+"""
+
+_OWN_VECTORS: Final = {"embeddings": "prompt_embeddings", "of_version": ""}
+_QUESTIONS: Final = {
+    "embeddings": "question_embeddings",
+    "of_version": " AND embedded.version = :question_version",
+}
+_GROUPED_BY_OWN_VECTORS = statement(_GROUPED, **_OWN_VECTORS)
+_GROUPED_BY_QUESTIONS = statement(_GROUPED, **_QUESTIONS)
+_OWN_VECTOR = statement(_PROMPT_VECTOR, **_OWN_VECTORS)
+_QUESTION_VECTOR = statement(_PROMPT_VECTOR, **_QUESTIONS)
 
 
 async def find_newcomers(
@@ -73,10 +87,11 @@ async def find_newcomers(
 
 
 async def read_grouped(
-    session: AsyncSession, prompt_ids: Collection[int], dimensions: int
+    session: AsyncSession, source: VectorSource, prompt_ids: Collection[int], dimensions: int
 ) -> GroupedPrompts:
     """Those of the prompts that have arrived, with their groups and stored vectors, by id."""
-    rows = (await session.execute(_GROUPED, {"ids": list(prompt_ids)})).all()
+    query = _GROUPED_BY_OWN_VECTORS if source.question_version is None else _GROUPED_BY_QUESTIONS
+    rows = (await session.execute(query, {**source._asdict(), "ids": list(prompt_ids)})).all()
     return GroupedPrompts(
         ids=np.array([row.id for row in rows], dtype=np.int64),
         groups=np.array([row.group_id for row in rows], dtype=np.int64),
@@ -113,10 +128,9 @@ async def fix_arrivals(session: AsyncSession, project_id: int, arrivals: Sequenc
 
 
 async def read_prompt_vector(
-    session: AsyncSession, project_id: int, prompt_id: int
+    session: AsyncSession, source: VectorSource, prompt_id: int
 ) -> bytes | None:
-    """The prompt's stored vector; None if the project has no such prompt, or it has no vector."""
-    vector: bytes | None = await session.scalar(
-        _PROMPT_VECTOR, {"id": prompt_id, "project_id": project_id}
-    )
+    """The vector the prompt is grouped by; None if the project has no such prompt or vector."""
+    query = _OWN_VECTOR if source.question_version is None else _QUESTION_VECTOR
+    vector: bytes | None = await session.scalar(query, {**source._asdict(), "id": prompt_id})
     return vector

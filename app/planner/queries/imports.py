@@ -23,13 +23,13 @@ LOCK_ADDED_TO = text(
     """
 )
 _RELEASE = text("UPDATE prompts SET import_id = NULL WHERE id = ANY(CAST(:ids AS bigint[]))")
-_ANNOUNCE_VECTORS = text(
-    """
-    UPDATE prompt_embeddings SET written_by = pg_current_xact_id()
+_ANNOUNCE_VECTORS = """
+    UPDATE {embeddings} SET written_by = pg_current_xact_id()
     FROM prompts
     WHERE prompt_id = ANY(CAST(:ids AS bigint[])) AND prompts.id = prompt_id AND group_id IS NULL
-    """
-)
+"""
+_ANNOUNCE_OWN_VECTORS = statement(_ANNOUNCE_VECTORS, embeddings="prompt_embeddings")
+_ANNOUNCE_QUESTIONS = statement(_ANNOUNCE_VECTORS, embeddings="question_embeddings")
 _LOCK_ENDED = statement(
     "SELECT id FROM imports WHERE id = :import_id AND NOT {running} FOR UPDATE SKIP LOCKED",
     running=RUNNING_IMPORT,
@@ -58,7 +58,8 @@ async def release_prompts(session: AsyncSession, project_id: int) -> bool:
     which = {"project_id": project_id, "import_id": import_id, "limit": _PROMPTS_AT_A_TIME}
     ids = (await session.scalars(LOCK_ADDED_TO, which)).all()
     if ids:
-        await session.execute(_ANNOUNCE_VECTORS, {"ids": ids})
+        await session.execute(_ANNOUNCE_OWN_VECTORS, {"ids": ids})
+        await session.execute(_ANNOUNCE_QUESTIONS, {"ids": ids})
         await session.execute(_RELEASE, {"ids": ids})
         return True
     # Locked first: a batch that is just being stored keeps the row, and may have added prompts.

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.prompts.question import QUESTION_VERSION
 from app.selection.cost import Pricing
 from app.selection.ordering import earliest_position
 from app.settings import PLAN_AHEAD
@@ -18,6 +19,7 @@ from app.storage.predicates import (
     UNSEEN_PAIR,
 )
 from app.storage.sql import fill, statement
+from app.vectors.marks import Position, VectorSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Outlook:
     cost: Pricing
     counted_labels: int
     dimensions: int | None
+    grouped_by: VectorSource
+    """The vectors that its prompts are grouped by."""
     ended_import: bool
     """Prompts wait to be released, because the import that added to them has ended."""
     arriving: bool
@@ -52,8 +56,10 @@ class Outlook:
     """Prompts got responses after their pairs were chosen."""
     foreign: bool
     """Unseen pairs were chosen by another strategy than the project's."""
-    last_erased: tuple[int, int]
-    """The last row of ``erased_prompts``, as ``(written_by, prompt_id)``."""
+    last_question: Position
+    """The last row of ``question_embeddings``: the embedder adds those of old prompts later."""
+    last_erased: Position
+    """The last row of ``erased_prompts``."""
     plannable: bool
     """A prompt has pairs that are not in the plan."""
     earliest_position: float | None
@@ -84,6 +90,7 @@ _OUTLOOK = statement(
         project.overlap_share, project.overlap_labels, project.pairs_per_prompt,
         project.exploration, project.unit, project.cost_seconds_base,
         project.cost_words_per_minute, project.counted_labels, project.embedding_dimensions,
+        project.embedding_source,
         EXISTS (
             SELECT FROM imports WHERE project_id = project.id AND {releasable}
         ) AS ended_import,
@@ -100,11 +107,18 @@ _OUTLOOK = statement(
             SELECT FROM pairs
             WHERE project_id = project.id AND {unseen} AND strategy > project.strategy
         ) AS foreign_pairs,
+        asked.written_by AS asked_by, asked.prompt_id AS asked_id,
         erased.written_by AS erased_by, erased.prompt_id AS erased_id,
         next.exploration AS next_exploration, next.pairs_planned AS next_pairs_planned,
         next.near_duplicate AS next_near_duplicate, next.order_key AS next_order_key,
         horizon.position AS horizon
     FROM projects AS project
+    LEFT JOIN LATERAL (
+        SELECT written_by::text::bigint, prompt_id FROM question_embeddings
+        WHERE project_id = project.id AND version = {question_version}
+        ORDER BY question_embeddings.written_by DESC, prompt_id DESC
+        LIMIT 1
+    ) AS asked ON true
     LEFT JOIN LATERAL (
         SELECT written_by::text::bigint, prompt_id FROM erased_prompts
         WHERE project_id = project.id
@@ -132,6 +146,7 @@ _OUTLOOK = statement(
     next_prompt=fill(_NEXT_PROMPT, exploration="false", plannable=PLANNABLE_PROMPT),
     next_exploration_prompt=fill(_NEXT_PROMPT, exploration="true", plannable=PLANNABLE_PROMPT),
     before_horizon=str(PLAN_AHEAD // 2 - 1),
+    question_version=str(QUESTION_VERSION),
 )
 
 _HOLD_PROJECT = text("SELECT id FROM projects WHERE id = :id FOR KEY SHARE")
@@ -145,7 +160,8 @@ async def read_outlooks(session: AsyncSession, project_ids: Collection[int]) -> 
     """What there is to do in each of these projects; deleted ones are left out.
 
     Served by ``ix_prompts_unplanned``, ``ix_prompts_outgrown``, ``ix_prompts_plannable``,
-    ``ix_pairs_untouched``, ``ix_pairs_open`` and ``ix_erased_prompts_catch_up``.
+    ``ix_pairs_untouched``, ``ix_pairs_open``, ``ix_question_embeddings_catch_up`` and
+    ``ix_erased_prompts_catch_up``.
     """
     rows = await session.execute(_OUTLOOK, {"ids": list(project_ids)})
     return [_outlook(row) for row in rows]
@@ -153,6 +169,7 @@ async def read_outlooks(session: AsyncSession, project_ids: Collection[int]) -> 
 
 def _outlook(row: Row[Any]) -> Outlook:
     cost = Pricing(row.cost_seconds_base, row.cost_words_per_minute)
+    asks = row.embedding_source != "caller"
     return Outlook(
         project_id=row.id,
         seed=row.seed,
@@ -168,11 +185,13 @@ def _outlook(row: Row[Any]) -> Outlook:
         cost=cost,
         counted_labels=row.counted_labels,
         dimensions=row.embedding_dimensions,
+        grouped_by=VectorSource(row.id, QUESTION_VERSION if asks else None),
         ended_import=row.ended_import,
         arriving=row.arriving,
         outgrown=row.outgrown,
         foreign=row.foreign_pairs,
-        last_erased=(row.erased_by or 0, row.erased_id or 0),
+        last_question=Position(row.asked_by or 0, row.asked_id or 0),
+        last_erased=Position(row.erased_by or 0, row.erased_id or 0),
         plannable=row.next_order_key is not None,
         earliest_position=None
         if row.next_order_key is None

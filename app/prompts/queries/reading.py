@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Text, func, or_, select, text
+from sqlalchemy import ColumnElement, Text, exists, func, or_, select, text
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import BigInteger
@@ -17,7 +17,7 @@ from app.prompts.matching import EmbeddingSpace, StoredPrompt, StoredResponse
 from app.prompts.schemas import Content
 from app.storage.predicates import CONTENT_HASH, FAILED_PROMPT, UNNAMED_PROMPT
 from app.storage.sql import among, lock_prompts, statement
-from app.storage.tables import Project, Prompt, Response
+from app.storage.tables import Project, Prompt, QuestionEmbedding, Response
 
 
 async def find_stored(
@@ -277,6 +277,15 @@ async def contents(
         )
     )
     return {row.id: (row.content, row.tools) for row in rows}
+
+
+async def has_grouping_vector(session: AsyncSession, prompt: Prompt, question_version: int) -> bool:
+    """Whether an embedded prompt has the vector it is grouped by. By primary keys."""
+    own = exists().where(Project.id == prompt.project_id, Project.embedding_source == "caller")
+    of_question = exists().where(
+        QuestionEmbedding.prompt_id == prompt.id, QuestionEmbedding.version == question_version
+    )
+    return bool(await session.scalar(select(own | of_question)))
 
 
 async def has_reference(session: AsyncSession, prompt_id: int) -> bool:

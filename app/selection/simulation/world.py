@@ -29,6 +29,8 @@ class LabelledPrompt:
     """How good each response is, comparable within the prompt: ``(k,)``; NaN, None: not known."""
     words: IntArray | None = None
     """How many words each response has, ``(k,)``; None: not known."""
+    question: FloatArray | None = None
+    """Unit vector of what the prompt asks, by which it is grouped; None: ``embedding``."""
 
     @property
     def asked(self) -> NDArray[np.bool_]:
@@ -61,9 +63,13 @@ def make_world(prompts: Sequence[LabelledPrompt]) -> World:
     asked = [prompt for prompt in prompts if prompt.asked.any()]
     if not asked:
         raise ValueError("no prompt has a pair with a preference")
-    vectors = np.stack([prompt.embedding.astype(np.float64) for prompt in asked])
+    vectors = np.stack([_grouped_by(prompt).astype(np.float64) for prompt in asked])
     similar = np.tril(vectors @ vectors.T >= NEAR_DUPLICATE_SIMILARITY, k=-1)
     return World(asked, np.asarray(similar.any(axis=1), dtype=np.bool_))
+
+
+def _grouped_by(prompt: LabelledPrompt) -> FloatArray:
+    return prompt.embedding if prompt.question is None else prompt.question
 
 
 def candidates(world: World, order_keys: FloatArray, pool: IntArray) -> list[PromptCandidate]:

@@ -11,6 +11,8 @@ from app.storage.tables.prompts import (
     Import,
     Prompt,
     PromptEmbedding,
+    QuestionEmbedding,
+    QuestionProgress,
     Response,
     ResponseEmbedding,
 )
@@ -29,6 +31,8 @@ __all__ = [
     "ProjectIntake",
     "Prompt",
     "PromptEmbedding",
+    "QuestionEmbedding",
+    "QuestionProgress",
     "Response",
     "ResponseEmbedding",
     "TransactionId",

@@ -196,6 +196,48 @@ class PromptEmbedding(Base):
     )
 
 
+class QuestionEmbedding(Base):
+    """The unit vector of what a prompt asks, which it is grouped by, and what wrote it.
+
+    Only prompts that the service embeds have one: callers' own vectors group as they are given.
+    ``version`` is that of the rule that finds the question in a prompt, ``written_by`` is as above.
+    """
+
+    __tablename__ = "question_embeddings"
+    __table_args__ = (
+        Index(
+            "ix_question_embeddings_catch_up", "project_id", "version", "written_by", "prompt_id"
+        ),
+    )
+
+    prompt_id: Mapped[int] = mapped_column(
+        ForeignKey("prompts.id", ondelete="CASCADE"), primary_key=True
+    )
+    project_id: Mapped[int]
+    version: Mapped[int] = mapped_column(SmallInteger)
+    vector: Mapped[bytes]
+    written_by: Mapped[int] = mapped_column(
+        TransactionId, server_default=text("pg_current_xact_id()")
+    )
+
+
+class QuestionProgress(Base):
+    """The last row of ``prompt_embeddings`` up to which a project's questions have vectors.
+
+    The embedder reads on from here, in the order of ``written_by``, and embeds the questions that
+    have no vector of this version yet: those of prompts that an older service has embedded.
+    """
+
+    __tablename__ = "question_progress"
+
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    version: Mapped[int] = mapped_column(SmallInteger)
+    written_by: Mapped[int] = mapped_column(TransactionId)
+    prompt_id: Mapped[int]
+
+
 class ErasedPrompt(Base):
     """The id of a deleted prompt, for indexes that may hold its vector."""
 
