@@ -34,7 +34,8 @@ LEFT_TO_FILL: Final[dict[str, str]] = {
     "prompts that are not embedded": "SELECT count(*) FROM prompts WHERE status = 'pending'",
     "prompts that are not planned": "SELECT count(*) FROM prompts WHERE group_id IS NULL",
     "prompts whose question is not embedded": (
-        "SELECT count(*) FROM prompt_embeddings AS embedded JOIN projects ON projects.id = project_id"
+        "SELECT count(*) FROM prompt_embeddings AS embedded"
+        " JOIN projects ON projects.id = project_id"
         " WHERE embedding_source = 'service' AND NOT EXISTS ("
         "SELECT FROM question_embeddings AS asked WHERE asked.prompt_id = embedded.prompt_id)"
     ),

@@ -117,7 +117,7 @@ Said = dict[tuple[str, frozenset[str]], Counter[str]]
 
 
 def _votes(lines: Iterable[dict[str, Any]]) -> Said:
-    """What people said, the first of an annotator's votes on two texts alone."""
+    """What people said, each annotator's answer on two texts once."""
     said: Said = {}
     seen = set()
     for number, line in enumerate(lines):
@@ -126,9 +126,10 @@ def _votes(lines: Iterable[dict[str, Any]]) -> Said:
             sides = {side: texts[vote[side]] for side in ("a", "b")}
             pair = frozenset(sides.values())
             who = vote.get("annotator") or "import"
-            if len(pair) < 2 or "" in pair or (number, pair, who) in seen:
+            answer = sides.get(vote["winner"], vote["winner"])
+            if len(pair) < 2 or "" in pair or (number, pair, who, answer) in seen:
                 continue
-            seen.add((number, pair, who))
+            seen.add((number, pair, who, answer))
             votes = said.setdefault((line["prompt"].strip(), pair), Counter())
             if vote["winner"] != "tie":
                 votes[sides[vote["winner"]]] += 1
