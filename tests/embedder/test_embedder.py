@@ -256,7 +256,7 @@ async def test_tool_calls_are_embedded_below_their_texts(sessions: Sessions) -> 
     await Embedder(encoder, sessions, 256).embed_batch()
     call = 'look({"a": "x", "b": 2})'
     assert set(encoder.encoded) == {
-        *("hello", call, f"Well:\n{call}"),
+        *("Hi", "hello", call, f"Well:\n{call}"),
         f"user: Hi\n\nassistant: {call}\n\ntool: found",
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.cli.transfer.sources import json_source, opened
 from app.formats.format import Preference
 from app.imports.line_splitter import LineSplitter
 from app.imports.lines import GoodLine, read_lines
@@ -103,3 +104,56 @@ def test_rankings_come_back_with_roles_indentation_and_markers() -> None:
     assert [each.text for each in indented.prompt.responses] == ["  x = 1\n", "y"]
     assert marked.prompt.content == "what does <|assistant|> mean?"
     assert [each.text for each in marked.prompt.responses] == ["a token", "nothing"]
+
+
+def test_tool_calls_and_tools_are_kept_whole() -> None:
+    (line,), bad = _read("F10")
+
+    assert bad == []
+    asked, called, found, last = line.prompt.content
+    assert asked == {"role": "user", "content": "Weather?"}
+    assert called == {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"function": {"name": "w", "arguments": '{"c":"Oslo"}'}}],
+    }
+    assert found == {"role": "tool", "content": "3"}
+    assert last == {"role": "user", "content": "tomorrow?"}
+    assert line.prompt.tools == [{"type": "function", "function": {"name": "w"}}]
+    assert [each.text for each in line.prompt.responses] == ["good", "bad"]
+
+
+def test_both_directions_are_two_lines_of_one_prompt() -> None:
+    (one, other), bad = _read("F13")
+
+    assert bad == []
+    assert one.prompt.content == other.prompt.content == "Name a planet"
+    assert [each.text for each in one.prompt.responses] == ["Mars", "Pluto"]
+    assert [each.text for each in other.prompt.responses] == ["Pluto", "Mars"]
+
+
+def test_a_byte_order_mark_where_files_were_joined_is_skipped() -> None:
+    good, bad = _read("F28")
+
+    assert bad == []
+    assert [line.prompt.content for line in good] == ["q", "q2"]
+
+
+def test_a_row_that_is_longer_than_its_header_is_refused_by_its_line() -> None:
+    path = next(_CASES.glob("F26-*"))
+    with opened(path) as (file, _):
+        source = json_source(file, path)
+        assert b"".join(source).strip() == b""
+
+    assert [each.line for each in source.refused.told] == [2]
+
+
+def test_parquet_text_without_its_mark_is_text() -> None:
+    path = next(_CASES.glob("F30-*"))
+    splitter = LineSplitter(max_bytes=1_000_000)
+    with opened(path) as (file, _):
+        content = b"".join(json_source(file, path))
+    (line,), bad = read_lines([*splitter.feed(content), *splitter.finish()])
+
+    assert bad == []
+    assert line.prompt.content == "q"
