@@ -234,10 +234,10 @@ class Embedder:
     async def _embed_one_by_one(self, prompts: Sequence[PendingPrompt]) -> Batch:
         batch = Batch()
         for prompt in prompts:
-            vectors = []
-            for text, name in prompt.names.items():
+            vectors = np.empty((len(prompt.names), self.encoder.dimensions), dtype=np.float32)
+            for place, (text, name) in enumerate(prompt.names.items()):
                 try:
-                    vectors.append((await self._encode([text]))[0])
+                    vectors[place : place + 1] = await self._encode([text])
                 except Exception as error:
                     await self._probe()
                     # The error's own message might hold the text.
@@ -247,7 +247,7 @@ class Embedder:
                     log.exception("a prompt cannot be embedded", prompt=prompt_id, failure=failure)
                     break
             else:
-                batch.done.append((prompt, np.stack(vectors)))
+                batch.done.append((prompt, vectors))
         return batch
 
     async def _probe(self) -> None:

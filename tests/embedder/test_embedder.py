@@ -495,6 +495,25 @@ async def test_texts_that_fail_only_together_are_embedded_one_by_one(sessions: S
         assert vector @ LetterEncoder().vector(content) > 1 - 1e-3
 
 
+async def test_a_prompt_with_nothing_to_embed_becomes_ready_beside_one_that_fails(
+    sessions: Sessions,
+) -> None:
+    project_id = await add_project(sessions, "p")
+    [done] = await add_prompts(sessions, project_id, [("q", ["one", "two"])])
+    encoder = LetterEncoder()
+    encoder.fails_on = lambda text: text == "bad"
+    embedder = Embedder(encoder, sessions, 256)
+    await embedder.embed_batch()
+    async with sessions.begin() as session:
+        await session.execute(update(Prompt).values(status="pending"))
+        await session.execute(update(ProjectIntake).values(pending=1))
+    [bad] = await add_prompts(sessions, project_id, [("r", ["good", "bad"])])
+
+    await embedder.embed_batch()
+
+    assert await statuses(sessions) == {done: "ready", bad: "failed"}
+
+
 async def test_a_prompt_that_has_arrived_stays_counted_as_planned_when_it_fails(
     sessions: Sessions,
 ) -> None:
