@@ -10,11 +10,14 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from app.embedder.process import Embedder
 from app.main import create_app
 from app.settings import Settings
 from app.storage.notifications import Channel, notify
+from app.storage.sessions import Sessions
 from app.storage.tables import Project
 from tests.annotation.conftest import World
+from tests.embedder.test_embedder import LetterEncoder
 from tests.insights.conftest import client_at, give_label, serving, wait_until
 from tests.insights.reading import watching
 from tests.support.api import ADMIN_KEY, ClientFactory
@@ -41,6 +44,21 @@ async def test_each_change_is_told_with_counts_and_ledger(
         project = (await client.get("/projects/default")).json()
         assert label.data == {"counts": project["counts"], "ledger": project["ledger"]}
         assert ledger.data == {"counts": project["counts"], "ledger": project["ledger"]}
+
+
+async def test_a_prompt_that_fails_and_is_tried_again_is_told(
+    app: FastAPI, client: httpx.AsyncClient, sessions: Sessions
+) -> None:
+    encoder = LetterEncoder()
+    encoder.fails_on = lambda text: text == "bad"
+    sent = {"prompt": "q", "responses": [{"text": "good"}, {"text": "bad"}]}
+    async with serving(app) as running, client_at(running) as watcher, watching(watcher) as events:
+        taken = (await client.post("/prompts", json=sent)).json()["prompts"][0]
+        await events.first("prompts", prompts=1, pending_prompts=1, failed_prompts=0)
+        await Embedder(encoder, sessions, 256).embed_batch()
+        await events.first("prompts", prompts=1, pending_prompts=0, failed_prompts=1)
+        await client.post(f"/prompts/{taken['id']}/retry")
+        await events.first("prompts", prompts=1, pending_prompts=1, failed_prompts=0)
 
 
 async def test_an_announced_change_is_told_without_waiting_for_the_poll(

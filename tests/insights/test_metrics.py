@@ -108,6 +108,7 @@ async def test_prompts_wait_first_for_the_embedder_and_then_for_the_plan(
     await client.post("/prompts", json={"prompt": "Q", "responses": responses})
     samples = await scrape(client)
     assert of_default(samples, "pending_prompts") == 1
+    assert of_default(samples, "failed_prompts") == 0
     assert of_default(samples, "index_lag_prompts") == 0
 
     await client.post("/projects", json={"name": "own"})
