@@ -32,7 +32,7 @@ class Counts:
     """
 
     prompts: int = 0
-    """Prompts of the split that have labels, as they are stored."""
+    """Prompts whose labels are in the file, as they are stored."""
     labelled_pairs: int = 0
     labels: int = 0
     """The labels of those pairs, without skips."""
@@ -102,7 +102,7 @@ class Judge:
         if not own:
             return None
         self._judged += 1
-        self.counts.prompts += len({pair.prompt_id for pair in self._in_split(pairs)})
+        self.counts.prompts += _count_prompts(pairs, own)
         own_ids = {pair.pair_id for pair in own}
         decided = self._decided(together, own_ids)
         kept = self._without_cycles(decided, own_ids) if len(decided) > 1 else decided
@@ -237,3 +237,12 @@ class Judge:
             return False
         share = pair.both_bad / len(pair.answers)
         return share > 0.5 and share >= self.min_agreement
+
+
+def _count_prompts(pairs: Sequence[LabelledPair], own: Sequence[LabelledPair]) -> int:
+    """How many stored prompts have labels in the file."""
+    if pairs[0].prompt_id == pairs[-1].prompt_id:
+        return 1
+    prompt_of = {pair.pair_id: pair.prompt_id for pair in pairs}
+    ids = (number for pair in own for number in (pair.pair_id, *(each for each, _ in pair.joined)))
+    return len({prompt_of[number] for number in ids})
