@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,14 +19,18 @@ from app.prompts.merging import Draft, add_row, begin
 from app.prompts.queries.reading import FIND_BY_CONTENT
 from app.prompts.schemas import NewPrompt
 from app.settings import MAX_RESPONSES
+from app.storage.engine import raw_dsn
 from app.storage.tables import Label, Pair, ProjectIntake, Prompt, Response
 from tests.annotation.conftest import World, world
+from tests.e2e.serving import open_folder
 from tests.prompts.sending import Json, as_lines, counts, embedded, import_lines, prompt
+from tests.stress.processes import ADMIN_KEY, running_parts
 from tests.support.indexes import indexes
 
 __all__ = ["world"]
 
 Sessions = async_sessionmaker[AsyncSession]
+BEARER = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 
 def _row(chosen: str, rejected: str, content: Any = "Name a planet.", **more: Any) -> Json:
@@ -363,3 +369,37 @@ async def test_the_oldest_prompt_of_a_content_is_found_by_its_index(
             "tools": [None, None],
         }
         assert await indexes(session, FIND_BY_CONTENT, parameters) == {"ix_prompts_content"}
+
+
+@pytest.mark.e2e
+def test_two_api_processes_import_the_same_rows_at_once(database_url: str) -> None:
+    rows = [
+        _row(f"{number} {better}", f"{number} {worse}", content=f"question {number}")
+        for number in range(600)
+        for better, worse in (("a", "b"), ("b", "a"), ("a", "c"), ("d", "c"))
+    ]
+    with open_folder() as folder, running_parts(database_url, folder, apis=2) as urls:
+        with ThreadPoolExecutor(2) as pool:
+            orders = (rows, rows[::-1])
+            reports = list(pool.map(_import_at, urls, orders))
+        with httpx.Client(base_url=urls[0], headers=BEARER, timeout=120) as client:
+            found = client.get("/projects/default").json()["counts"]
+    assert [report["rejected_count"] for report in reports] == [0, 0]
+    assert sum(report["created"] for report in reports) == found["prompts"] == 600
+    assert sum(report["labels"] for report in reports) == found["labels"] == len(rows)
+    with psycopg.connect(raw_dsn(database_url)) as connection:
+        of_each = connection.execute(
+            "SELECT DISTINCT count(*), count(DISTINCT text) FROM responses GROUP BY prompt_id"
+        ).fetchall()
+    assert of_each == [(4, 4)]
+
+
+def _import_at(url: str, rows: Sequence[Json]) -> Json:
+    with httpx.Client(base_url=url, headers=BEARER, timeout=300) as client:
+        report: Json = client.post(
+            "/prompts/import",
+            params={"labels": "keep"},
+            content=as_lines(rows),
+            headers={"Content-Type": "application/x-ndjson"},
+        ).json()
+    return report
