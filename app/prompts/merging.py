@@ -90,16 +90,17 @@ class Draft:
     def new_responses(self) -> list[NewResponse]:
         """The responses to add, as the last row that names each of them has it."""
         known = self.responses[len(self.responses) - len(self.added) :]
-        return [
-            each.response.model_copy(
-                update={"score": now.score, "metadata": now.metadata, "reference": now.reference}
-            )
-            for each, now in zip(self.added, known, strict=True)
-        ]
+        return [_as_known(each.response, now) for each, now in zip(self.added, known, strict=True)]
 
     def new_vectors(self) -> list[Vector]:
         """The vectors of the responses to add; none where the service embeds them."""
         return [each.vector for each in self.added if each.vector is not None]
+
+
+def _as_known(sent: NewResponse, now: StoredResponse) -> NewResponse:
+    known = {"score": now.score, "metadata": now.metadata, "reference": now.reference}
+    before = {"score": sent.score, "metadata": sent.metadata, "reference": sent.reference}
+    return sent if known == before else sent.model_copy(update=known)
 
 
 def begin(first: IncomingPrompt, stored: StoredPrompt | None) -> Draft:

@@ -57,7 +57,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_prompts_content",
         "prompts",
-        ["project_id", sa.text("md5(content::text)"), "id"],
+        [sa.text("md5(content::text)")],
         postgresql_where=_NO_ID,
     )
     op.drop_index("uq_labels_live", table_name="labels")

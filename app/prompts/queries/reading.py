@@ -39,8 +39,9 @@ async def find_stored(
     return {prompt.key: prompt for prompt in found}
 
 
-# The oldest of each content. Served by ix_prompts_content: with ORDER BY and LIMIT, or without
-# OFFSET 0, PostgreSQL would look for the first one by its id.
+# The oldest of each content. Served by ix_prompts_content alone, whatever PostgreSQL believes about
+# a project without statistics: an index that begins with the project, or one of ids, would
+# read all of its prompts for each content. So the project is an expression, and OFFSET 0 is there.
 FIND_BY_CONTENT = statement(
     """
     SELECT sent.place, oldest.id
@@ -53,8 +54,8 @@ FIND_BY_CONTENT = statement(
         SELECT min(id) AS id
         FROM (
             SELECT id FROM prompts
-            WHERE project_id = :project_id AND {unnamed} AND {hash} = md5(sent.content::text)
-              AND prompts.content = sent.content
+            WHERE project_id + 0 = :project_id AND {unnamed}
+              AND {hash} = md5(sent.content::text) AND prompts.content = sent.content
               AND CAST(prompts.tools AS jsonb) IS NOT DISTINCT FROM sent.tools
             OFFSET 0
         ) AS same
@@ -85,15 +86,18 @@ async def find_mergeable(
             "contents": [orjson.dumps(content).decode() for content, _ in contents],
             "tools": [orjson.dumps(tools).decode() if tools else None for _, tools in contents],
         }
+        # A plan that was made for an empty table would be kept while the import fills it.
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
         rows = await session.execute(FIND_BY_CONTENT, parameters)
         by_content = {row.id: row.place - 1 for row in rows}
-    wanted = (Prompt.project_id == project_id) & or_(
-        among(Prompt.external_id, external_ids, Text), among(Prompt.id, by_content, BigInteger)
-    )
-    found = await _stored(session, wanted)
+        await session.execute(text("SET LOCAL enable_seqscan TO DEFAULT"))
+    named = among(Prompt.external_id, external_ids, Text) & (Prompt.project_id == project_id)
+    found = await _stored(session, named) if external_ids else []
+    unnamed = among(Prompt.id, by_content, BigInteger)
+    others = await _stored(session, unnamed) if by_content else []
     return (
         {each.external_id: each for each in found if each.external_id is not None},
-        {by_content[each.id]: each for each in found if each.id in by_content},
+        {by_content[each.id]: each for each in others},
     )
 
 

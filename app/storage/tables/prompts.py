@@ -52,9 +52,7 @@ class Prompt(Base):
         # The oldest prompt of the same content, for rows without an id.
         Index(
             "ix_prompts_content",
-            "project_id",
             text(predicates.CONTENT_HASH),
-            "id",
             postgresql_where=text(predicates.UNNAMED_PROMPT),
         ),
         # What an import added to.
