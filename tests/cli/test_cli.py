@@ -202,10 +202,10 @@ async def test_import_sends_a_file_plain_packed_or_piped_and_tells_the_counts(
 
     assert await transfer(url, "import", str(plain)) == (
         0,
-        b"3 created, 0 extended, 0 unchanged, 0 labels, 0 rejected\n",
+        b"3 created, 0 unchanged, 0 labels, 0 rejected\n",
         "",
     )
-    again = b"0 created, 0 extended, 3 unchanged, 0 labels, 0 rejected\n"
+    again = b"0 created, 3 unchanged, 0 labels, 0 rejected\n"
     assert await transfer(url, "import", str(packed)) == (0, again, "")
     assert await transfer(url, "import", "-", stdin=lines) == (0, again, "")
     assert await transfer(url, "import", "-", stdin=gzip.compress(lines)) == (0, again, "")
@@ -218,7 +218,7 @@ async def test_import_tells_rejected_lines_and_fails(url: str, tmp_path: Path) -
     status, out, err = await transfer(url, "import", str(file))
     counts, rejected = out.decode().splitlines()
     assert (status, err) == (1, "")
-    assert counts == "2 created, 0 extended, 0 unchanged, 0 labels, 1 rejected"
+    assert counts == "2 created, 0 unchanged, 0 labels, 1 rejected"
     assert rejected.startswith("line 2: ")
 
 
@@ -230,7 +230,7 @@ async def test_import_tells_refused_rows_by_what_their_numbers_count(
     status, out, err = await transfer(url, "import", str(table))
     counts, cut, alike = out.decode().splitlines()
     assert (status, err) == (1, "")
-    assert counts == "1 created, 0 extended, 0 unchanged, 0 labels, 2 rejected"
+    assert counts == "1 created, 0 unchanged, 0 labels, 2 rejected"
     assert cut.startswith("line 5: 4 cells, but 3 columns")
     assert alike.startswith("line 6: ")
     stored = (await client.get("/prompts")).json()["prompts"]
@@ -241,7 +241,7 @@ async def test_import_tells_refused_rows_by_what_their_numbers_count(
     status, out, err = await transfer(url, "import", str(array))
     assert (status, err) == (1, "")
     assert out.decode().splitlines() == [
-        "2 created, 0 extended, 0 unchanged, 0 labels, 1 rejected",
+        "2 created, 0 unchanged, 0 labels, 1 rejected",
         "element 2: a line must be a JSON object",
     ]
 
@@ -258,7 +258,7 @@ async def test_import_reads_other_encodings_and_texts_without_their_mark(
     assert (await transfer(url, "import", str(lines)))[1].startswith(b"1 created")
     assert await transfer(url, "import", str(table)) == (
         0,
-        b"0 created, 0 extended, 1 unchanged, 0 labels, 0 rejected\n",
+        b"0 created, 1 unchanged, 0 labels, 0 rejected\n",
         "",
     )
     (stored,) = (await client.get("/prompts")).json()["prompts"]

@@ -43,9 +43,10 @@ def import_file(source: Path, client: httpx.Client, query: Query) -> bool:
 def _print_report(counts: dict[str, Any], read: JsonSource) -> bool:
     """Print what the service counted, and what it and the source refused, in the file's order."""
     rejected: int = counts["rejected_count"] + read.refused.count
+    extended = f"{counts['extended']} extended, " if counts["extended"] else ""
     print(
-        f"{counts['created']} created, {counts['extended']} extended, "
-        f"{counts['unchanged']} unchanged, {counts['labels']} labels, {rejected} rejected"
+        f"{counts['created']} created, {extended}{counts['unchanged']} unchanged, "
+        f"{counts['labels']} labels, {rejected} rejected"
     )
     _print_left_out(counts, read)
     told = [(each["line"], each["detail"]) for each in counts["rejected"]]
