@@ -7,17 +7,25 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.embedder import queries
 from app.embedder.process import Embedder
+from app.embedding.load import load_encoder
 from app.embedding.unit import from_bytes
 from app.prompts.question import QUESTION_VERSION
 from app.storage.notifications import Channel, Listener
 from app.storage.sessions import Sessions
 from app.storage.tables import Project, Prompt, PromptEmbedding, QuestionEmbedding, QuestionProgress
-from tests.embedder.test_embedder import DEADLINE_SECONDS, LetterEncoder, add_project, add_prompts
+from tests.embedder.test_embedder import (
+    DEADLINE_SECONDS,
+    LetterEncoder,
+    add_project,
+    add_prompts,
+    embedder_process,
+    until,
+)
 from tests.support.indexes import indexes
 
 DIMENSIONS = 8
@@ -287,6 +295,36 @@ async def test_a_batch_of_questions_is_announced_to_the_planner(
             told = await ready.get(DEADLINE_SECONDS)
     assert told is not None
     assert told.payload == str(project_id)
+
+
+@pytest.mark.e2e
+async def test_killed_embedders_leave_the_rest_to_the_next(
+    database_url: str, sessions: Sessions
+) -> None:
+    encoder = load_encoder(None, "cpu")
+    project_id = await add_project(sessions, "p")
+    ids = await add_prompts(sessions, project_id, chats(600))
+    await embed_all(Embedder(LetterEncoder(encoder.name, encoder.dimensions), sessions, 10_000))
+    await forget_questions(sessions)
+
+    async def count() -> int:
+        async with sessions() as session:
+            return await session.scalar(select(func.count(QuestionEmbedding.prompt_id))) or 0
+
+    for goal in (1, 300, 600):
+        with embedder_process(database_url):
+
+            async def enough(goal: int = goal) -> bool:
+                return await count() >= goal
+
+            await until(enough)
+
+    async with sessions() as session:
+        rows = (await session.scalars(select(QuestionEmbedding).order_by("prompt_id"))).all()
+    assert [row.prompt_id for row in rows] == ids
+    for number in (0, 299, 599):
+        [vector] = from_bytes([rows[number].vector], encoder.dimensions)
+        np.testing.assert_allclose(vector, encoder.encode([f"question {number}"])[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("query", [queries._CLAIM_PROGRESS, queries._EMBEDDED_AFTER])

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.planner.index import delete_index, index_path
 from app.prompts.question import QUESTION_VERSION
 from app.storage.sessions import Sessions
 from app.storage.tables import (
+    Import,
     Project,
     ProjectIntake,
     Prompt,
@@ -251,6 +253,33 @@ async def test_newcomers_wait_for_what_they_ask_to_be_embedded(
     prompts = await service.world.prompts()
     assert [one.group_id for one in prompts] == [one.id for one in prompts]
     assert await service.world.unplanned() == 0
+
+
+async def test_prompts_of_an_import_arrive_by_what_they_ask_once_it_has_ended(
+    service: Service, client: httpx.AsyncClient
+) -> None:
+    asked = [as_chat(preamble(134), each) for each in list(QUESTIONS)[:2]]
+    responses = [{"text": "One answer."}, {"text": "Quite another one."}]
+    body = {"prompts": [{"prompt": each, "responses": responses} for each in asked]}
+    await client.post("/prompts", json=body)
+    await service.embed()
+    async with service.world.sessions.begin() as session:
+        running = Import(
+            project_id=service.world.project_id, expires_at=datetime.now(UTC) + timedelta(days=1)
+        )
+        session.add(running)
+        await session.flush()
+        await session.execute(update(Prompt).values(import_id=running.id))
+
+    await service.world.plan()
+    waiting = await service.world.prompts()
+    async with service.world.sessions.begin() as session:
+        await session.execute(update(Import).values(expires_at=Import.started_at))
+    await service.world.plan()
+
+    assert [one.group_id for one in waiting] == [None, None]
+    prompts = await service.world.prompts()
+    assert [one.group_id for one in prompts] == [one.id for one in prompts]
 
 
 async def test_similar_prompts_ask_something_similar(service: Service) -> None:

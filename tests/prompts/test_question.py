@@ -49,6 +49,13 @@ def test_a_blank_last_turn_leaves_the_user_turn_before_it() -> None:
     assert question(chat) == ("Name a planet.",)
 
 
+def test_a_turn_of_a_word_or_two_is_read_after_the_turn_before_it() -> None:
+    chat = [turn("system", PREAMBLE), turn("assistant", "Shall I go on?"), turn("user", "Yes.")]
+    assert question(chat) == ("Shall I go on?\n\nYes.",)
+    assert question([turn("system", PREAMBLE), turn("user", "Yes.")]) == ("Yes.",)
+    assert question([*chat, turn("user", "为什么天空是蓝色的?")]) == ("为什么天空是蓝色的?",)
+
+
 def test_a_chat_without_a_user_turn_is_taken_as_one_text() -> None:
     assert question([turn("system", "Greet."), turn("user", "")]) == ("system: Greet.\n\nuser:",)
 
