@@ -1,211 +1,48 @@
 import asyncio
 import contextlib
-import hashlib
-import os
 import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import structlog
 from numpy.typing import NDArray
-from sqlalchemy import func, select, text, update
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import func, select, update
 
-from app.embedder.process import Embedder, EncoderBroken, run, slices_by_length, with_cache
+from app.embedder.process import Embedder, slices_by_length, with_cache
 from app.embedder.queries import adopt_projects, claim_prompts, find_other_models
 from app.embedding.cache import CachedEncoder, MemoryCache
 from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder
-from app.embedding.unit import from_bytes, normalise
 from app.settings import Settings
-from app.storage.ids import IdKind, encode
-from app.storage.notifications import Channel, Listener, notify
+from app.storage.notifications import Channel, Listener
 from app.storage.sessions import Sessions
 from app.storage.tables import (
     Project,
     ProjectIntake,
     Prompt,
-    PromptEmbedding,
     Response,
     ResponseEmbedding,
 )
-
-DEADLINE_SECONDS = 180
-LONG = "A sentence about the weather, which was fine, and about the sea, which was not. " * 150
-
-_RUN = """
-import os
-from app.embedder.process import run
-from app.processes.stopping import run_until_stopped
-from app.settings import Settings
-run_until_stopped(run(Settings(), os.environ["DATABASE_URL"]))
-"""
-
-
-class LetterEncoder:
-    """A small real model of its own: eight numbers out of a text's letters. It fails on demand."""
-
-    def __init__(self, name: str = "letters", dimensions: int = 8) -> None:
-        self.name = name
-        self.dimensions = dimensions
-        self.encoded: list[str] = []
-        self.fails_on: Callable[[str], bool] = lambda _: False
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        if any(self.fails_on(text) for text in texts):
-            raise RuntimeError("the model cannot take this")
-        self.encoded += texts
-        return np.stack([self.vector(text) for text in texts])
-
-    def vector(self, text: str) -> NDArray[np.float32]:
-        digest = hashlib.sha256(text.encode()).digest()
-        return normalise(np.resize(np.frombuffer(digest, dtype=np.uint8) + 1.0, self.dimensions))
-
-
-async def add_project(sessions: Sessions, name: str, source: str | None = "service") -> int:
-    async with sessions.begin() as session:
-        project = Project(
-            name=name, guidelines="", strategy="dissimilar", unit="labels", labels_per_pair=1,
-            overlap_share=0, overlap_labels=2, exploration=0.1, lease_seconds=1800,
-            cost_seconds_base=8, cost_words_per_minute=238, seed=1, embedding_source=source,
-        )  # fmt: skip
-        session.add(project)
-        await session.flush()
-        session.add(ProjectIntake(project_id=project.id))
-        return project.id
-
-
-async def add_prompts(
-    sessions: Sessions, project_id: int, prompts: Sequence[tuple[object, list[str]]]
-) -> list[int]:
-    """Pending prompts as intake leaves them: ``(content, response texts)``."""
-    async with sessions.begin() as session:
-        rows = [
-            Prompt(
-                project_id=project_id, external_id=os.urandom(8).hex(), content=content,
-                fingerprint=b"", status="pending", pairs_total=len(texts) * (len(texts) - 1) // 2,
-            )
-            for content, texts in prompts
-        ]  # fmt: skip
-        session.add_all(rows)
-        await session.flush()
-        for row, (_, texts) in zip(rows, prompts, strict=True):
-            await add_responses(session, row.id, texts)
-        await session.execute(
-            update(ProjectIntake)
-            .where(ProjectIntake.project_id == project_id)
-            .values(prompts=ProjectIntake.prompts + len(rows),
-                    pending=ProjectIntake.pending + len(rows),
-                    unplanned=ProjectIntake.unplanned + len(rows))
-        )  # fmt: skip
-        await notify(session, Channel.TEXTS_PENDING, str(project_id))
-        return [row.id for row in rows]
-
-
-async def add_responses(
-    session: AsyncSession, prompt_id: int, texts: Sequence[str], first: int = 0
-) -> None:
-    session.add_all(
-        Response(prompt_id=prompt_id, position=first + i, text=text) for i, text in enumerate(texts)
-    )
-    await session.flush()
-
-
-async def statuses(sessions: Sessions) -> dict[int, str]:
-    async with sessions() as session:
-        rows = await session.execute(select(Prompt.id, Prompt.status))
-        return dict(rows.all())
-
-
-async def pending_count(sessions: Sessions, project_id: int) -> int:
-    async with sessions() as session:
-        intake = await session.get_one(ProjectIntake, project_id)
-        return intake.pending
-
-
-async def intake_counts(sessions: Sessions, project_id: int) -> dict[str, int]:
-    async with sessions() as session:
-        intake = await session.get_one(ProjectIntake, project_id)
-        return {
-            "pending": intake.pending,
-            "failed": intake.failed,
-            "unplanned": intake.unplanned,
-        }
-
-
-async def vectors_stored(sessions: Sessions, dimensions: int) -> dict[str, NDArray[np.float32]]:
-    """Every stored vector, by its text."""
-    async with sessions() as session:
-        responses = await session.execute(
-            select(Response.text, ResponseEmbedding.vector).join(
-                ResponseEmbedding, ResponseEmbedding.response_id == Response.id
-            )
-        )
-        prompts = await session.execute(
-            select(Prompt.content, PromptEmbedding.vector).join(
-                PromptEmbedding, PromptEmbedding.prompt_id == Prompt.id
-            )
-        )
-        return {
-            str(content): from_bytes([vector], dimensions)[0]
-            for content, vector in [*responses, *prompts]
-        }
-
-
-async def count_free(sessions: Sessions) -> int:
-    """How many pending prompts nobody holds."""
-    async with sessions() as session:
-        rows = await session.scalars(
-            select(Prompt.id).where(Prompt.status == "pending").with_for_update(skip_locked=True)
-        )
-        return len(rows.all())
-
-
-async def at_work(sessions: Sessions) -> list[int]:
-    """The connections that hold a transaction while their process is busy with something else."""
-    async with sessions() as session:
-        busy = await session.scalars(
-            text(
-                "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-                " AND state = 'idle in transaction'"
-                " AND state_change < clock_timestamp() - interval '50 milliseconds'"
-            )
-        )
-        return list(busy)
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Look again and again until it holds, or fail at the deadline."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not await condition():  # noqa: ASYNC110 - what it waits for is in the database
-            await asyncio.sleep(0.01)
-
-
-def all_ready(sessions: Sessions) -> Callable[[], Awaitable[bool]]:
-    async def look() -> bool:
-        return set((await statuses(sessions)).values()) == {"ready"}
-
-    return look
-
-
-@contextlib.asynccontextmanager
-async def running(settings: Settings, sessions: Sessions):  # type: ignore[no-untyped-def]
-    """An embedder at work in a task of its own; cancelled at the end."""
-    url = str(settings.database_url)
-    task = asyncio.create_task(run(settings, url))
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+from tests.embedder.world import (
+    DEADLINE_SECONDS,
+    LONG,
+    LetterEncoder,
+    add_project,
+    add_prompts,
+    add_responses,
+    all_ready,
+    at_work,
+    count_free,
+    embedder_process,
+    pending_count,
+    running,
+    statuses,
+    until,
+    vectors_stored,
+)
 
 
 async def test_pending_texts_get_their_vectors_and_their_prompts_become_ready(
@@ -434,184 +271,6 @@ async def test_a_project_that_is_not_bound_to_a_model_yet_is_not_reported(
     assert await Embedder(LetterEncoder(), sessions, 256).embed_batch() == 1
 
 
-async def test_a_text_the_model_fails_on_holds_up_nobody(sessions: Sessions) -> None:
-    project_id = await add_project(sessions, "p")
-    contents = [(name, [f"{name} one", f"{name} two"]) for name in ("good", "bad", "fine")]
-    good, bad, fine = await add_prompts(sessions, project_id, contents)
-    encoder = LetterEncoder()
-    encoder.fails_on = lambda text: text == "bad two"
-    embedder = Embedder(encoder, sessions, 256)
-
-    while await embedder.embed_batch():
-        pass
-
-    assert await statuses(sessions) == {good: "ready", bad: "failed", fine: "ready"}
-    assert not any(content.startswith("bad") for content in await vectors_stored(sessions, 8))
-    assert await intake_counts(sessions, project_id) == {"pending": 0, "failed": 1, "unplanned": 2}
-    # It is not tried again by itself, by this process or a later one.
-    assert await Embedder(LetterEncoder(), sessions, 256).embed_batch() == 0
-
-
-async def test_a_failure_names_the_text_at_fault_and_never_holds_it(sessions: Sessions) -> None:
-    class Talkative(LetterEncoder):
-        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            if any(text.startswith("secret") for text in texts):
-                raise ValueError(f"cannot take {texts}")
-            return super().encode(texts)
-
-    project_id = await add_project(sessions, "p")
-    prompts = [("q", ["one", "secret two"]), ("secret q", ["one", "two"])]
-    first, second = await add_prompts(sessions, project_id, prompts)
-
-    await Embedder(Talkative(), sessions, 256).embed_batch()
-
-    async with sessions() as session:
-        response = await session.scalar(select(Response.id).where(Response.text == "secret two"))
-        assert response is not None
-        failures = dict((await session.execute(select(Prompt.id, Prompt.failure))).all())
-    name = encode(IdKind.RESPONSE, response)
-    assert failures == {
-        first: f"the embedding model fails on the response {name} (ValueError)",
-        second: "the embedding model fails on the prompt's own text (ValueError)",
-    }
-
-
-async def test_texts_that_fail_only_together_are_embedded_one_by_one(sessions: Sessions) -> None:
-    class Small(LetterEncoder):
-        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            if len(texts) > 1:
-                raise MemoryError("too many at once")
-            return super().encode(texts)
-
-    project_id = await add_project(sessions, "p")
-    await add_prompts(sessions, project_id, [("q", ["one", "two"]), ("r", ["three", "four"])])
-
-    await Embedder(Small(), sessions, 256).embed_batch()
-
-    assert await all_ready(sessions)()
-    stored = await vectors_stored(sessions, 8)
-    assert set(stored) == {"q", "one", "two", "r", "three", "four"}
-    for content, vector in stored.items():
-        assert vector @ LetterEncoder().vector(content) > 1 - 1e-3
-
-
-async def test_a_prompt_with_nothing_to_embed_becomes_ready_beside_one_that_fails(
-    sessions: Sessions,
-) -> None:
-    project_id = await add_project(sessions, "p")
-    [done] = await add_prompts(sessions, project_id, [("q", ["one", "two"])])
-    encoder = LetterEncoder()
-    encoder.fails_on = lambda text: text == "bad"
-    embedder = Embedder(encoder, sessions, 256)
-    await embedder.embed_batch()
-    async with sessions.begin() as session:
-        await session.execute(update(Prompt).values(status="pending"))
-        await session.execute(update(ProjectIntake).values(pending=1))
-    [bad] = await add_prompts(sessions, project_id, [("r", ["good", "bad"])])
-
-    await embedder.embed_batch()
-
-    assert await statuses(sessions) == {done: "ready", bad: "failed"}
-
-
-async def test_a_prompt_that_has_arrived_stays_counted_as_planned_when_it_fails(
-    sessions: Sessions,
-) -> None:
-    project_id = await add_project(sessions, "p")
-    [prompt_id] = await add_prompts(sessions, project_id, [("q", ["one", "two"])])
-    encoder = LetterEncoder()
-    encoder.fails_on = lambda text: text == "three"
-    embedder = Embedder(encoder, sessions, 256)
-    await embedder.embed_batch()
-    async with sessions.begin() as session:  # as the planner and an addition leave it
-        await add_responses(session, prompt_id, ["three"], first=2)
-        await session.execute(update(Prompt).values(status="pending", group_id=prompt_id))
-        await session.execute(update(ProjectIntake).values(pending=1, unplanned=0))
-
-    await embedder.embed_batch()
-
-    assert await statuses(sessions) == {prompt_id: "failed"}
-    assert await intake_counts(sessions, project_id) == {"pending": 0, "failed": 1, "unplanned": 0}
-
-
-async def test_a_failure_is_marked_with_its_whole_batch_or_not_at_all(sessions: Sessions) -> None:
-    project_id = await add_project(sessions, "p")
-    await add_prompts(sessions, project_id, [("q", ["one", "bad"]), ("r", ["two", "three"])])
-    loop = asyncio.get_running_loop()
-
-    async def cut() -> None:
-        async with sessions() as session:
-            for pid in await at_work(sessions):
-                await session.execute(select(func.pg_terminate_backend(pid)))
-
-    class Cutting(LetterEncoder):
-        cuts = True
-
-        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            if texts == ["three"] and self.cuts:  # "bad" has failed by then
-                self.cuts = False
-                time.sleep(0.1)
-                asyncio.run_coroutine_threadsafe(cut(), loop).result(DEADLINE_SECONDS)
-            return super().encode(texts)
-
-    encoder = Cutting()
-    encoder.fails_on = lambda text: text == "bad"
-    embedder = Embedder(encoder, sessions, 256)
-
-    with pytest.raises(OperationalError):
-        await embedder.embed_batch()
-    assert await intake_counts(sessions, project_id) == {"pending": 2, "failed": 0, "unplanned": 2}
-    assert set((await statuses(sessions)).values()) == {"pending"}
-    await embedder.embed_batch()
-    assert await intake_counts(sessions, project_id) == {"pending": 0, "failed": 1, "unplanned": 1}
-
-
-async def test_a_failure_is_announced_to_those_who_wait_for_pairs(
-    database_url: str, sessions: Sessions
-) -> None:
-    project_id = await add_project(sessions, "p")
-    await add_prompts(sessions, project_id, [("q", ["one", "bad"])])
-    encoder = LetterEncoder()
-    encoder.fails_on = lambda text: text == "bad"
-    async with Listener(database_url) as listener:
-        with listener.subscribe(Channel.PLAN_CHANGED) as changed:
-            await Embedder(encoder, sessions, 256).embed_batch()
-            told = await changed.get(DEADLINE_SECONDS)
-    assert told is not None
-    assert told.payload == str(project_id)
-
-
-async def test_a_model_that_fails_on_everything_ends_the_embedder_and_loses_nothing(
-    sessions: Sessions,
-) -> None:
-    project_id = await add_project(sessions, "p")
-    await add_prompts(sessions, project_id, [("q", ["one", "two"])] * 3)
-    encoder = LetterEncoder()
-    encoder.fails_on = lambda _: True
-    embedder = Embedder(encoder, sessions, 256)
-    with pytest.raises(EncoderBroken):
-        await embedder.embed_batch()
-    assert await intake_counts(sessions, project_id) == {"pending": 3, "failed": 0, "unplanned": 3}
-    assert await count_free(sessions) == 3
-    await Embedder(LetterEncoder(), sessions, 256).embed_batch()
-    assert await all_ready(sessions)()
-
-
-async def test_a_cache_does_not_answer_for_a_model_that_is_broken(sessions: Sessions) -> None:
-    project_id = await add_project(sessions, "p")
-    encoder = LetterEncoder()
-    embedder = Embedder(CachedEncoder(encoder, MemoryCache(1_000_000)), sessions, 256)
-    encoder.fails_on = lambda text: text == "bad"
-    await add_prompts(sessions, project_id, [("q", ["good", "bad"])])
-    await embedder.embed_batch()
-    # The model was asked whether it still works, and did.
-    assert set((await statuses(sessions)).values()) == {"failed"}
-    encoder.fails_on = lambda _: True
-    await add_prompts(sessions, project_id, [("r", ["new", "newer"])])
-    with pytest.raises(EncoderBroken):
-        await embedder.embed_batch()
-
-
 async def test_texts_that_come_again_cost_the_model_nothing(sessions: Sessions) -> None:
     encoder = LetterEncoder()
     embedder = Embedder(CachedEncoder(encoder, MemoryCache(1_000_000)), sessions, 256)
@@ -686,18 +345,6 @@ async def test_an_embedder_whose_connections_are_cut_goes_on(
         assert not task.done()
     assert await pending_count(sessions, project_id) == 0
     assert len(await vectors_stored(sessions, 384)) == 3
-
-
-@contextlib.contextmanager
-def embedder_process(database_url: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _RUN], env={**os.environ, "DATABASE_URL": database_url}
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.e2e

@@ -18,7 +18,7 @@ from app.prompts.question import QUESTION_VERSION
 from app.storage.notifications import Channel, Listener
 from app.storage.sessions import Sessions
 from app.storage.tables import Project, Prompt, PromptEmbedding, QuestionEmbedding, QuestionProgress
-from tests.embedder.test_embedder import (
+from tests.embedder.world import (
     DEADLINE_SECONDS,
     LetterEncoder,
     add_project,

@@ -110,6 +110,7 @@ def test_tool_calls_and_tools_are_kept_whole() -> None:
     (line,), bad = _read("F10")
 
     assert bad == []
+    assert isinstance(line.prompt.content, list)
     asked, called, found, last = line.prompt.content
     assert asked == {"role": "user", "content": "Weather?"}
     assert called == {

@@ -17,7 +17,7 @@ from app.storage.notifications import Channel, notify
 from app.storage.sessions import Sessions
 from app.storage.tables import Project
 from tests.annotation.conftest import World
-from tests.embedder.test_embedder import LetterEncoder
+from tests.embedder.world import LetterEncoder
 from tests.insights.conftest import client_at, give_label, serving, wait_until
 from tests.insights.reading import watching
 from tests.support.api import ADMIN_KEY, ClientFactory

@@ -18,7 +18,7 @@ from app.storage.notifications import Channel, Listener
 from app.storage.sessions import Sessions
 from app.storage.tables import Project
 from tests.annotation.plans import nodes, plan_of, recorded
-from tests.embedder.test_embedder import LetterEncoder
+from tests.embedder.world import LetterEncoder
 from tests.prompts.sending import counts, prompt
 
 BAD = "a text that the model cannot take"
