@@ -23,13 +23,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
-from sqlalchemy.types import NullType
+from sqlalchemy.types import BigInteger, NullType
 
 from app.exports.aggregate import Answer
 from app.exports.pairs import Candidate, LabelledPair
 from app.exports.recipe import Need
 from app.exports.reliability import Votes
 from app.storage.predicates import WITHOUT_GROUP
+from app.storage.sql import among
 from app.storage.tables import Label, Pair, Project, Prompt, Response
 
 _ROWS_PER_FETCH: Final = 200
@@ -181,7 +182,8 @@ async def labelled_pairs_of(
     session: AsyncSession, source: Source, prompt_ids: Sequence[int]
 ) -> list[LabelledPair]:
     """The pairs of these prompts that have labels, ordered by prompt and pair. Served by keys."""
-    rows = await session.execute(select_labelled_pairs(source).where(Prompt.id.in_(prompt_ids)))
+    which = among(Prompt.id, prompt_ids, BigInteger)
+    rows = await session.execute(select_labelled_pairs(source).where(which))
     return [_labelled_pair(row) for row in rows]
 
 
