@@ -245,22 +245,39 @@ async def test_no_file_holds_both_directions_however_prompts_are_stored(
     assert len(said) == len(set(said))
 
 
-async def test_copies_are_found_by_the_labels_of_each_prompt(sessions: Sessions) -> None:
+_MANY_LABELLED = text("""
+    WITH made_prompts AS (
+        INSERT INTO prompts (project_id, external_id, content, fingerprint, status, group_id,
+            pairs_planned, pairs_total)
+        SELECT :project_id, n::text, to_jsonb('question ' || n), int8send(n), 'ready', n, 1, 1
+        FROM generate_series(1, 10000) AS n
+        RETURNING id, project_id
+    ), made_pairs AS (
+        INSERT INTO pairs (project_id, prompt_id, first_response_id, second_response_id, arm,
+            strategy, position, expected_seconds, labels_wanted, counted)
+        SELECT project_id, id, 2 * id, 2 * id + 1, 'strategy', 'dissimilar', 0, 60, 1, 1
+        FROM made_prompts
+        RETURNING *
+    )
+    INSERT INTO labels (project_id, prompt_id, pair_id, annotator, choice, status)
+    SELECT project_id, prompt_id, id, 'ana', 'tie', 'counted' FROM made_pairs
+""")
+
+
+async def test_copies_are_found_without_reading_other_projects(sessions: Sessions) -> None:
     async with sessions.begin() as session:
-        project = await add_project(session, "p")
-        for number in range(400):
+        other, project = [await add_project(session, name) for name in ("other", "p")]
+        await session.execute(_MANY_LABELLED, {"project_id": other})
+        for number in range(40):
             prompt, responses = await add_prompt(
                 session, project, f"{number // 2}", ["a", "b"], external_id=str(number)
             )
-            if number < 40:
-                pair = await add_pair(session, prompt, *responses)
-                await add_label(session, pair, responses[0])
+            pair = await add_pair(session, prompt, *responses)
+            await add_label(session, pair, responses[0])
     async with sessions() as session:
         await session.execute(text("ANALYZE"))
         found = await find_repeated_prompts(session, project)
         assert [len(numbers) for numbers in found] == [2] * 20
-        # For as few rows as these, reading all of them is as cheap.
-        await session.execute(text("SET LOCAL enable_seqscan = off"))
         used = await indexes(session, REPEATED_PROMPTS, {"project_id": project})
         assert used & {"ix_labels_prompt", "ix_labels_listing"}
         assert used & {"pk_prompts", "ix_prompts_group", "ix_prompts_listing"}
