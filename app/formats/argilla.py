@@ -49,20 +49,28 @@ def _read(row: Row) -> ReadLine:
     answers = list(_answers(row))
     named = {name for each in answers for name in _named(each.value) if fields.gives(name)}
     read, index_of = read_candidates(fields, find_candidates(fields, named))
-    chosen = {
-        each.question for each in answers if any(name in index_of for name in _named(each.value))
-    }
-    preferences = [
-        preference
-        for each in answers
-        if not chosen or each.question in chosen
-        for preference in _preferences(each, index_of)
-    ]
+    preferring = _preferring(answers, index_of)
+    no_label = "no submitted answer prefers one"
+    preferences: list[Preference] = []
+    if len(preferring) > 1:
+        no_label = f"several questions prefer a response ({', '.join(sorted(preferring)[:5])})"
+    else:
+        for each in answers:
+            if each.question in preferring:
+                preferences += _preferences(each, index_of)
     own_id = "external_id" if row.gives("external_id") else "id"
     prompt = read.prompt | {"id": identifier(row, own_id), "metadata": metadata(row)}
-    return replace(
-        read, prompt=prompt, preferences=preferences, no_label="no submitted answer prefers one"
-    )
+    return replace(read, prompt=prompt, preferences=preferences, no_label=no_label)
+
+
+def _preferring(answers: Sequence[_Answer], index_of: Mapping[str, int]) -> set[str]:
+    """The questions of which an answer names a response, or the only one if that is a tie."""
+    found = {
+        each.question for each in answers if any(name in index_of for name in _named(each.value))
+    }
+    questions = {each.question for each in answers}
+    is_tie = all(isinstance(each.value, str) and each.value.lower() == "tie" for each in answers)
+    return questions if not found and len(questions) == 1 and is_tie else found
 
 
 def _answers(row: Row) -> Iterator[_Answer]:

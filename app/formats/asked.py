@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.errors import InvalidInput
-from app.formats.meaning import Meaning, meaning_of
+from app.formats.meaning import Meaning, meaning_of, says_nothing
 from app.formats.messages import (
     Messages,
     contents,
@@ -14,8 +14,9 @@ from app.formats.messages import (
     is_same,
     is_text,
 )
-from app.formats.row import Row
+from app.formats.row import Row, decoded
 from app.formats.transcripts import read_transcript
+from app.formats.values import as_name
 
 PROMPTS: Final = (
     "prompt",
@@ -54,7 +55,7 @@ def prompt_column(row: Row) -> str | None:
             return name
     for meaning in _FALLBACKS:
         for name in row.names():
-            if meaning_of(name) is meaning:
+            if meaning_of(name) is meaning and not says_nothing(row.peek(name)):
                 return name
     return next((name for name in PROMPTS if row.has(name)), None)
 
@@ -69,10 +70,17 @@ def read_asked(row: Row) -> Asked | None:
         InvalidInput: two columns ask different things, or cannot be put together for sure.
     """
     name = prompt_column(row)
-    if name is None:
-        return None
-    content = conversation(row, name)
-    return complete(row, row.take(name) if content is None else content, name)
+    return None if name is None else complete(row, prompt_in(row, name), name)
+
+
+def prompt_in(row: Row, name: str) -> Any:
+    """What the column of the prompt holds: a string, chat messages, or what cannot be used."""
+    found = conversation(row, name)
+    if found is not None:
+        return found
+    if meaning_of(name) is Meaning.HISTORY and isinstance(decoded(row.peek(name)), list):
+        return _turns(row, name)
+    return row.take(name)
 
 
 def complete(row: Row, content: Any, name: str) -> Asked:
@@ -114,10 +122,18 @@ def _repeats(row: Row, other: str, content: str | Messages, name: str) -> None:
         )
 
 
+def _text(row: Row, name: str) -> str | None:
+    """A column's text, without taking it; a number is one too. None where it holds no text."""
+    value = row.peek(name)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return as_name(value)
+    return value if isinstance(value, str) and is_text(value) else None
+
+
 def _with_more_text(row: Row, name: str, content: str | Messages) -> str | Messages:
     """The question and more of it as two paragraphs, as Alpaca has them."""
-    more = row.peek(name)
-    if not is_text(more):
+    more = _text(row, name)
+    if more is None:
         return content
     if _stands_in(more, content):
         row.take(name)
@@ -133,17 +149,18 @@ def _with_history(row: Row, name: str, content: str | Messages) -> str | Message
     before = _turns(row, name)
     if not before:
         return content
-    if isinstance(content, str):
-        last = before[-1]
-        if last["role"] == "user" and str(last["content"]).strip() == content.strip():
-            return before
-        if last["role"] == "assistant":
-            return [*before, {"role": "user", "content": content}]
-    elif is_same(before, content[: len(before)]):
+    turns = [{"role": "user", "content": content}] if isinstance(content, str) else content
+    if is_same(before, turns[: len(before)]):
         return content
-    elif before[-1]["role"] == "assistant" and content[0].get("role") == "user":
-        return [*before, *content]
-    raise InvalidInput(f"{row.where(name)}: does not lead up to the prompt")
+    if is_same(before[-len(turns) :], turns):
+        return before
+    asks = [turn for turn in before if is_same([turn], turns[-1:])]
+    if before[-1]["role"] == "assistant" and turns[0].get("role") == "user" and not asks:
+        return [*before, *turns]
+    raise InvalidInput(
+        f"{row.where(name)}: must lead up to the prompt, or end with it; an answer to it stands in"
+        " other columns"
+    )
 
 
 def _turns(row: Row, name: str) -> Messages | None:
@@ -171,8 +188,8 @@ def _is_exchange(value: Any) -> bool:
 
 
 def _with_system(row: Row, name: str, content: str | Messages) -> str | Messages:
-    system = row.peek(name)
-    if not is_text(system):
+    system = _text(row, name)
+    if system is None:
         return content
     turn = {"role": "system", "content": system}
     if isinstance(content, str):
@@ -197,8 +214,15 @@ def _stands_in(text: str, content: str | Messages) -> bool:
 def _has_lines(content: str, lines: str) -> bool:
     at = content.find(lines)
     while at >= 0:
-        before, after = content[:at].rstrip(" \t"), content[at + len(lines) :].lstrip(" \t")
-        if before[-1:] in ("", "\n", "\r") and after[:1] in ("", "\n", "\r"):
+        end = at + len(lines)
+        if _is_line_end(content, at - 1, -1) and _is_line_end(content, end, 1):
             return True
-        at = content.find(lines, at + len(lines))
+        at = content.find(lines, end)
     return False
+
+
+def _is_line_end(content: str, place: int, step: int) -> bool:
+    """Whether nothing but blanks stands between a place and the end of its line."""
+    while 0 <= place < len(content) and content[place] in " \t":
+        place += step
+    return not 0 <= place < len(content) or content[place] in "\r\n"

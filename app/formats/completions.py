@@ -5,21 +5,26 @@ transcript, and so repeat the turns before the answer: then its last turn is the
 line has a column for the prompt, the turns before must agree with it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 from app.errors import InvalidInput, Location
-from app.formats.asked import Asked, complete, prompt_column
+from app.formats.asked import Asked, complete, prompt_column, prompt_in
 from app.formats.format import ReadLine
-from app.formats.messages import Messages, conversation, is_same
-from app.formats.row import Row
+from app.formats.meaning import Meaning, meaning_of
+from app.formats.messages import Messages, contents, conversation, is_message, is_same
+from app.formats.row import Row, decoded
 from app.formats.transcripts import read_rendered, read_transcript, split_hh
 from app.formats.values import text_or_empty
 
 Names = tuple[str, str]
 """The two columns."""
 
+_MARKED = re.compile(r"\s*(<|\[INST\]|Human:)")
+"""How transcripts begin that are hardly ever what a prompt asks for."""
 _ECHOED_WORDS: Final = 3
 """Two answers that both begin with a prompt of so many words may have it in front."""
 
@@ -62,29 +67,64 @@ def last_message(messages: Messages, where: str) -> dict[str, Any]:
     for name in ("name", "tool_call_id"):
         if name in last:
             raise InvalidInput(f"{where}: the last message has a `{name}`, which no response has")
-    response = {"text": text_or_empty(_text(last.get("content")))}
+    response = {"text": text_or_empty(last.get("content"))}
     return response | ({"tool_calls": last["tool_calls"]} if last.get("tool_calls") else {})
 
 
-def _text(content: Any) -> Any:
-    """A content that is one part with a text is that text."""
-    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
-        part = content[0]
-        if part.keys() == {"type", "text"} and part["type"] == "text":
-            return part["text"]
-    return content
+def response_in(row: Row, name: str, prompt: Any) -> dict[str, Any]:
+    """The response in a column: a text or messages, without the turns that the prompt has.
+
+    Raises:
+        InvalidInput: the column has messages that are not the prompt's, or no answer.
+    """
+    messages = conversation(row, name)
+    if messages is not None:
+        if len(messages) > 1 and not _agree(prompt, messages[:-1]):
+            raise InvalidInput(f"{row.where(name)}: has other turns than the prompt")
+        return last_message(messages, row.where(name))
+    text = text_or_empty(row.take(name))
+    transcript = _transcript(text) if isinstance(text, str) else None
+    if transcript is not None and _agree(prompt, transcript.before):
+        return transcript.response
+    return {"text": text}
 
 
 def _read(row: Row, names: Names) -> _Two:
     first, second = (conversation(row, name) for name in names)
     if first is not None and second is not None:
+        _ignore_repeats(row, names, [first[-1], second[-1]])
         return _from_conversations(row, names, (first, second))
     if first is not None or second is not None:
         raise InvalidInput(f"{_both(row, names)}: must both be strings, or both lists of messages")
     one, other = (text_or_empty(row.take(name)) for name in names)
     if isinstance(one, str) and isinstance(other, str):
+        answers = [{"role": "assistant", "content": text} for text in (one, other)]
+        _ignore_repeats(row, names, answers)
         return _from_texts(row, names, (one, other))
     return _required(row, names), [{"text": one}, {"text": other}]
+
+
+def _ignore_repeats(row: Row, names: Names, answers: Sequence[dict[str, Any]]) -> None:
+    """Ignore columns with a conversation that is the prompt and one of the two answers.
+
+    Datasets keep it for supervised training, beside the two.
+    """
+    asked = prompt_column(row)
+    for name in row.only(lambda each: meaning_of(each) is Meaning.HISTORY):
+        messages = decoded(row.peek(name))
+        if name in (asked, *names) or not isinstance(messages, list) or len(messages) < 2:
+            continue
+        if not all(map(is_message, messages)):
+            continue
+        *before, last = conversation(Row({name: messages}), name) or [{}]
+        if not any(is_same([last], [answer]) for answer in answers):
+            continue
+        whole = (conversation(Row({each: row.peek(each)}), each) for each in names)
+        prompts = [found[:-1] for found in whole if found is not None]
+        if asked is not None:
+            prompts.append(prompt_beside(Row({asked: row.peek(asked)}), asked))
+        if any(prompt == before or _agree(prompt, before) for prompt in prompts):
+            row.ignore(name)
 
 
 def _from_conversations(row: Row, names: Names, two: tuple[Messages, Messages]) -> _Two:
@@ -92,8 +132,6 @@ def _from_conversations(row: Row, names: Names, two: tuple[Messages, Messages]) 
         _Completion(last_message(messages, row.where(name)), messages[:-1])
         for name, messages in zip(names, two, strict=True)
     ]
-    if row.peek("messages") in [row.peek(name) for name in names]:
-        row.ignore("messages")
     before = completions[0].before
     if not is_same(before, completions[1].before):
         raise InvalidInput(_diverging(row, names))
@@ -102,21 +140,23 @@ def _from_conversations(row: Row, names: Names, two: tuple[Messages, Messages]) 
 
 def _from_texts(row: Row, names: Names, texts: tuple[str, str]) -> _Two:
     transcripts = [found for found in map(_transcript, texts) if found is not None]
+    shares_turns = len(transcripts) == 2 and is_same(transcripts[0].before, transcripts[1].before)
     name = prompt_column(row)
-    if name is not None:
-        raw = prompt_in(row, name)
+    if name is not None and not (shares_turns and meaning_of(name) is Meaning.MORE_TEXT):
+        raw = prompt_beside(row, name)
         repeating = [each for each in transcripts if _agree(raw, each.before)]
         if len(repeating) == 1:
             raise InvalidInput(f"{_both(row, names)}: only one of them repeats the prompt")
         if not repeating:
+            if shares_turns and all(map(_MARKED.match, texts)):
+                raise InvalidInput(_differing(row, name, names))
             # The prompt asks for dialogues, or nobody asks for anything of the kind.
             return _beside_texts(row, names, texts)
     elif not transcripts:
         return _from_hh(row, names, texts)
-    if not _shares_turns(transcripts):
-        raise InvalidInput(
-            _diverging(row, names) if len(transcripts) == 2 else _missing(row, names)
-        )
+    if not shares_turns:
+        problem = _diverging if len(transcripts) == 2 else _missing
+        raise InvalidInput(problem(row, names))
     asked = _after(row, names, transcripts[0].before)
     return asked, [each.response for each in transcripts]
 
@@ -126,34 +166,35 @@ def _transcript(text: str) -> _Completion | None:
     return None if turns is None else _Completion({"text": turns[-1]["content"]}, turns[:-1])
 
 
-def _shares_turns(transcripts: Sequence[_Completion]) -> bool:
-    return len(transcripts) == 2 and is_same(transcripts[0].before, transcripts[1].before)
-
-
 def _beside_texts(row: Row, names: Names, texts: tuple[str, str]) -> _Two:
-    """A prompt in a column of its own, beside two texts that share no turns."""
+    """A prompt in a column of its own, beside two texts that do not repeat its turns."""
     asked = _required(row, names)
     if isinstance(asked.content, str):
         dialogue = asked.content.strip().removesuffix("Assistant:").rstrip()
         one, other = map(split_hh, texts)
         if one is not None and other is not None and one[0] == other[0] == dialogue:
             return asked, [{"text": one[1]}, {"text": other[1]}]
-        _refuse_echo(asked.content.strip(), texts, _both(row, names))
+    content = asked.content
+    if isinstance(content, str) or (isinstance(content, list) and all(map(is_message, content))):
+        _refuse_echo("".join(contents(content)[-1:]).strip(), texts, _both(row, names))
     return asked, [{"text": text} for text in texts]
 
 
-def _refuse_echo(prompt: str, texts: Sequence[str], names: str) -> None:
-    """Refuse two answers that begin with the whole prompt: where they begin is not sure."""
-    rests = [text.lstrip().removeprefix(prompt) for text in texts]
-    is_echoed = [
-        len(rest) < len(text.lstrip()) and rest[:1].isspace()
-        for rest, text in zip(rests, texts, strict=True)
-    ]
-    if len(prompt.split()) >= _ECHOED_WORDS and all(is_echoed):
+def _refuse_echo(prompt: str, texts: tuple[str, str], names: str) -> None:
+    """Refuse two answers that both repeat the prompt: where they begin is not sure."""
+    start = _common_start(*(text.lstrip() for text in texts))
+    is_long = len(prompt.split()) >= _ECHOED_WORDS
+    ends_line = start.startswith(prompt) and start[len(prompt) :].lstrip(" \t")[:1] in ("\r", "\n")
+    if prompt and (prompt in start if is_long else ends_line and len(start) > len(prompt)):
         raise InvalidInput(
             f"{names}: both begin with the prompt, and where the answers begin is not sure: take"
             " it out of them"
         )
+
+
+def _common_start(one: str, other: str) -> str:
+    pairs = zip(one, other, strict=False)
+    return one[: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))]
 
 
 def _from_hh(row: Row, names: Names, texts: tuple[str, str]) -> _Two:
@@ -170,34 +211,29 @@ def _required(row: Row, names: Names) -> Asked:
     name = prompt_column(row)
     if name is None:
         raise InvalidInput(_missing(row, names))
-    return complete(row, prompt_in(row, name), name)
+    return complete(row, prompt_beside(row, name), name)
 
 
-def prompt_in(row: Row, name: str) -> Any:
+def prompt_beside(row: Row, name: str) -> Any:
     """The prompt in a column beside completions: a string or chat messages.
 
     A chat that our own exports rendered as a string is found again.
     """
-    found = conversation(row, name)
-    if found is None:
-        value = row.take(name)
-        found = read_rendered(value) if isinstance(value, str) else None
-        return value if found is None else found
-    return found
+    found = prompt_in(row, name)
+    turns = read_rendered(found) if isinstance(found, str) else None
+    return found if turns is None else turns
 
 
 def _after(row: Row, names: Names, before: Messages) -> Asked:
     """The turns before the answers, or the prompt beside them where that says more."""
     name = prompt_column(row)
-    if name is None:
+    if name is None or (before and meaning_of(name) is Meaning.MORE_TEXT):
         if not before:
             raise InvalidInput(_missing(row, names))
         return complete(row, before, names[0])
-    raw = prompt_in(row, name)
+    raw = prompt_beside(row, name)
     if before and not _agree(raw, before):
-        raise InvalidInput(
-            f"{row.where(name)}: differs from the turns before the last of {names[0]}"
-        )
+        raise InvalidInput(_differing(row, name, names))
     # A prompt beside the conversations is often their last question alone.
     is_whole = len(before) <= (len(raw) if isinstance(raw, list) else 1)
     return complete(row, raw if is_whole else before, name)
@@ -206,15 +242,33 @@ def _after(row: Row, names: Names, before: Messages) -> Asked:
 def _agree(prompt: Any, before: Messages) -> bool:
     """Whether the prompt is the turns before the answer, or a part of them."""
     if isinstance(prompt, str):
-        turns = read_transcript(f"{prompt.rstrip()} …")
-        said = prompt.strip()
-        return (turns is not None and is_same(turns[:-1], before)) or any(
-            str(turn["content"]).strip() == said for turn in before
+        return _is_dialogue(prompt, before) or any(
+            _spaced(turn["content"]) == _spaced(prompt) for turn in before
         )
-    if not isinstance(prompt, list) or not prompt:
+    if not isinstance(prompt, list) or not prompt or not before:
         return False
-    short, long = sorted((prompt, before), key=len)
-    return is_same(short, long[-len(short) :]) or is_same(short, long[: len(short)])
+    if not all(map(is_message, prompt)):
+        return False
+    if len(before) <= len(prompt):
+        return is_same(before, prompt[-len(before) :])
+    return is_same(prompt, before[-len(prompt) :]) or is_same(prompt, before[: len(prompt)])
+
+
+def _is_dialogue(prompt: str, before: Messages) -> bool:
+    """Whether a prompt is a transcript of these turns that ends where the answer begins."""
+    for answered in (f"{prompt}…", f"{prompt.rstrip()} …"):
+        turns = read_transcript(answered)
+        if turns is not None and is_same(turns[:-1], before):
+            return True
+    return False
+
+
+def _spaced(text: Any) -> str:
+    return " ".join(str(text).split())
+
+
+def _differing(row: Row, name: str, names: Names) -> str:
+    return f"{row.where(name)}: differs from the turns before the last of {names[0]}"
 
 
 def _both(row: Row, names: Names) -> str:

@@ -4,15 +4,12 @@ Rows of one prompt that stand together make a prompt: each desirable response is
 that is not.
 """
 
-from typing import Any
-
 from app.errors import InvalidInput, Location
 from app.formats.asked import complete, prompt_column
-from app.formats.completions import last_message, prompt_in
+from app.formats.completions import prompt_beside, response_in
 from app.formats.format import Format, ReadLine
-from app.formats.messages import conversation
 from app.formats.row import Row
-from app.formats.values import flag, identifier, metadata, text_or_empty
+from app.formats.values import flag, identifier, metadata
 
 
 def _matches(row: Row) -> bool:
@@ -22,17 +19,11 @@ def _matches(row: Row) -> bool:
 def _read(row: Row) -> ReadLine:
     name = prompt_column(row)
     assert name is not None
-    asked = complete(row, prompt_in(row, name), name)
+    asked = complete(row, prompt_beside(row, name), name)
     is_desirable = flag(row, "label")
     if is_desirable is None:
         raise InvalidInput("label: must be true or false")
-    messages = conversation(row, "completion")
-    if messages is None:
-        response: dict[str, Any] = {"text": text_or_empty(row.take("completion"))}
-    elif len(messages) == 1:
-        response = last_message(messages, "completion")
-    else:
-        raise InvalidInput("completion: must be one message of the assistant")
+    response = response_in(row, "completion", asked.content)
     names: dict[Location, str] = {
         ("prompt",): asked.name,
         ("responses",): "completion",

@@ -11,16 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from app.errors import InvalidInput
-from app.formats.candidates import (
-    find_candidates,
-    find_column,
-    read_candidates,
-    read_record,
-)
+from app.formats.asked import PROMPTS
+from app.formats.candidates import Columns, find_candidates, read_candidates, read_items
 from app.formats.format import Format, Preference, ReadLine, has_keys
 from app.formats.preferences import ranked
 from app.formats.row import Row
-from app.formats.values import annotator, as_name, text_or_empty
+from app.formats.values import annotator, as_name, identifier, text_or_empty
 
 _TEXTS: Final = ("body", "html", "text", "title")
 _SIDES: Final = {"left": 0, "right": 1}
@@ -30,7 +26,6 @@ _BOOKKEEPING: Final = (
     "inner_id",
     "predictions",
     "drafts",
-    "meta",
     "created_at",
     "updated_at",
     "project",
@@ -62,26 +57,34 @@ def _read(row: Row) -> ReadLine:
     row.ignore(*_BOOKKEEPING)
     data = row.object("data")
     results = list(_results(row))
+    compared: dict[str, tuple[str, str]] = {}
     if data.has("items"):
-        read, index_of = read_record(data, _items(data))
+        read, index_of = read_items(data, _items(data))
     else:
-        compared = [_compared(each, data) for each in results if each.kind == "pairwise"]
-        named = {name for pair in compared for name in pair}
+        columns = Columns(data)
+        compared = {
+            each.where: _compared(each, columns) for each in results if each.kind == "pairwise"
+        }
+        named = {name for pair in compared.values() for name in pair}
         read, index_of = read_candidates(data, data.order(named) or find_candidates(data, ()))
     preferences = [
-        preference for each in results for preference in _preferences(each, data, index_of)
+        preference
+        for each in results
+        for preference in _preferences(each, compared.get(each.where), index_of)
     ]
     return replace(read, preferences=preferences, no_label="no annotation prefers one")
 
 
-def _items(data: Row) -> list[tuple[str, Any]]:
-    found = []
+def _items(data: Row) -> dict[str, Any]:
+    """The texts of the items, by their ids."""
+    found: dict[str, Any] = {}
     for each in data.objects("items"):
         text = next((name for name in _TEXTS if isinstance(each.peek(name), str)), _TEXTS[0])
-        # An item may have a title beside its body.
-        found.append((as_name(each.take("id")), text_or_empty(each.take(text))))
-    if len({name for name, _ in found}) < len(found):
-        raise InvalidInput(f"{data.where('items')}: two have the same id")
+        name = identifier(each, "id")
+        if name is None or name in found:
+            problem = "missing" if name is None else "another item has it too"
+            raise InvalidInput(f"{each.where('id')}: {problem}")
+        found[name] = text_or_empty(each.take(text))
     return found
 
 
@@ -111,23 +114,25 @@ def _user(annotation: Row) -> str | None:
     return annotator(annotation, "completed_by")
 
 
-def _preferences(result: _Result, data: Row, index_of: Mapping[str, int]) -> list[Preference]:
-    if result.kind == "pairwise":
-        return _choice(result, _compared(result, data), index_of)
+def _preferences(
+    result: _Result, pair: tuple[str, str] | None, index_of: Mapping[str, int]
+) -> list[Preference]:
+    if pair is not None:
+        return _choice(result, pair, index_of)
     if result.kind == "ranker":
         return _ranking(result, index_of)
     return []
 
 
-def _compared(result: _Result, data: Row) -> tuple[str, str]:
+def _compared(result: _Result, columns: Columns) -> tuple[str, str]:
     """The columns on the left and on the right.
 
     Raises:
-        InvalidInput: the result does not name two columns.
+        InvalidInput: the result does not name two columns with responses.
     """
     told = [name.strip() for name in result.to_name.split(",")]
-    found = [name for each in told if (name := find_column(data, each)) is not None]
-    if len(told) != 2 or len(set(found)) != 2:
+    found = [name for each in told if (name := columns.find(each)) is not None]
+    if len(told) != 2 or len(set(found)) != 2 or any(name in PROMPTS for name in found):
         raise InvalidInput(
             f"{result.where}.to_name: must name two columns of `data`, left and right"
         )
@@ -142,8 +147,6 @@ def _choice(
         return []
     if not isinstance(selected, str) or selected not in (*_SIDES, *_TIES):
         raise InvalidInput(f"{result.where}.value.selected: must be left, right or tie")
-    if not all(name in index_of for name in pair):
-        raise InvalidInput(f"{result.where}.to_name: names something that is no response")
     sides = (index_of[pair[0]], index_of[pair[1]])
     preferred = sides[_SIDES[selected]] if selected in _SIDES else None
     return [Preference(sides, preferred, result.user)]
@@ -156,12 +159,12 @@ def _ranking(result: _Result, index_of: Mapping[str, int]) -> list[Preference]:
     orders = {
         name: [as_name(each) for each in order]
         for name, order in lists.items()
-        if name != "_" and isinstance(order, list) and len(order) > 1
+        if name != "_" and isinstance(order, list) and order
     }
     if len(orders) > 1:
         raise InvalidInput(
-            f"{result.where}.value.ranker: has several ordered lists, and which of them is the"
-            " ranking is not sure"
+            f"{result.where}.value.ranker: has several lists, and which of them is a ranking is not"
+            " sure"
         )
     for order in orders.values():
         if len(set(order)) < len(order) or not all(each in index_of for each in order):

@@ -6,10 +6,12 @@ conversation is a list of them or a string with the list's JSON.
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from app.errors import InvalidInput
-from app.formats.row import Row, decoded
+from app.formats.json import parse_json
+from app.formats.row import Row, decoded, refuse_repeats
 from app.formats.values import text_or_empty
 
 Messages = list[dict[str, Any]]
@@ -31,7 +33,10 @@ ROLES: Final = {
 """What speakers are called in files, in lower case, and their roles here."""
 
 _KEPT: Final = ("name", "tool_calls", "tool_call_id")
-_PYTHON_LIST = re.compile(r"\s*\[\s*\{\s*['\"](role|content|from|value)['\"]")
+_SPEAKER_KEY = re.compile(r"['\"](role|from)\\?['\"]\s*:")
+_CONTENT_KEY = re.compile(r"['\"](content|value)\\?['\"]\s*:")
+_BEGINS_LIST = re.compile(r"\W*(array\()?[\[{]")
+_LOOKED_AT = 500
 
 
 def conversation(row: Row, name: str) -> Messages | None:
@@ -45,19 +50,37 @@ def conversation(row: Row, name: str) -> Messages | None:
     if messages is not None:
         row.take(name)
         return [_message(part) for part in row.parts(messages, name)]
-    if isinstance(value, str) and _PYTHON_LIST.match(value):
+    if isinstance(value, str) and _looks_like_messages(value):
         raise InvalidInput(
-            f"{row.where(name)}: holds messages as Python prints them, and no JSON: write them"
-            " with `json.dumps`"
+            f"{row.where(name)}: looks like messages, but is no JSON (as Python prints them, or cut"
+            " off): write them with `json.dumps`"
         )
     return None
 
 
+def _looks_like_messages(text: str) -> bool:
+    """Whether a text begins like messages, and cannot be parsed."""
+    start = text[:_LOOKED_AT]
+    return (
+        _BEGINS_LIST.match(start) is not None
+        and _SPEAKER_KEY.search(start) is not None
+        and _CONTENT_KEY.search(start) is not None
+        and isinstance(decoded(text), str)
+    )
+
+
 def _messages(value: Any) -> list[Any] | None:
-    value = decoded(value)
-    messages = [value] if isinstance(value, dict) else value
+    if isinstance(value, str) and value.lstrip()[:2] in ('"[', '"{'):
+        # JSON within JSON.
+        with suppress(InvalidInput):
+            value = parse_json(value.encode())
+    found = decoded(value)
+    messages = [found] if isinstance(found, dict) else found
     is_conversation = isinstance(messages, list) and messages and all(map(is_message, messages))
-    return messages if is_conversation else None
+    if not is_conversation:
+        return None
+    refuse_repeats(value, found)
+    return messages
 
 
 def is_text(value: Any) -> bool:
@@ -81,7 +104,7 @@ def _message(part: Row) -> dict[str, Any]:
     message = {
         "role": ROLES.get(speaker.lower(), speaker) if isinstance(speaker, str) else speaker,
     }
-    said = part.take(content)
+    said = _only_text(part.take(content))
     if not part.gives("tool_calls"):
         said = text_or_empty(said)
     if said is not None or part.has(content):
@@ -89,8 +112,17 @@ def _message(part: Row) -> dict[str, Any]:
     for name in _KEPT:
         # Tables have every field in every message: null is not given.
         if part.peek(name) is not None:
-            message[name] = part.take(name)
+            message[name] = part.structure(name) if name == "tool_calls" else part.take(name)
     return message
+
+
+def _only_text(content: Any) -> Any:
+    """A content that is one part with a text is that text."""
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
+        part = {name: value for name, value in content[0].items() if value is not None}
+        if part.keys() == {"type", "text"} and part["type"] == "text":
+            return part["text"]
+    return content
 
 
 def _calls(part: Row, name: str) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ def _matches(row: Row) -> bool:
 def _read(row: Row) -> ReadLine:
     asked = read_asked(row)
     parts = row.objects("responses")
-    responses = [response(part, "text") for part in parts]
+    responses = [response(part, {"text": text_or_empty(part.take("text"))}) for part in parts]
     own_id = "id" if row.gives("id") else "prompt_id"
     prompt: dict[str, Any] = {"id": identifier(row, own_id), "responses": responses}
     names: dict[Location, str] = {("id",): own_id}
@@ -41,9 +41,9 @@ def _read(row: Row) -> ReadLine:
     )
 
 
-def response(part: Row, text: str) -> dict[str, Any]:
-    """A response of an object whose column ``text`` has its text, as ``POST /prompts`` takes it."""
-    found: dict[str, Any] = {"id": identifier(part, "id"), "text": text_or_empty(part.take(text))}
+def response(part: Row, said: dict[str, Any]) -> dict[str, Any]:
+    """A response of an object, of which the text is known, as ``POST /prompts`` takes it."""
+    found: dict[str, Any] = {"id": identifier(part, "id")} | said
     found["model"] = identifier(part, "model")
     found["score"] = number(part, "score")
     if part.gives("reference"):

@@ -1,8 +1,13 @@
 """Preferences that a ranking implies. Pure."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
+from app.errors import InvalidInput
 from app.formats.format import Preference
+
+MAX_RANKED: Final = 64
+"""A prompt has no more responses."""
 
 
 def ranked(levels: Mapping[int, float], annotator: str | None = None) -> list[Preference]:
@@ -11,7 +16,12 @@ def ranked(levels: Mapping[int, float], annotator: str | None = None) -> list[Pr
     Args:
         levels: by the response's index; higher is better, and the same level is a tie.
         annotator: who made the ranking.
+
+    Raises:
+        InvalidInput: it ranks more responses than a prompt may have.
     """
+    if len(levels) > MAX_RANKED:
+        raise InvalidInput(f"{len(levels)} responses are ranked, and a prompt has {MAX_RANKED}")
     indexes = sorted(levels)
     return [
         Preference(

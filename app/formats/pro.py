@@ -17,7 +17,7 @@ from app.errors import InvalidInput, Location
 from app.formats.asked import complete
 from app.formats.format import Format, ReadLine, has_keys
 from app.formats.messages import Messages
-from app.formats.preferences import ranked
+from app.formats.preferences import MAX_RANKED, ranked
 from app.formats.row import Row
 from app.formats.values import as_number, identifier, metadata, text_or_empty
 
@@ -32,6 +32,8 @@ def _read(row: Row) -> ReadLine:
         raise InvalidInput("prefix, suffix, reward: must be lists")
     if not len(prefix) == len(suffix) == len(reward) or not prefix:
         raise InvalidInput("prefix, suffix, reward: must have one length")
+    if len(suffix) > MAX_RANKED:
+        raise InvalidInput(f"suffix: has {len(suffix)} responses, more than {MAX_RANKED}")
     if any(each != prefix[0] for each in prefix):
         raise InvalidInput("prefix: must be the same prompt in the whole line")
     levels = {}

@@ -41,12 +41,12 @@ def read_line(line: Any, *, keep_extra: bool = False) -> ReadLine:
         raise InvalidInput(f"no known format: a line has {known}")
     read = found.read(row)
     row.refuse_what_changes_the_meaning()
-    left_out = [(name, value) for _, name, value in row.left_out()]
+    left_out = list(row.left_out())
     if not left_out:
         return read
     if keep_extra:
         read = replace(read, prompt=read.prompt | {"metadata": _with_extra(read, left_out)})
-    return replace(read, left_out=sorted({name for name, _ in left_out}))
+    return replace(read, left_out=sorted({name for _, name, _ in left_out}))
 
 
 def find_format(row: Row) -> Format | None:
@@ -54,7 +54,7 @@ def find_format(row: Row) -> Format | None:
     return next((each for each in FORMATS if each.matches(row)), None)
 
 
-def _with_extra(read: ReadLine, left_out: list[tuple[str, Any]]) -> dict[str, Any]:
+def _with_extra(read: ReadLine, left_out: list[tuple[str, str, Any]]) -> Any:
     """The prompt's metadata with the columns that were left out.
 
     A column of a list's objects, such as ``completions.principle``, becomes the list of its values.
@@ -63,13 +63,15 @@ def _with_extra(read: ReadLine, left_out: list[tuple[str, Any]]) -> dict[str, An
         InvalidInput: the metadata has a field of that name already.
     """
     extra: dict[str, Any] = {}
-    for name, value in left_out:
-        if "." in name:
-            extra.setdefault(name, []).append(value)
-        else:
+    for where, name, value in left_out:
+        if where == name:
             extra[name] = value
-    metadata = read.prompt.get("metadata") or {}
+        else:
+            extra.setdefault(name, []).append(value)
+    metadata = read.prompt.get("metadata")
+    if not isinstance(metadata, dict | None):
+        return metadata  # which is refused
     for name in extra:
-        if name in metadata:
+        if name in (metadata or {}):
             raise InvalidInput(f"{name}: `metadata` has a field of that name too")
-    return metadata | extra
+    return (metadata or {}) | extra

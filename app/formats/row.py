@@ -4,13 +4,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from app.errors import InvalidInput
-from app.formats.json import parse_json
-from app.formats.meaning import is_empty, meaning_of
+from app.formats.json import parse_json, refuse_repeated_keys
+from app.formats.meaning import Meaning, is_empty, meaning_of, says_nothing
 
 Line = dict[str, Any]
 """A line of a file: a JSON object."""
 
 _MAX_NAME_CHARACTERS: Final = 100
+_TEXTS: Final = (Meaning.SYSTEM, Meaning.MORE_TEXT)
 
 
 class Row:
@@ -74,7 +75,10 @@ class Row:
 
     def structure(self, name: str) -> Any:
         """A column that holds a list or an object, or a string with its JSON."""
-        return decoded(self.take(name))
+        value = self.take(name)
+        found = decoded(value)
+        refuse_repeats(value, found)
+        return found
 
     def object(self, name: str) -> "Row":
         """A column that holds an object.
@@ -124,7 +128,11 @@ class Row:
 
     def only(self, accepts: Callable[[str], bool]) -> list[str]:
         """The columns that are not empty, not taken, and whose name is accepted."""
-        return [name for name in self.names() if name not in self._taken and accepts(name)]
+        return [
+            name
+            for name in self.names()
+            if name not in self._taken and accepts(name) and not says_nothing(self._columns[name])
+        ]
 
     def refuse_what_changes_the_meaning(self) -> None:
         """Refuse the line if a column was left out that changes what it means.
@@ -134,8 +142,11 @@ class Row:
         """
         for where, name, value in self.left_out():
             meaning = meaning_of(name.rpartition(".")[2])
-            # A number or a truth value is a remark on the line, and no part of it.
-            if meaning is not None and isinstance(value, str | list | dict):
+            if meaning is None or says_nothing(value):
+                continue
+            # A truth value is a remark on the line; so is a number, unless it stands for a text.
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if isinstance(value, str | list | dict) or (is_number and meaning in _TEXTS):
                 raise InvalidInput(
                     f"{where}: cannot be used here, and leaving it out would change the line"
                     f" ({meaning.value})"
@@ -150,3 +161,13 @@ def decoded(value: Any) -> Any:
         except InvalidInput:
             return value
     return value
+
+
+def refuse_repeats(value: Any, found: Any) -> None:
+    """Refuse JSON with an object that has a key twice; ``found`` is what it was decoded to.
+
+    Raises:
+        InvalidInput: there is one.
+    """
+    if isinstance(value, str) and not isinstance(found, str):
+        refuse_repeated_keys(value.encode(), found)

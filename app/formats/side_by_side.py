@@ -8,17 +8,20 @@ and ``response_2``, with or without the underscore, or ``conversation_a`` and ``
 one is 1. Arenas write a prompt and its responses as lists with a string for each turn.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from app.errors import InvalidInput
 from app.formats.asked import prompt_column
 from app.formats.completions import read_two
 from app.formats.format import Format, Preference, ReadLine
 from app.formats.row import Row, decoded
-from app.formats.values import annotator, as_name, flag, identifier, metadata, strength
+from app.formats.values import annotator, as_name, as_whole, flag, identifier, metadata, strength
 
+_SIDE: Final = re.compile(r"_?(\d|[a-z])")
+_LIST_OF_STRINGS: Final = re.compile(r"\s*\[\s*(['\"]|null)")
 _TIES = frozenset({"tie", "both", "equal", "same", "draw"})
 _BOTH_BAD = frozenset({"both_bad", "bothbad", "both bad", "tie (bothbad)", "neither"})
 
@@ -77,9 +80,9 @@ def _read(row: Row) -> ReadLine:
 
 
 def _refuse_a_third(row: Row, sides: _Sides) -> None:
-    for third in ("c", "3"):
-        name = sides.names[0].removesuffix(sides.letters[0]) + third
-        if row.gives(name):
+    for name in row.names():
+        is_side = name.startswith(sides.stem) and _SIDE.fullmatch(name.removeprefix(sides.stem))
+        if is_side and name not in sides.names:
             raise InvalidInput(
                 f"{name}: only two responses stand side by side; more go into a list `responses`"
             )
@@ -90,8 +93,12 @@ def _put_arena_turns(row: Row, sides: _Sides) -> None:
     asked = prompt_column(row)
     if asked is None:
         return
-    columns = [decoded(row.peek(name)) for name in (asked, *sides.names)]
+    given = [row.peek(name) for name in (asked, *sides.names)]
+    columns = [decoded(value) for value in given]
     if not all(map(_is_turns, columns)) or len({len(column) for column in columns}) != 1:
+        if _looks_like_turns(given[0]) and any(map(_looks_like_turns, given[1:])):
+            names = ", ".join((asked, *sides.names))
+            raise InvalidInput(f"{names}: must be lists of as many strings, or texts")
         return
     questions, *answers = columns
     for name, said in zip(sides.names, answers, strict=True):
@@ -100,6 +107,13 @@ def _put_arena_turns(row: Row, sides: _Sides) -> None:
         row.put(asked, questions[0])
     else:
         row.ignore(asked)
+
+
+def _looks_like_turns(value: Any) -> bool:
+    """Whether a value is a list, or a text that begins like a list of strings."""
+    return isinstance(value, list) or (
+        isinstance(value, str) and _LIST_OF_STRINGS.match(value) is not None
+    )
 
 
 def _is_turns(value: Any) -> bool:
@@ -120,12 +134,7 @@ def _conversation(questions: Sequence[Any], answers: Sequence[Any]) -> list[dict
 
 def _preferences(row: Row, sides: _Sides) -> tuple[list[Preference], str]:
     """The vote of the line, and why there is none."""
-    told = _one_hot(row, sides)
-    if told is None:
-        winner = row.take("winner")
-        if isinstance(winner, list | dict):
-            raise InvalidInput(f"winner: must be {_known(sides)}")
-        told = "" if winner is None else as_name(winner).strip()
+    told = _winner(row, sides)
     who = annotator(row, "annotator")
     if not told:
         row.take("strength")
@@ -139,6 +148,20 @@ def _preferences(row: Row, sides: _Sides) -> tuple[list[Preference], str]:
         both_bad=told.lower() in _BOTH_BAD,
     )
     return [vote], ""
+
+
+def _winner(row: Row, sides: _Sides) -> str:
+    """What the line calls its winner; empty where it has none."""
+    hot = _one_hot(row, sides)
+    winner = row.take("winner")
+    if isinstance(winner, list | dict):
+        raise InvalidInput(f"winner: must be {_known(sides)}")
+    told = "" if winner is None else as_name(as_whole(winner)).strip()
+    if hot is None:
+        return told
+    if told and _preferred(row, sides, told) != _preferred(row, sides, hot):
+        raise InvalidInput("winner: differs from the columns of which one is 1")
+    return hot
 
 
 def _preferred(row: Row, sides: _Sides, told: str) -> int | None:
@@ -166,6 +189,8 @@ def _one_hot(row: Row, sides: _Sides) -> str | None:
     if not all(map(row.has, columns)):
         return None
     columns["winner_tie"] = "tie"
+    if not any(map(row.gives, columns)):
+        return None
     told = [letter for name, letter in columns.items() if flag(row, name)]
     if len(told) != 1:
         raise InvalidInput(f"{', '.join(columns)}: one of them must be 1, and the others 0")

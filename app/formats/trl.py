@@ -8,6 +8,7 @@ this service's own exports. ``id``, ``annotator`` and ``strength`` may stand bes
 from dataclasses import replace
 from typing import Any
 
+from app.errors import InvalidInput
 from app.formats.completions import read_two
 from app.formats.format import Format, Preference, ReadLine, has_keys
 from app.formats.row import Row
@@ -17,6 +18,10 @@ _SIDES = ("chosen", "rejected")
 
 
 def _read(row: Row) -> ReadLine:
+    for side in _SIDES:
+        value = row.peek(side)
+        if isinstance(value, str) and value not in _SIDES and row.has(value):
+            raise InvalidInput(f"{side}: names another column; it must be the text itself")
     read = read_two(row, _SIDES)
     for side, response in zip(_SIDES, read.prompt["responses"], strict=True):
         response |= {

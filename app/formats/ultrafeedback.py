@@ -5,14 +5,17 @@ of its annotations' ratings. A model gave them, so they are not read as preferen
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from app.errors import InvalidInput, Location
 from app.formats.asked import prompt_column, read_asked
+from app.formats.completions import response_in
 from app.formats.format import Format, ReadLine
 from app.formats.own import response
 from app.formats.row import Row
 from app.formats.values import as_number, identifier, metadata
+
+_TEXTS: Final = ("response", "text", "content", "output", "completion", "generation")
 
 
 def _matches(row: Row) -> bool:
@@ -27,8 +30,8 @@ def _read(row: Row) -> ReadLine:
     responses = []
     names: dict[Location, str] = {("prompt",): asked.name, ("responses",): "completions"}
     for index, part in enumerate(parts):
-        text = "response" if part.has("response") else "text"
-        found = response(part, text)
+        text = next((name for name in _TEXTS if part.has(name)), _TEXTS[0])
+        found = response(part, response_in(part, text, asked.content))
         score = _score(part)
         responses.append(found if score is None else found | {"score": score})
         names[("responses", index)] = part.place

@@ -5,13 +5,18 @@ as often as strings: each is brought to one type here, for every format.
 """
 
 import math
+import re
 from typing import Any, Final
 
 from app.errors import InvalidInput
 from app.formats.meaning import is_empty
 from app.formats.row import Row, decoded
 
+_WHOLE: Final = re.compile(r"\d{1,15}\.0")
+_FLAGS: Final[dict[str | float, bool]] = {"true": True, 1.0: True, "false": False, 0.0: False}
 MAX_ANNOTATOR_CHARACTERS: Final = 256
+_INEXACT: Final = 2.0**53
+"""From here on, different whole numbers are the same float."""
 _STRENGTHS: Final = {1.0: 1, 2.0: 2, 3.0: 3}
 
 
@@ -31,6 +36,8 @@ def identifier(row: Row, name: str) -> str | None:
         return None
     if isinstance(value, list | dict):
         raise InvalidInput(f"{row.where(name)}: must be a string or a number")
+    if isinstance(value, float) and abs(value) >= _INEXACT:
+        raise InvalidInput(f"{row.where(name)}: a number of so many digits must be a string")
     return as_name(value)
 
 
@@ -43,6 +50,13 @@ def as_name(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def as_whole(value: Any) -> Any:
+    """The number of a string such as ``1.0``, as data frames write it; any other value as it is."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(float(value))
+    return value
 
 
 def number(row: Row, name: str) -> float | None:
@@ -80,9 +94,8 @@ def flag(row: Row, name: str) -> bool | None:
     value = row.take(name)
     if is_empty(value):
         return None
-    found = {"true": True, "1": True, "false": False, "0": False}.get(
-        as_name(value).strip().lower() if not isinstance(value, list | dict) else ""
-    )
+    told = as_number(value)
+    found = _FLAGS.get(str(value).lower() if told is None else told)
     if found is None:
         raise InvalidInput(f"{row.where(name)}: must be true or false")
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.errors import Location
 from app.formats.format import Preference, ReadLine
@@ -62,7 +63,10 @@ def _joined(rows: Sequence[ReadLine]) -> ReadLine:
     return replace(
         rows[0],
         prompt=rows[0].prompt
-        | {"responses": [response for row in rows for response in row.prompt["responses"]]},
+        | {
+            "responses": [response for row in rows for response in row.prompt["responses"]],
+            "metadata": _merged_metadata(rows),
+        },
         preferences=[
             Preference((min(good, bad), max(good, bad)), good)
             for good, liked in enumerate(rows)
@@ -73,3 +77,11 @@ def _joined(rows: Sequence[ReadLine]) -> ReadLine:
         no_label="all of its responses are desirable, or none is",
         left_out=sorted({name for row in rows for name in row.left_out}),
     )
+
+
+def _merged_metadata(rows: Sequence[ReadLine]) -> Any:
+    """The keys of all rows; the last of each counts, as for rows of other formats."""
+    given = [row.prompt["metadata"] for row in rows if row.prompt.get("metadata") is not None]
+    if not all(isinstance(each, dict) for each in given):
+        return next(each for each in given if not isinstance(each, dict))  # which is refused
+    return {name: value for each in given for name, value in each.items()} if given else None

@@ -19,6 +19,10 @@ from app.settings import MAX_LINE_BYTES
 
 _MAX_ERRORS_TOLD = 3
 _MAX_KEY_CHARACTERS = 100
+_ALONE = (
+    "completion: the only row of its prompt here: rows of one prompt must stand together, with the"
+    " same id if they have any (sort the file by prompt)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,9 @@ def _prompts(found: Sequence[NumberedRead]) -> ReadLines:
     sent: list[NewPrompt] = []
     bad: list[RejectedLine] = []
     for each in found:
+        if each.read.is_desirable is not None and len(each.read.prompt["responses"]) == 1:
+            bad.append(RejectedLine(line=each.numbers[0], detail=_ALONE))
+            continue
         try:
             sent.append(NewPrompt.model_validate(each.read.prompt))
         except ValidationError as error:

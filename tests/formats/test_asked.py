@@ -78,13 +78,13 @@ def test_every_part_of_the_prompt_is_used_in_every_format(
         ({"prompt": "hello", "context": ["x"]}, "context: cannot be used here"),
         ({"prompt": [_SYSTEM, _USER], "system": "x"}, "system: differs from the system turn"),
         ({"prompt": "hello", "history": "before"}, "history: must be a list of messages"),
-        ({"prompt": "hello", "history": [_USER, _SYSTEM]}, "history: does not lead up"),
+        ({"prompt": "hello", "history": [_USER, _SYSTEM]}, "history: must lead up to the prompt"),
         ({"prompt": "hello", "images": ["cat.png"]}, "images: cannot be used here"),
         ({"prompt": "hello", "image": "cat.png"}, "image: cannot be used here"),
         ({"prompt": "hello", "audio": {"path": "a"}}, "audio: cannot be used here"),
         ({"prompt": "hello", "functions": [{"name": "w"}]}, "functions: cannot be used here"),
         ({"prompt": "hello", "tool_calls": [{"name": "w"}]}, "tool_calls: cannot be used here"),
-        ({"prompt": "[{'role': 'user', 'content': 'x'}]"}, "prompt: holds messages as Python"),
+        ({"prompt": "[{'role': 'user', 'content': 'x'}]"}, "prompt: looks like messages"),
     ],
 )
 def test_what_changes_the_meaning_and_cannot_be_used_refuses_the_line(

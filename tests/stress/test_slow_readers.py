@@ -32,7 +32,7 @@ _A_LARGE_DATASET = """
 SET session_replication_role = replica;
 INSERT INTO prompts (id, project_id, content, fingerprint, status, group_id, exploration,
     near_duplicate, order_key, pairs_planned, pairs_total)
-SELECT n, projects.id, '"?"', n::text::bytea, 'ready', n, false, false, 0, 1, 1
+SELECT n, projects.id, to_jsonb('question ' || n), n::text::bytea, 'ready', n, false, false, 0, 1, 1
 FROM projects, generate_series(1, %(labels)s) n;
 INSERT INTO responses (id, prompt_id, position, text)
 SELECT n * 2 + place, n, place, repeat(md5((n * 2 + place)::text), %(answer)s / 32)
