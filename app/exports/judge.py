@@ -98,6 +98,7 @@ class Judge:
         """
         pairs = self._held(pairs)
         together = pool(pairs) if pairs else ()
+        _drop_edits_of_others(together)
         own = self._in_split(together) if together else ()
         if not own:
             return None
@@ -246,3 +247,18 @@ def _count_prompts(pairs: Sequence[LabelledPair], own: Sequence[LabelledPair]) -
     prompt_of = {pair.pair_id: pair.prompt_id for pair in pairs}
     ids = (number for pair in own for number in (pair.pair_id, *(each for each, _ in pair.joined)))
     return len({prompt_of[number] for number in ids})
+
+
+def _drop_edits_of_others(pairs: Sequence[LabelledPair]) -> None:
+    """Drop edits that say what another labelled response of the prompt says.
+
+    Its own labels say how good that is, and the edit may contradict them.
+    """
+    if not any(edit is not None for pair in pairs for edit in pair.edits):
+        return
+    said = {each.said for pair in pairs for each in (pair.first, pair.second)}
+    for pair in pairs:
+        others = said - {pair.first.said, pair.second.said}
+        pair.edits = tuple(
+            None if edit is not None and edit.strip() in others else edit for edit in pair.edits
+        )

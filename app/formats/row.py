@@ -120,7 +120,7 @@ class Row:
     def left_out(self) -> Iterator[tuple[str, str, Any]]:
         """Where each column stands that was not taken, what it is called, and its value."""
         for name, value in self._columns.items():
-            if name not in self._taken and not is_empty(value):
+            if name not in self._taken and not says_nothing(value):
                 cut = name[:_MAX_NAME_CHARACTERS]
                 yield self.where(cut), f"{self._name}.{cut}" if self._name else cut, value
         for part in self._parts:

@@ -21,6 +21,7 @@ _RENEW = text(
     """
 )
 _HOLD = text("SELECT id FROM imports WHERE id = :import_id FOR KEY SHARE")
+_LOCK = text("SELECT id FROM imports WHERE id = :import_id FOR UPDATE")
 _DELETE_IF_UNUSED = text(
     """
     DELETE FROM imports
@@ -65,5 +66,7 @@ async def end(session: AsyncSession, import_id: int) -> None:
 
     Served by ``ix_prompts_import``.
     """
+    # Locked first: a batch that is just being stored keeps the row, and may add prompts.
+    await session.execute(_LOCK, {"import_id": import_id})
     await session.execute(_DELETE_IF_UNUSED, {"import_id": import_id})
     await session.execute(_END, {"import_id": import_id})

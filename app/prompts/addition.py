@@ -57,6 +57,8 @@ async def add_responses(
     if fresh:
         rows = writing.NewRows(prompt.id, len(prompt.responses), fresh, vectors)
         (ids,) = await writing.insert_responses(session, [rows])
+        if any(each.tool_calls for each in fresh):
+            await writing.mark_with_tools(session, [prompt.id])
     details: dict[int, Details] = {}
     note_details([new for new, _ in repeated], [old for _, old in repeated], details)
     if details:

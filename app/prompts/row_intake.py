@@ -102,7 +102,10 @@ async def take_in_rows(
         if not by_key:
             intake.outcomes = [outcomes[place] for place in range(len(rows))]
             return intake
-    raise Conflict("these prompts are being added and deleted right now; send them again")
+    busy = Conflict("the prompt is being added or deleted right now; send the line again")
+    outcomes |= {place: busy for rows_of in by_key.values() for place in rows_of}
+    intake.outcomes = [outcomes[place] for place in range(len(rows))]
+    return intake
 
 
 async def finish_rows(session: AsyncSession, intake: RowIntake) -> None:
@@ -135,9 +138,13 @@ async def _find(
         list(named),
         [(firsts[key].content, firsts[key].tools) for key in unnamed],
     )
-    return {named[name]: prompt for name, prompt in by_id.items()} | {
+    found = {named[name]: prompt for name, prompt in by_id.items()} | {
         unnamed[place]: prompt for place, prompt in by_content.items()
     }
+    # The database tells 2 from 2.0 in a content, and a prompt's identity does not.
+    left = {firsts[key].key: key for key in unnamed if key not in found}
+    same = await reading.find_stored(session, project_id, left) if left else {}
+    return found | {left[key]: prompt for key, prompt in same.items()}
 
 
 async def _wait_for_embedders(
@@ -295,6 +302,12 @@ async def _write_changes(session: AsyncSession, intake: RowIntake) -> list[readi
     if metadata:
         await writing.set_prompt_metadata(session, metadata)
     await _write_details(session, changed.values())
+    with_calls = [
+        prompt_id
+        for prompt_id, draft in changed.items()
+        if any(each.response.tool_calls for each in draft.added)
+    ]
+    await writing.mark_with_tools(session, with_calls)
     states = await reading.read_states(session, changed)
     extended: dict[int, tuple[str, int]] = {}
     reopened: list[reading.PromptState] = []

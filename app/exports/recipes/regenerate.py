@@ -12,6 +12,8 @@ from app.storage.ids import IdKind, encode
 
 
 def _rows(prompt: JudgedPrompt, layout: Layout) -> Iterator[Row]:
+    if not prompt.rewards:
+        return  # only copies of the prompt that the file cannot hold have labels
     yield {
         "prompt": prompt_turns(prompt.content, layout),
         "prompt_id": encode(IdKind.PROMPT, prompt.prompt_id),

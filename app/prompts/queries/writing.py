@@ -138,10 +138,6 @@ async def insert_responses(session: AsyncSession, groups: Sequence[NewRows]) -> 
     ids = [list(islice(free, len(each.responses))) for each in groups]
     if groups:
         await copy_rows(session, "responses", _RESPONSE_COLUMNS, _response_rows(groups, ids))
-    await _mark_with_tools(
-        session,
-        [each.prompt_id for each in groups if any(new.tool_calls for new in each.responses)],
-    )
     given = [
         (group_ids, each.vectors)
         for group_ids, each in zip(ids, groups, strict=True)
@@ -158,8 +154,8 @@ async def insert_responses(session: AsyncSession, groups: Sequence[NewRows]) -> 
     return ids
 
 
-async def _mark_with_tools(session: AsyncSession, prompt_ids: Sequence[int]) -> None:
-    """Mark prompts that have got responses with tool calls, except those marked already."""
+async def mark_with_tools(session: AsyncSession, prompt_ids: Sequence[int]) -> None:
+    """Mark stored prompts that have got responses with tool calls. The caller has locked them."""
     if prompt_ids:
         await session.execute(
             update(Prompt)
