@@ -56,7 +56,7 @@ async def settle_labels(
     for position, (number, new) in enumerate(zip(numbers, new_labels, strict=True)):
         found = answered[number]
         label = _same_label(found, new)
-        if label is None and not any(each.assignment_id is not None for each in found.labels):
+        if not found.labels:
             label = _answer(project, found, new, promised)
             found.labels.append(label)
             reserved = _reserved(found.assignment)

@@ -361,6 +361,7 @@ async def test_the_oldest_prompt_of_a_content_is_found_by_its_index(
     lines = as_lines(prompt("a", "b", content=f"question {number}") for number in range(3000))
     await import_lines(client, lines)
     async with sessions() as session:
+        await session.execute(text("ANALYZE prompts"))
         await session.execute(text("SET LOCAL enable_seqscan = off"))  # as find_mergeable does
         project_id = await session.scalar(select(Prompt.project_id).limit(1))
         for which in (project_id, 0):  # one that PostgreSQL knows to be small, or not at all
@@ -407,3 +408,29 @@ def _import_at(url: str, rows: Sequence[Json]) -> Json:
             headers={"Content-Type": "application/x-ndjson"},
         ).json()
     return report
+
+
+@pytest.mark.parametrize(("one", "other"), [(2.0, 2), (2, 2.0), (-0.0, 0)])
+async def test_a_number_that_is_written_in_another_way_is_the_same_prompt(
+    client: httpx.AsyncClient, one: float, other: float
+) -> None:
+    first, again = (
+        {
+            "prompt": [
+                {"role": "user", "content": "w?"},
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "tool_calls": [{"function": {"name": "f", "arguments": {"x": number}}}],
+                },
+                {"role": "tool", "content": "r"},
+            ],
+            "responses": [{"text": "a"}, {"text": "b"}],
+        }
+        for number in (one, other)
+    )
+
+    await import_lines(client, as_lines([first]))
+    report = await import_lines(client, as_lines([prompt(content="another"), again]))
+
+    assert (report["created"], report["unchanged"], report["rejected"]) == (1, 1, [])
