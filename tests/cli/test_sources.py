@@ -443,3 +443,15 @@ def test_two_columns_of_a_table_with_one_name_are_told(tmp_path: Path) -> None:
 
     with pytest.raises(CommandFailed, match="two columns"), opened(path) as (file, _):
         list(json_source(file, path))
+
+
+def test_lines_within_a_cell_of_a_broken_row_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('prompt,chosen,rejected\n"q1","a "quoted" word\nx,y,z\nend","r"\nq2,a,b\n')
+
+    with opened(path) as (file, _):
+        source = json_source(file, path)
+        rows = [json.loads(line) for line in b"".join(source).splitlines() if line.strip()]
+
+    assert rows == [{"prompt": "q2", "chosen": "a", "rejected": "b"}]
+    assert [each.line for each in source.refused.told] == [2]

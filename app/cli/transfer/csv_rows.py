@@ -63,6 +63,8 @@ class _Lines:
         self.number = 0
         """How many have been read."""
         self.begins_row = True
+        self.quotes = 0
+        """How many the row has that is being read."""
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -77,7 +79,9 @@ class _Lines:
         if self.begins_row:
             # Where files have been joined, a mark stands in the middle.
             line = line.lstrip(BYTE_ORDER_MARK)
+            self.quotes = 0
         self.begins_row = False
+        self.quotes += line.count('"')
         return line
 
 
@@ -100,6 +104,9 @@ def _numbered_rows(
         except StopIteration:
             return
         except csv.Error as error:
+            # A quote is still open: what follows up to the one that closes it is no row.
+            while lines.quotes % 2 and next(lines, None) is not None:
+                pass
             lost = f"; lines {number} to {lines.number} were not read"
             refused.add(number, f"not CSV: {error}{lost if lines.number > number else ''}")
         else:
