@@ -6,6 +6,7 @@ A call is an object as OpenAI's API has it: ``{"function": {"name", "arguments"}
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -66,7 +67,8 @@ def canonical(value: Any) -> Any:
     """The value with each number written in one way: 2.0 and 2 are the same in JSON."""
     if isinstance(value, float):
         is_integer = value.is_integer() and abs(value) < _LARGEST_INTEGER
-        return int(value) if is_integer else value
+        # By its digits, as the database keeps it: 4.1e16 need not be that number to the last one.
+        return int(Decimal(repr(value))) if is_integer else value
     if isinstance(value, Mapping):
         return {key: canonical(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
