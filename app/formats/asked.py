@@ -10,7 +10,7 @@ from app.formats.messages import (
     Messages,
     contents,
     conversation,
-    is_message,
+    is_prompt,
     is_same,
     is_text,
 )
@@ -89,7 +89,7 @@ def complete(row: Row, content: Any, name: str) -> Asked:
     Raises:
         InvalidInput: as ``read_asked``.
     """
-    if isinstance(content, str) or (isinstance(content, list) and all(map(is_message, content))):
+    if is_prompt(content):
         content = _complete(row, content, name)
     tools = row.structure("tools") if row.gives("tools") else None
     return Asked(content, row.where(name), tools)
@@ -191,19 +191,17 @@ def _with_system(row: Row, name: str, content: str | Messages) -> str | Messages
     system = _text(row, name)
     if system is None:
         return content
+    row.take(name)
     turn = {"role": "system", "content": system}
     if isinstance(content, str):
-        row.take(name)
         return [turn, {"role": "user", "content": content}]
-    if content and content[0].get("role") == "system":
-        if not is_same([turn], content[:1]):
-            raise InvalidInput(
-                f"{row.where(name)}: differs from the system turn that the prompt begins with"
-            )
-        row.take(name)
-        return content
-    row.take(name)
-    return [turn, *content]
+    if not content or content[0].get("role") != "system":
+        return [turn, *content]
+    if not is_same([turn], content[:1]):
+        raise InvalidInput(
+            f"{row.where(name)}: differs from the system turn that the prompt begins with"
+        )
+    return content
 
 
 def _stands_in(text: str, content: str | Messages) -> bool:

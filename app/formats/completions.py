@@ -15,8 +15,8 @@ from app.errors import InvalidInput, Location
 from app.formats.asked import Asked, complete, prompt_column, prompt_in
 from app.formats.format import ReadLine
 from app.formats.meaning import Meaning, meaning_of
-from app.formats.messages import Messages, contents, conversation, is_message, is_same
-from app.formats.row import Row, decoded
+from app.formats.messages import Messages, contents, conversation, is_prompt, is_same
+from app.formats.row import Row
 from app.formats.transcripts import read_rendered, read_transcript, split_hh
 from app.formats.values import text_or_empty
 
@@ -111,20 +111,23 @@ def _ignore_repeats(row: Row, names: Names, answers: Sequence[dict[str, Any]]) -
     """
     asked = prompt_column(row)
     for name in row.only(lambda each: meaning_of(each) is Meaning.HISTORY):
-        messages = decoded(row.peek(name))
-        if name in (asked, *names) or not isinstance(messages, list) or len(messages) < 2:
+        messages = conversation(_untaken(row, name), name)
+        if name in (asked, *names) or messages is None or len(messages) < 2:
             continue
-        if not all(map(is_message, messages)):
-            continue
-        *before, last = conversation(Row({name: messages}), name) or [{}]
+        *before, last = messages
         if not any(is_same([last], [answer]) for answer in answers):
             continue
-        whole = (conversation(Row({each: row.peek(each)}), each) for each in names)
+        whole = (conversation(_untaken(row, each), each) for each in names)
         prompts = [found[:-1] for found in whole if found is not None]
         if asked is not None:
-            prompts.append(prompt_beside(Row({asked: row.peek(asked)}), asked))
+            prompts.append(prompt_beside(_untaken(row, asked), asked))
         if any(prompt == before or _agree(prompt, before) for prompt in prompts):
             row.ignore(name)
+
+
+def _untaken(row: Row, name: str) -> Row:
+    """A column as a row of its own, to be looked at without taking it."""
+    return Row({name: row.peek(name)})
 
 
 def _from_conversations(row: Row, names: Names, two: tuple[Messages, Messages]) -> _Two:
@@ -174,9 +177,8 @@ def _beside_texts(row: Row, names: Names, texts: tuple[str, str]) -> _Two:
         one, other = map(split_hh, texts)
         if one is not None and other is not None and one[0] == other[0] == dialogue:
             return asked, [{"text": one[1]}, {"text": other[1]}]
-    content = asked.content
-    if isinstance(content, str) or (isinstance(content, list) and all(map(is_message, content))):
-        _refuse_echo("".join(contents(content)[-1:]).strip(), texts, _both(row, names))
+    if is_prompt(asked.content):
+        _refuse_echo("".join(contents(asked.content)[-1:]).strip(), texts, _both(row, names))
     return asked, [{"text": text} for text in texts]
 
 
@@ -245,9 +247,7 @@ def _agree(prompt: Any, before: Messages) -> bool:
         return _is_dialogue(prompt, before) or any(
             _spaced(turn["content"]) == _spaced(prompt) for turn in before
         )
-    if not isinstance(prompt, list) or not prompt or not before:
-        return False
-    if not all(map(is_message, prompt)):
+    if not is_prompt(prompt) or not prompt or not before:
         return False
     if len(before) <= len(prompt):
         return is_same(before, prompt[-len(before) :])

@@ -138,6 +138,11 @@ def _calls(part: Row, name: str) -> list[dict[str, Any]]:
     return [{"type": "function", "function": call} for call in calls]
 
 
+def is_prompt(content: Any) -> bool:
+    """Whether a value is a string or chat messages."""
+    return isinstance(content, str) or (isinstance(content, list) and all(map(is_message, content)))
+
+
 def contents(content: str | Sequence[Mapping[str, Any]]) -> list[str]:
     """The texts of a prompt: the string, or the contents of its messages."""
     if isinstance(content, str):

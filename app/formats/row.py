@@ -142,11 +142,10 @@ class Row:
         """
         for where, name, value in self.left_out():
             meaning = meaning_of(name.rpartition(".")[2])
-            if meaning is None or says_nothing(value):
-                continue
             # A truth value is a remark on the line; so is a number, unless it stands for a text.
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if isinstance(value, str | list | dict) or (is_number and meaning in _TEXTS):
+            is_part = isinstance(value, str | list | dict) or (is_number and meaning in _TEXTS)
+            if meaning is not None and is_part:
                 raise InvalidInput(
                     f"{where}: cannot be used here, and leaving it out would change the line"
                     f" ({meaning.value})"

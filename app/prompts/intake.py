@@ -169,7 +169,9 @@ async def _add(
         inserted = await writing.insert_prompts(session, project_id, missing)
         for prompt in missing:
             if prompt.key in inserted:
-                stored[prompt.key] = _stored_prompt(prompt, *inserted[prompt.key])
+                prompt_id, response_ids = inserted[prompt.key]
+                responses = as_stored(prompt.responses, response_ids)
+                stored[prompt.key] = as_stored_prompt(prompt, prompt_id, responses)
         created |= inserted.keys()
         left = {prompt.key for prompt in missing} - inserted.keys()
         if left:
@@ -180,9 +182,10 @@ async def _add(
     return created
 
 
-def _stored_prompt(
-    prompt: IncomingPrompt, prompt_id: int, response_ids: Sequence[int]
+def as_stored_prompt(
+    prompt: IncomingPrompt, prompt_id: int, responses: Sequence[StoredResponse]
 ) -> StoredPrompt:
+    """A prompt that has just been added with this id and these responses."""
     return StoredPrompt(
         id=prompt_id,
         external_id=prompt.external_id,
@@ -191,7 +194,7 @@ def _stored_prompt(
         fingerprint=prompt.fingerprint,
         metadata=prompt.metadata,
         status="pending" if prompt.dimensions is None else "ready",
-        responses=as_stored(prompt.responses, response_ids),
+        responses=responses,
     )
 
 

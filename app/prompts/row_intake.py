@@ -16,7 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import AppError, Conflict
 from app.projects import service as projects
 from app.prompts.incoming import IncomingPrompt, Key
-from app.prompts.intake import ATTEMPTS, Details, Taken, announce, decided_space
+from app.prompts.intake import (
+    ATTEMPTS,
+    Details,
+    Taken,
+    announce,
+    as_stored_prompt,
+    decided_space,
+)
 from app.prompts.matching import EmbeddingSpace, StoredPrompt, StoredResponse
 from app.prompts.merging import Draft, add_row, begin, merge_key
 from app.prompts.queries import reading, writing
@@ -248,22 +255,9 @@ async def _insert(
         if prompt.key in inserted and draft is not None:
             prompt_id, response_ids = inserted[prompt.key]
             _number(draft.responses, response_ids)
-            new[key].settle(_stored_prompt(prompt, prompt_id, draft), outcomes)
+            new[key].settle(as_stored_prompt(prompt, prompt_id, draft.responses), outcomes)
             done.add(key)
     return done
-
-
-def _stored_prompt(prompt: IncomingPrompt, prompt_id: int, draft: Draft) -> StoredPrompt:
-    return StoredPrompt(
-        id=prompt_id,
-        external_id=prompt.external_id,
-        content=prompt.content,
-        tools=prompt.tools,
-        fingerprint=prompt.fingerprint,
-        metadata=prompt.metadata,
-        status="pending" if prompt.dimensions is None else "ready",
-        responses=draft.responses,
-    )
 
 
 def _number(responses: Iterable[StoredResponse], ids: Iterable[int]) -> None:
