@@ -1,6 +1,7 @@
 """Annotators get other names, and are erased: everywhere, and whatever they do meanwhile."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -289,9 +290,10 @@ async def _principal(world: World, name: str) -> Principal:
     return Principal(int(number), name, "annotator", all_projects=True)
 
 
-async def test_a_label_that_meets_its_annotators_new_name_is_stored_under_that(
-    client: httpx.AsyncClient, ana: httpx.AsyncClient, world: World
-) -> None:
+async def _settled_while_renamed(
+    world: World, ana: httpx.AsyncClient
+) -> Callable[[], Awaitable[int]]:
+    """Store a label of ana's that waits for her new name; what sends it again gives how many."""
     before = await _principal(world, ANA)
     (pair,) = (await claim(ana, budget=1))["pairs"]
     label = NewLabel.model_validate({"assignment_id": pair["assignment_id"], "choice": "left"})
@@ -305,6 +307,13 @@ async def test_a_label_that_meets_its_annotators_new_name_is_stored_under_that(
         settling = asyncio.create_task(settle())
         await world.until_waiting(1)
     assert await settling == 1
+    return settle
+
+
+async def test_a_label_that_meets_its_annotators_new_name_is_stored_under_that(
+    client: httpx.AsyncClient, ana: httpx.AsyncClient, world: World
+) -> None:
+    settle = await _settled_while_renamed(world, ana)
     assert await settle() == 0  # the same label again, with the old name once more
     assert set(await _names(client)) == {"ana"}
 
@@ -315,19 +324,7 @@ async def test_a_first_label_in_a_project_meets_a_new_name_too(
     """The project has none of the annotator's labels yet, so the renaming does not lock it."""
     await world.add_pairs(2)
     ana = await annotator_client(ANA)
-    before = await _principal(world, ANA)
-    (pair,) = (await claim(ana, budget=1))["pairs"]
-    label = NewLabel.model_validate({"assignment_id": pair["assignment_id"], "choice": "left"})
-
-    async def settle() -> int:
-        async with world.sessions.begin() as session:
-            return (await settle_labels(session, before, [label])).created
-
-    async with world.sessions.begin() as session:
-        await change_annotator(session, ANA, AnnotatorChange(name="ana"))
-        settling = asyncio.create_task(settle())
-        await world.until_waiting(1)
-    assert await settling == 1
+    await _settled_while_renamed(world, ana)
     assert await _names(client) == ["ana"]
 
 

@@ -1,7 +1,6 @@
 """What becomes of texts, and of a model, that cannot be embedded with."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,6 +30,7 @@ from tests.embedder.world import (
     count_free,
     intake_counts,
     statuses,
+    until,
     vectors_stored,
 )
 
@@ -140,7 +140,11 @@ async def test_a_failure_is_marked_with_its_whole_batch_or_not_at_all(sessions: 
     await add_prompts(sessions, project_id, [("q", ["one", "bad"]), ("r", ["two", "three"])])
     loop = asyncio.get_running_loop()
 
+    async def is_at_work() -> bool:
+        return bool(await at_work(sessions))
+
     async def cut() -> None:
+        await until(is_at_work)
         async with sessions() as session:
             for pid in await at_work(sessions):
                 await session.execute(select(func.pg_terminate_backend(pid)))
@@ -151,7 +155,6 @@ async def test_a_failure_is_marked_with_its_whole_batch_or_not_at_all(sessions: 
         def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
             if texts == ["three"] and self.cuts:  # "bad" has failed by then
                 self.cuts = False
-                time.sleep(0.1)
                 asyncio.run_coroutine_threadsafe(cut(), loop).result(DEADLINE_SECONDS)
             return super().encode(texts)
 

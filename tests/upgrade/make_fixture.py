@@ -290,7 +290,7 @@ def undo(service: Filling) -> None:
 def late_label(service: Filling) -> None:
     """A label whose assignment has lapsed and whose pair somebody else has answered: surplus."""
     (pair,) = service.claim("late", "near", 1, lease=10)
-    time.sleep(11)
+    time.sleep(11)  # until the lease is over
     others = service.claim("ana", "near", 1)
     assert [each["pair_id"] for each in others] == [pair["pair_id"]]
     service.answer("ana", others[0], "right")
