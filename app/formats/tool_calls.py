@@ -43,8 +43,13 @@ def said(text: str, tool_calls: ToolCalls | None) -> str:
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same. For Python alone, true and 1 are."""
-    return bool(one == other) and (isinstance(one, str) or _canonical(one) == _canonical(other))
+    """Whether two JSON values are the same.
+
+    Python's ``==`` would not do: there true is 1, and 3.3e16 need not be 33000000000000000.
+    """
+    if isinstance(one, str) or isinstance(other, str):
+        return bool(one == other)
+    return _canonical(one) == _canonical(other)
 
 
 def render_calls(tool_calls: ToolCalls) -> str:

@@ -56,6 +56,8 @@ def test_true_is_not_one() -> None:
     assert not is_same([{"x": True}], [{"x": 1}])
     assert not is_same({"x": 1}, {"x": 2})
     assert is_same([{"x": 1e16, "y": -0.0}], [{"y": 0, "x": 10**16}])
+    # What jsonb makes of 3.361161314042891e+16; as a float it is 33611613140428908.
+    assert is_same([{"x": 3.361161314042891e16}], [{"x": 33611613140428910}])
     assert said("", [call("f", {"x": True})]) != said("", [call("f", {"x": 1})])
 
 
