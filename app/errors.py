@@ -3,6 +3,8 @@
 AppError                      500, never raised itself
 ├── Unauthenticated           401
 ├── Forbidden                 403
+│   ├── CsrfTokenMissing
+│   └── ForeignRequest
 ├── NotFound                  404
 │   ├── UnknownProject
 │   ├── UnknownPrompt
@@ -125,6 +127,14 @@ class Forbidden(AppError):
 
     status = 403
     title = "Forbidden"
+
+
+class CsrfTokenMissing(Forbidden):
+    """A session's request lacks the token that only our own pages know."""
+
+
+class ForeignRequest(Forbidden):
+    """Another site made the browser send a session's request."""
 
 
 class NotFound(AppError):

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from app import __distribution__
 from app.accounts import routes as accounts
+from app.accounts import session_routes as browser_sessions
 from app.annotation import routes as annotation
 from app.exports import routes as exports
 from app.http import docs, health, problems
@@ -25,6 +26,7 @@ from app.prompts import routes as prompts
 from app.settings import Settings
 from app.storage.engine import create_engine, session_factory
 from app.storage.notifications import LedgerAnnouncer, Listener
+from app.web import routes as pages
 
 _DESCRIPTION = """Decides which pairs of LLM responses are worth a human's label, hands them out
 under a budget, keeps every label, and gives back a dataset that a trainer loads as it is."""
@@ -73,8 +75,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.figures_cache = Cache(fresh_in_proportion_to_cost)
     app.state.curve_cache = Cache(fresh_until_labels_change, one_at_a_time=True)
     app.state.request_metrics = RequestMetrics()
+    app.state.rate_limits = rate_limits
     problems.install(app)
-    rooms = (accounts, projects, imports, prompts, annotation, exports, insights, health, docs)
+    pages.install(app)
+    rooms = (
+        accounts, browser_sessions, projects, imports, prompts, annotation, exports, insights,
+        health, docs,
+    )  # fmt: skip
     for room in rooms:
         app.include_router(room.router)
     app.add_middleware(RefuseNulCharacters)

@@ -30,10 +30,12 @@ MAX_EMBEDDING_DIMENSIONS: Final = 8192
 CALLS: Final = frozenset(
     {
         "annotators", "assignments", "curve", "docs", "events", "exports", "healthz", "labels",
-        "metrics", "next-pairs", "openapi.json", "projects", "prompts", "readyz", "stats",
+        "metrics", "next-pairs", "openapi.json", "projects", "prompts", "readyz", "session",
+        "stats",
     }
 )  # fmt: skip
-"""The first parts of the paths of the API, and so of no ``root_path``."""
+PAGES: Final = frozenset({"annotators", "new", "p", "projects", "sign-in", "static"})
+"""With ``CALLS``, the first parts of all paths, and so of no ``root_path``."""
 
 DEFAULT_PROJECT: Final = "default"
 NEAR_DUPLICATE_SIMILARITY: Final = 0.95
@@ -134,6 +136,6 @@ class Settings(BaseSettings):
     @classmethod
     def _is_no_call(cls, root_path: str | None) -> str | None:
         """A call whose proxy has removed the prefix could not be told from the prefix."""
-        if root_path is not None and root_path.split("/")[1] in CALLS:
-            raise ValueError("must not begin like a call of the API")
+        if root_path is not None and root_path.split("/")[1] in CALLS | PAGES:
+            raise ValueError("must not begin like a call or a page")
         return root_path

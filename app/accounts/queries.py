@@ -2,13 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.storage import predicates
-from app.storage.tables import Annotator, AnnotatorProject, Assignment, Project
+from app.storage.tables import (
+    Annotator,
+    AnnotatorProject,
+    Assignment,
+    BrowserSession,
+    Installation,
+    Project,
+)
 
 _ACCOUNTS_LOCK = 0x61646D69  # "admi": one transaction at a time adds, renames or removes somebody
 
@@ -24,6 +32,19 @@ class AnnotatorRow:
 # Served by the unique index on key_hash; built once, for every request.
 _BY_KEY_HASH = select(Annotator.id, Annotator.name, Annotator.role, Annotator.all_projects).where(
     Annotator.key_hash == bindparam("key_hash"), Annotator.active
+)
+
+
+# Served by the primary keys. A session ends with the key that it began with.
+_BY_TOKEN_HASH = (
+    select(Annotator.id, Annotator.name, Annotator.role, Annotator.all_projects)
+    .join(BrowserSession, BrowserSession.annotator_id == Annotator.id)
+    .where(
+        BrowserSession.token_hash == bindparam("token_hash"),
+        BrowserSession.key_hash == Annotator.key_hash,
+        BrowserSession.expires_at > func.clock_timestamp(),
+        Annotator.active,
+    )
 )
 
 
@@ -136,3 +157,50 @@ async def expire_leases(session: AsyncSession, annotator_id: int) -> None:
         .where(Assignment.annotator_id == annotator_id, text(predicates.HELD_ASSIGNMENT))
         .values(expires_at=func.clock_timestamp())
     )
+
+
+async def find_by_token_hash(
+    session: AsyncSession, token_hash: bytes
+) -> Row[int, str, str, bool] | None:
+    """``find_by_key_hash``, by the token of a session that has not ended."""
+    return (await session.execute(_BY_TOKEN_HASH, {"token_hash": token_hash})).one_or_none()
+
+
+async def insert_session(
+    session: AsyncSession,
+    *,
+    token_hash: bytes,
+    annotator_id: int,
+    key_hash: bytes,
+    lasts: timedelta,
+) -> datetime:
+    """Begin a session, and delete those that have expired; gives when it will."""
+    await session.execute(
+        delete(BrowserSession).where(BrowserSession.expires_at < func.clock_timestamp())
+    )
+    added = (
+        insert(BrowserSession)
+        .values(
+            token_hash=token_hash,
+            annotator_id=annotator_id,
+            key_hash=key_hash,
+            expires_at=func.clock_timestamp() + lasts,
+        )
+        .returning(BrowserSession.expires_at)
+    )
+    expires_at: datetime = (await session.execute(added)).scalar_one()
+    return expires_at
+
+
+async def delete_session(session: AsyncSession, token_hash: bytes) -> None:
+    """End a session, if there is one with that token."""
+    await session.execute(delete(BrowserSession).where(BrowserSession.token_hash == token_hash))
+
+
+async def installation_id(session: AsyncSession, new_id: str) -> str:
+    """The installation's id: ``new_id`` if it has none yet."""
+    found = await session.scalar(select(Installation.id))
+    if found is None:
+        await session.execute(insert(Installation).values(id=new_id).on_conflict_do_nothing())
+        found = (await session.execute(select(Installation.id))).scalar_one()
+    return found

@@ -82,3 +82,22 @@ class NewKey(BaseModel):
     """A fresh key, shown this once."""
 
     key: str
+
+
+class SignIn(BaseModel):
+    """A key to begin a session with. ``keep``: it outlives the browser's window, for 30 days."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"key": "ab_…", "keep": True}]}
+    )
+
+    key: Annotated[str, Field(min_length=1, max_length=1000)]
+    keep: bool = True
+
+
+class SessionView(BaseModel):
+    """Whose session it is, and the token that its requests repeat in ``X-CSRF-Token``."""
+
+    name: str
+    role: Role
+    csrf_token: str

@@ -20,7 +20,6 @@ from app.errors import (
     Unauthenticated,
     UnknownAnnotator,
 )
-from app.storage.sql import read_as
 from app.storage.tables import Annotator
 
 ADMIN_NAME = "admin"
@@ -29,12 +28,14 @@ _KEY_PREFIX = "ab_"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever made the request: the annotator whose key it carries."""
+    """Whoever made the request: the annotator whose key, or whose session's cookie, it carries."""
 
     id: int
     name: str
     role: str
     all_projects: bool
+    csrf_token: str | None = None
+    """Of a session: what its unsafe requests must repeat. None with a key."""
 
     @property
     def is_admin(self) -> bool:
@@ -61,10 +62,19 @@ async def authenticate(session: AsyncSession, authorization: str | None) -> Prin
     scheme, _, key = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise Unauthenticated("send your key as `Authorization: Bearer <key>`")
-    annotator = await queries.find_by_key_hash(session, hash_key(key.strip()))
+    return await authenticate_key(session, key.strip())
+
+
+async def authenticate_key(session: AsyncSession, key: str) -> Principal:
+    """Who has this key.
+
+    Raises:
+        Unauthenticated: nobody active has it.
+    """
+    annotator = await queries.find_by_key_hash(session, hash_key(key))
     if annotator is None:
         raise Unauthenticated("no active annotator has this key")
-    return read_as(Principal, annotator)
+    return Principal(*annotator)
 
 
 def require_admin(principal: Principal) -> Principal:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import StreamingResponse
 
-from app.accounts.dependencies import AdminKey
+from app.accounts.dependencies import AdminKey, AdminReader
 from app.exports.bundle import stream_bundle
 from app.exports.download import Download
 from app.exports.encoding import JsonLines
@@ -91,7 +91,7 @@ async def _export(
     project: ProjectQuery = DEFAULT_PROJECT,
     options: Annotated[ExportOptions, Depends()],
     session: Session,
-    principal: AdminKey,
+    principal: AdminReader,
 ) -> Export:
     found = find_recipe(recipe)
     row = await find_project(session, project, principal)

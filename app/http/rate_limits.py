@@ -51,9 +51,11 @@ class RateLimits:
         if key not in self._known_keys:
             wait = self._refused_until.get(address, 0.0) - time.monotonic()
             return wait if wait > 0 else None
-        if self._requests is None or not is_counted:
-            return None
-        return await self._counter.hit(self._requests, key)
+        return await self.seconds_until_room(key) if is_counted else None
+
+    async def seconds_until_room(self, key: str) -> float | None:
+        """Count a request of somebody who is known; gives how long it has to wait, if it has to."""
+        return None if self._requests is None else await self._counter.hit(self._requests, key)
 
     def accepted(self, key: str) -> None:
         """Remember a key that belongs to somebody."""

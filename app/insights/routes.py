@@ -8,8 +8,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.accounts import service as accounts
-from app.accounts.dependencies import AdminKey, AnyKey
+from app.accounts.dependencies import AdminKey, AnyKey, AnyReader, identify
 from app.accounts.service import Principal
 from app.errors import Unauthenticated, UnknownProject
 from app.http.json_route import JsonRoute
@@ -86,7 +85,7 @@ async def get_curve(
 
 async def _event_stream(
     request: Request,
-    principal: AnyKey,
+    principal: AnyReader,
     project: ProjectQuery = DEFAULT_PROJECT,
     last_event_id: Annotated[
         str | None, Header(description="The id of the last event: what changed since is sent first")
@@ -105,11 +104,11 @@ async def _event_stream(
 
 
 async def _is_key_valid(request: Request, principal: Principal, project: str) -> bool:
-    """Whether the key of a stream may do what it could when the stream began."""
+    """Whether the key or session of a stream may do what it could when the stream began."""
     sessions: Sessions = request.app.state.sessions
     try:
+        now = await identify(request)
         async with sessions() as session:
-            now = await accounts.authenticate(session, request.headers.get("authorization"))
             await find_project(session, project, now)
     except (Unauthenticated, UnknownProject, OperationalError, PoolTimeout):
         return False

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from app.accounts.service import ensure_admin
 from app.main import create_app
-from app.settings import CALLS, Settings
+from app.settings import CALLS, PAGES, Settings
 from app.storage.sessions import Sessions
+from app.web import routes as page_routes
 from tests.e2e.serving import (
     START_SECONDS,
     answers_ok,
@@ -125,6 +126,8 @@ def test_a_root_path_that_cannot_be_one_is_refused(root_path: str) -> None:
 def test_every_call_begins_with_a_part_that_no_root_path_may_begin_with(app: Any) -> None:
     firsts = {path.split("/")[1] for path in app.openapi()["paths"]}
     assert firsts | {"docs", "openapi.json"} == CALLS
+    shown = {route.path.split("/")[1] for page in page_routes.PAGES for route in page.router.routes}
+    assert shown - CALLS - {""} <= PAGES
 
 
 class RemovingProxy:

@@ -5,7 +5,14 @@ There are no relationships: every query is written out, in the ``queries`` of it
 
 from app.storage.tables.annotation import Assignment, Label, LedgerEntry, Pair
 from app.storage.tables.base import Base, TransactionId
-from app.storage.tables.projects import Annotator, AnnotatorProject, Project, ProjectIntake
+from app.storage.tables.projects import (
+    Annotator,
+    AnnotatorProject,
+    BrowserSession,
+    Installation,
+    Project,
+    ProjectIntake,
+)
 from app.storage.tables.prompts import (
     ErasedPrompt,
     Import,
@@ -22,8 +29,10 @@ __all__ = [
     "AnnotatorProject",
     "Assignment",
     "Base",
+    "BrowserSession",
     "ErasedPrompt",
     "Import",
+    "Installation",
     "Label",
     "LedgerEntry",
     "Pair",

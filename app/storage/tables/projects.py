@@ -42,6 +42,34 @@ class AnnotatorProject(Base):
     )
 
 
+class BrowserSession(Base):
+    """What a browser has instead of a key, until it expires or the annotator gets another key.
+
+    ``key_hash`` is that of the key with which it began. A session whose ``key_hash`` is no longer
+    the annotator's has ended.
+    """
+
+    __tablename__ = "sessions"
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    annotator_id: Mapped[int] = mapped_column(
+        ForeignKey("annotators.id", ondelete="CASCADE"), index=True
+    )
+    key_hash: Mapped[bytes]
+    created_at: Mapped[datetime] = now()
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Installation(Base):
+    """The one row that tells this installation from others; made when it is first asked for."""
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("is_only", name="is_only"),)
+
+    is_only: Mapped[bool] = mapped_column(primary_key=True, server_default="true")
+    id: Mapped[str]
+
+
 class Project(Base):
     """One labelling effort: its settings, and the counters of its ledger.
 

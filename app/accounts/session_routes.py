@@ -1,0 +1,104 @@
+"""Sessions over HTTP: how a browser signs in and out."""
+
+import math
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+
+from app.accounts import sessions
+from app.accounts.dependencies import AnyKey, AnyReader, cookie_name, refuse_foreign, session_token
+from app.accounts.schemas import SessionView, SignIn
+from app.accounts.service import Principal
+from app.errors import TooManyRequests, Unauthenticated
+from app.http.json_route import JsonRoute
+from app.http.problems import problems
+from app.http.rate_limits import RateLimits, digest_of_key
+from app.storage.sessions import Session
+
+router = APIRouter(prefix="/session", route_class=JsonRoute, tags=["session"])
+
+_NEVER_CACHED: Final = {"Cache-Control": "no-store"}
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Sign in: a cookie in exchange for a key",
+    responses=problems(401, 403, 413, 415, 422, 429),
+)
+async def sign_in(
+    request: Request, response: Response, sent: SignIn, session: Session
+) -> SessionView:
+    """Begin a session, in place of the one that this browser had.
+
+    Wrong keys count against the address that sends them, as those in `Authorization` do.
+    """
+    refuse_foreign(request)
+    begun = await _sign_in(request, sent, session)
+    former = await session_token(request)
+    if former is not None:
+        await sessions.sign_out(session, former)
+    response.headers.update(_NEVER_CACHED)
+    response.set_cookie(
+        await cookie_name(request.app),
+        begun.token,
+        max_age=int(sessions.KEPT.total_seconds()) if sent.keep else None,
+        path=_cookie_path(request),
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return _view(begun.principal)
+
+
+@router.get("", summary="Who is signed in", responses=problems(401, 403))
+async def get_session(response: Response, principal: AnyReader) -> SessionView:
+    """Whose session the cookie is of. Other calls need its `csrf_token`; this one does not."""
+    response.headers.update(_NEVER_CACHED)
+    return _view(principal)
+
+
+@router.delete("", status_code=204, summary="Sign out", responses=problems(401, 403))
+async def sign_out(request: Request, session: Session, _: AnyKey) -> Response:
+    """End the session, on every replica at once."""
+    token = await session_token(request)
+    if token is not None:
+        await sessions.sign_out(session, token)
+    response = Response(status_code=204)
+    response.delete_cookie(await cookie_name(request.app), path=_cookie_path(request))
+    return response
+
+
+async def _sign_in(request: Request, sent: SignIn, session: Session) -> sessions.SignedIn:
+    limits: RateLimits = request.app.state.rate_limits
+    address = request.client.host if request.client else "unknown"
+    key = sent.key.strip()
+    digest = digest_of_key(f"Bearer {key}".encode())
+    wait = await limits.seconds_to_wait(digest, address, is_counted=True)
+    if wait is not None:
+        raise TooManyRequests(
+            "this key, or this address, has made too many requests in this minute",
+            retry_after=max(1, math.ceil(wait)),
+        )
+    try:
+        begun = await sessions.sign_in(session, key, keep=sent.keep)
+    except Unauthenticated:
+        await limits.rejected(digest, address)
+        raise
+    limits.accepted(digest)
+    return begun
+
+
+def _cookie_path(request: Request) -> str:
+    path: str = request.scope.get("root_path", "") or "/"
+    return path
+
+
+def _view(principal: Principal) -> SessionView:
+    if principal.csrf_token is None:
+        raise Unauthenticated("there is no session: the request carries a key")
+    return SessionView(
+        name=principal.name,
+        role="admin" if principal.is_admin else "annotator",
+        csrf_token=principal.csrf_token,
+    )

@@ -1,0 +1,1 @@
+"""Pages for annotators and engineers. They hold no rules: they show what the rooms below answer."""
