@@ -17,7 +17,7 @@ TWO_WORKERS := --numprocesses 2
 quick unit coverage lowest test-postgres: export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run install format check quick test unit e2e coverage lowest test-postgres lock clean
+.PHONY: help run install format check quick test unit e2e coverage lowest test-postgres lock clean chromium
 
 help:  ## List these commands
 	@grep -E '^[a-z0-9-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*  ## /\t/' \
@@ -47,8 +47,14 @@ test: unit e2e  ## All tests
 unit: $(VENV)/.installed-dev  ## Tests of the parts; each worker has a PostgreSQL of its own
 	$(PYTEST) -m "not e2e" $(TWO_WORKERS) --durations 15
 
-e2e: $(VENV)/.installed-dev  ## Tests of whole services, one after the other
+e2e: $(VENV)/.installed-dev chromium  ## Tests of whole services, one after the other
 	$(PYTEST) -m e2e --durations 15
+
+# The tests of pages need a Chromium. Root gets one; without one they are skipped, or fail under CI.
+chromium:
+	@$(foreach name,chromium chromium-browser google-chrome,command -v $(name) >/dev/null ||) \
+	  [ "$$(id -u)" != 0 ] \
+	  || { apt-get -qq update && apt-get -qq -y --no-install-recommends install chromium; } || true
 
 # What follows is run by hand, not by CI.
 

@@ -81,6 +81,11 @@ class Settings(BaseSettings):
         pattern=r"^(/[A-Za-z0-9._~-]+)+$",
         description="Path prefix under which a proxy shows the API, as in `/budget`.",
     )
+    forwarded_allow_ips: str = Field(
+        default="127.0.0.1",
+        description="Addresses of proxies, with commas between, that may say who asked, and whether"
+        " by HTTPS; `*`: any.",
+    )
     log_level: str = Field(
         default="INFO",
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",

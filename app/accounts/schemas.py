@@ -101,3 +101,11 @@ class SessionView(BaseModel):
     name: str
     role: Role
     csrf_token: str
+
+
+class NoSession(BaseModel):
+    """Nobody is signed in."""
+
+    name: None = None
+    role: None = None
+    csrf_token: None = None

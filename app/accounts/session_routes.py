@@ -6,8 +6,14 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from app.accounts import sessions
-from app.accounts.dependencies import AnyKey, AnyReader, cookie_name, refuse_foreign, session_token
-from app.accounts.schemas import SessionView, SignIn
+from app.accounts.dependencies import (
+    AnyKey,
+    cookie_name,
+    page_principal,
+    refuse_foreign,
+    session_token,
+)
+from app.accounts.schemas import NoSession, SessionView, SignIn
 from app.accounts.service import Principal
 from app.errors import TooManyRequests, Unauthenticated
 from app.http.json_route import JsonRoute
@@ -51,11 +57,16 @@ async def sign_in(
     return _view(begun.principal)
 
 
-@router.get("", summary="Who is signed in", responses=problems(401, 403))
-async def get_session(response: Response, principal: AnyReader) -> SessionView:
-    """Whose session the cookie is of. Other calls need its `csrf_token`; this one does not."""
+@router.get("", summary="Who is signed in", responses=problems(403))
+async def get_session(request: Request, response: Response) -> SessionView | NoSession:
+    """Whose session the cookie is of; nulls where there is none, or it has ended.
+
+    Other calls need its `csrf_token`; this one does not.
+    """
+    refuse_foreign(request)
     response.headers.update(_NEVER_CACHED)
-    return _view(principal)
+    principal = await page_principal(request)
+    return NoSession() if principal is None else _view(principal)
 
 
 @router.delete("", status_code=204, summary="Sign out", responses=problems(401, 403))
@@ -95,8 +106,7 @@ def _cookie_path(request: Request) -> str:
 
 
 def _view(principal: Principal) -> SessionView:
-    if principal.csrf_token is None:
-        raise Unauthenticated("there is no session: the request carries a key")
+    assert principal.csrf_token is not None
     return SessionView(
         name=principal.name,
         role="admin" if principal.is_admin else "annotator",

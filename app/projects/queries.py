@@ -22,7 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.projects.views import ProjectRow
 from app.storage import predicates
 from app.storage.arm import Arm
-from app.storage.tables import Assignment, Pair, Project, ProjectIntake, Prompt
+from app.storage.tables import (
+    AnnotatorProject,
+    Assignment,
+    Pair,
+    Project,
+    ProjectIntake,
+    Prompt,
+)
 
 
 async def find(session: AsyncSession, name: str) -> Project | None:
@@ -93,11 +100,15 @@ def _select_rows() -> Select[Any]:
     )
 
 
-async def list_projects(session: AsyncSession, *, after_id: int, limit: int) -> list[ProjectRow]:
-    """A page of projects by number."""
-    rows = await session.execute(
-        _select_rows().where(Project.id > after_id).order_by(Project.id).limit(limit)
-    )
+async def list_projects(
+    session: AsyncSession, *, member: int | None, after_id: int, limit: int
+) -> list[ProjectRow]:
+    """A page of projects by number: those of one annotator, or all where ``member`` is None."""
+    chosen = _select_rows().where(Project.id > after_id)
+    if member is not None:
+        chosen = chosen.join(AnnotatorProject, AnnotatorProject.project_id == Project.id)
+        chosen = chosen.where(AnnotatorProject.annotator_id == member)
+    rows = await session.execute(chosen.order_by(Project.id).limit(limit))
     return list(map(_read_row, rows))
 
 

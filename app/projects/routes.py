@@ -1,4 +1,4 @@
-"""Projects over HTTP, for admins.
+"""Projects over HTTP.
 
 ``PATCH /projects/{name}`` is in ``annotation/routes.py``: expired assignments must lapse first, and
 ``projects`` may not import ``annotation``.
@@ -8,13 +8,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app.accounts.dependencies import AdminKey
+from app.accounts.dependencies import AdminKey, AnyKey
 from app.http.json_route import JsonRoute
 from app.http.paging import PageQuery
 from app.http.problems import problems
-from app.projects import queries, service
-from app.projects.schemas import NewProject, ProjectList, ProjectView
-from app.projects.views import project_view
+from app.projects import service
+from app.projects.schemas import (
+    NewProject,
+    OwnProject,
+    OwnProjectList,
+    ProjectList,
+    ProjectView,
+)
+from app.projects.views import own_project, project_view
 from app.storage.sessions import Session
 
 router = APIRouter(prefix="/projects", route_class=JsonRoute, tags=["projects"])
@@ -28,20 +34,24 @@ async def create_project(new: NewProject, session: Session, _: AdminKey) -> Proj
     return project_view(await service.create_project(session, new))
 
 
-@router.get("", summary="List projects", responses=problems(401, 403, 422))
-async def list_projects(session: Session, page: PageQuery, _: AdminKey) -> ProjectList:
-    """Projects, oldest first."""
-    rows = await queries.list_projects(session, after_id=page.after_id, limit=page.limit)
-    return ProjectList(
-        projects=[project_view(row) for row in rows],
-        next_cursor=page.next_cursor([row.project.id for row in rows]),
-    )
+@router.get("", summary="List projects", responses=problems(401, 422))
+async def list_projects(
+    session: Session, page: PageQuery, principal: AnyKey
+) -> ProjectList | OwnProjectList:
+    """Projects, oldest first. An annotator gets its own, with guidelines and ledger."""
+    rows = await service.list_projects(session, principal, after_id=page.after_id, limit=page.limit)
+    next_cursor = page.next_cursor([row.project.id for row in rows])
+    if principal.is_admin:
+        return ProjectList(projects=list(map(project_view, rows)), next_cursor=next_cursor)
+    return OwnProjectList(projects=list(map(own_project, rows)), next_cursor=next_cursor)
 
 
-@router.get("/{name}", summary="Look at a project", responses=problems(401, 403, 404, 422))
-async def get_project(name: str, session: Session, _: AdminKey) -> ProjectView:
-    """A project, its ledger and its counts."""
-    return project_view(await service.get_project(session, name))
+@router.get("/{name}", summary="Look at a project", responses=problems(401, 404, 422))
+async def get_project(name: str, session: Session, principal: AnyKey) -> ProjectView | OwnProject:
+    """A project, its ledger and its counts. An annotator gets guidelines and ledger."""
+    await service.find_project(session, name, principal)
+    row = await service.get_project(session, name)
+    return project_view(row) if principal.is_admin else own_project(row)
 
 
 @router.delete(

@@ -137,6 +137,21 @@ class ProjectView(_Settings):
     counts: Counts
 
 
+class OwnProject(BaseModel):
+    """What an annotator may know of a project: nothing that could bias a judgement."""
+
+    name: str
+    guidelines: str
+    ledger: LedgerView
+
+
+class OwnProjectList(BaseModel):
+    """A page of an annotator's projects."""
+
+    projects: list[OwnProject]
+    next_cursor: str | None = None
+
+
 class ProjectList(BaseModel):
     """A page of projects."""
 

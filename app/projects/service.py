@@ -91,6 +91,16 @@ async def get_project(session: AsyncSession, name: str) -> ProjectRow:
     return await queries.get_row(session, (await find_project(session, name)).id)
 
 
+async def list_projects(
+    session: AsyncSession, principal: Principal, *, after_id: int, limit: int
+) -> list[ProjectRow]:
+    """A page of the principal's projects with their counts, oldest first."""
+    sees_all = principal.is_admin or principal.all_projects
+    return await queries.list_projects(
+        session, member=None if sees_all else principal.id, after_id=after_id, limit=limit
+    )
+
+
 async def change_project(
     session: AsyncSession, project: Project, change: ProjectChange
 ) -> ProjectRow:

@@ -9,6 +9,7 @@ from app.projects.schemas import (
     Counts,
     LedgerView,
     Overlap,
+    OwnProject,
     ProjectView,
     Unit,
 )
@@ -51,6 +52,15 @@ def project_view(row: ProjectRow) -> ProjectView:
         ),
         ledger=ledger,
         counts=counts_view(row),
+    )
+
+
+def own_project(row: ProjectRow) -> OwnProject:
+    """A project as its annotators see it."""
+    return OwnProject(
+        name=row.project.name,
+        guidelines=row.project.guidelines,
+        ledger=ledger_view(row.project, row.lapsed_reserved),
     )
 
 

@@ -50,14 +50,19 @@ class SafeHtml(str):
         return str(self)
 
 
-def render_text(text: str, *, is_plain: bool = False) -> SafeHtml:
-    """A text as HTML: its Markdown, or the characters as they are.
+def render_text(text: str, *, code: str | None = None, is_plain: bool = False) -> SafeHtml:
+    """A text as HTML: its Markdown, or the characters as they are; below it perhaps code.
 
     A text that is nested deeper than 20 levels, or whose HTML is longer than 100,000 characters, is
     shown as it is.
     """
-    if is_plain:
-        return _plain(text)
+    shown = _plain(text) if is_plain else _rendered(text)
+    if code is None:
+        return shown
+    return SafeHtml(f"{shown}<pre><code>{html.escape(code)}</code></pre>")
+
+
+def _rendered(text: str) -> SafeHtml:
     key = blake2b(text.encode(), digest_size=16).digest()
     found = _cache.get(key)
     if found is None:

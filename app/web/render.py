@@ -48,6 +48,7 @@ def render(
         href=lambda path: root_path + path,
         asset=lambda name: root_path + assets.address(name),
         root_path=root_path,
+        status=status,
         here=request.scope["path"].removeprefix(root_path),
         **context,
     )

@@ -104,6 +104,15 @@ async def test_downloads_and_the_session_itself_need_no_token(browser: httpx.Asy
     assert found.headers["cache-control"] == "no-store"
 
 
+async def test_nobody_is_signed_in_without_a_session(
+    browser: httpx.AsyncClient, client: httpx.AsyncClient
+) -> None:
+    nobody = {"name": None, "role": None, "csrf_token": None}
+    assert (await client.get("/session")).json() == nobody  # it has a key
+    await browser.delete("/session")
+    assert (await browser.get("/session")).json() == nobody
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -228,6 +237,6 @@ async def test_a_session_has_the_rate_limit_of_a_key(settings: Settings, app: Fa
     limited = create_app(settings.model_copy(update={"rate_limit_requests_per_minute": 5}))
     async with limited.router.lifespan_context(limited), client_of(limited, None) as browser:
         await sign_in(browser)
-        statuses = [(await browser.get("/session")).status_code for _ in range(12)]
+        statuses = [(await browser.get("/projects")).status_code for _ in range(12)]
     assert statuses[0] == 200
     assert statuses[-1] == 429

@@ -1,6 +1,7 @@
 """Run the whole service, its migrations, or prepare one of its background processes."""
 
 import sys
+from typing import Final
 
 from rich.console import Console
 
@@ -11,6 +12,8 @@ from app.processes.serve import serve
 from app.settings import Settings
 from app.storage.embedded.postgres import EmbeddedPostgres
 from app.storage.migrate import upgrade
+
+_KEY_UNKNOWN: Final = "as set by ADMIN_KEY, or given to `admin` since"
 
 
 def run_service(settings: Settings) -> None:
@@ -47,13 +50,18 @@ def begin_part(settings: Settings) -> str:
 
 
 def _announce(address: str, admin_key: str | None) -> None:
-    key = admin_key or "as set by ADMIN_KEY, or given to `admin` since"
+    """Tell where the service is. The key goes to a person's terminal, and into no log."""
+    sign_in = f"{address}/sign-in"
+    if admin_key is not None and sys.stdout.isatty():
+        # The part behind the # stays in the browser.
+        sign_in += f"#key={admin_key}"
     out = Console(highlight=False, soft_wrap=True)
     out.print("[bold]annotation-budget is running.[/] Ctrl-C stops it.")
     for name, value in (
+        ("Sign in", sign_in),
         ("API", address),
         ("Docs", f"{address}/docs"),
-        ("Admin key", key),
+        ("Admin key", "`annotation-budget key` prints it" if admin_key else _KEY_UNKNOWN),
     ):
         out.print(f"  {name:<10} ", end="")
         out.print(value, markup=False)

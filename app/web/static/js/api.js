@@ -22,7 +22,7 @@ export const onSignedOut = (renew) => {
  * One call. Gives the parsed answer (null for 204), and throws a `Problem` for anything but 2xx, a
  * `TypeError` without a connection. Where the session has ended, it is renewed and the call repeated.
  */
-export async function call(method, path, body, options = {}) {
+export async function call(method, path, body, { onAnswer, ...options } = {}) {
   const headers = { Accept: "application/json", "X-CSRF-Token": meta("csrf-token") };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const answer = await fetch(href(path), {
@@ -32,8 +32,10 @@ export async function call(method, path, body, options = {}) {
     credentials: "same-origin",
     ...options,
   });
-  if (answer.status === 401 && !options.keepalive && (await renewSession())) {
-    return call(method, path, body, options);
+  onAnswer?.(answer);
+  const isRenewable = path !== "/session" && !options.keepalive;
+  if (answer.status === 401 && isRenewable && (await renewSession())) {
+    return call(method, path, body, { onAnswer, ...options });
   }
   const text = await answer.text();
   const parsed = text && /json/.test(answer.headers.get("Content-Type") ?? "") ? JSON.parse(text) : null;

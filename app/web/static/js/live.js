@@ -1,0 +1,63 @@
+// What happens in a project, as it happens. A browser opens at most six connections to a host, so
+// only one tab of a project holds an event stream, and tells the others; none while all are hidden.
+import { href } from "./api.js";
+
+const KINDS = ["label", "prompts", "plan", "ledger"];
+const RETRY_MS = 15_000;
+
+/** Call `onEvent(kind, data)` for each event, and `onState(isLive)` when the stream comes or goes. */
+export function watch(project, onEvent, onState = () => {}) {
+  const name = `ab:live:${href("/")}:${project}`;
+  const channel = typeof BroadcastChannel === "function" ? new BroadcastChannel(name) : null;
+  const take = ({ kind, data, isLive }) => (kind ? onEvent(kind, data) : onState(isLive));
+  const tell = (message) => {
+    take(message);
+    channel?.postMessage(message);
+  };
+  if (channel) channel.onmessage = ({ data }) => take(data);
+  let stop = null;
+
+  function begin() {
+    if (stop || document.hidden) return;
+    const abort = new AbortController();
+    const lead = () => follow(project, tell, abort.signal);
+    stop = () => abort.abort();
+    if (!navigator.locks) return void lead();
+    navigator.locks.request(name, { signal: abort.signal }, lead).catch(() => {});
+  }
+
+  function end() {
+    stop?.();
+    stop = null;
+  }
+
+  document.addEventListener("visibilitychange", () => (document.hidden ? end() : begin()));
+  addEventListener("pagehide", end);
+  addEventListener("pageshow", begin);
+  begin();
+}
+
+/** Hold the stream until the signal ends it; open it again where it breaks for good. */
+function follow(project, tell, signal) {
+  return new Promise((resolve) => {
+    let stream = null;
+    let timer = 0;
+    const open = () => {
+      stream = new EventSource(href(`/events?project=${encodeURIComponent(project)}`));
+      stream.onopen = () => tell({ isLive: true });
+      stream.onerror = () => {
+        tell({ isLive: false });
+        if (stream.readyState === EventSource.CLOSED) timer = setTimeout(open, RETRY_MS);
+      };
+      for (const kind of KINDS) {
+        stream.addEventListener(kind, ({ data }) => tell({ kind, data: JSON.parse(data) }));
+      }
+    };
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      stream?.close();
+      resolve();
+    });
+    open();
+  });
+}

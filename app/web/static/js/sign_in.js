@@ -1,0 +1,61 @@
+// Signing in: with a key that is typed, or with one in the fragment of the address, which the
+// browser sends to no server. A fragment never replaces a session without being asked.
+import { Problem, call, href } from "./api.js";
+
+const form = document.getElementById("sign-in");
+const error = document.getElementById("error");
+const fragmentKey = new URLSearchParams(location.hash.slice(1)).get("key");
+if (fragmentKey) history.replaceState(null, "", location.pathname + location.search);
+
+/** Where to go on: a page of this service only, whatever the address says. */
+function nextPage() {
+  const home = new URL(href("/"), location.href);
+  const wanted = new URLSearchParams(location.search).get("next");
+  if (!wanted?.startsWith("/")) return home;
+  const next = new URL(href(wanted), location.href);
+  const isOurs = next.origin === location.origin && next.pathname.startsWith(home.pathname);
+  return isOurs ? next : home;
+}
+
+async function signIn(key) {
+  error.textContent = "";
+  const button = form.querySelector("[type=submit]");
+  button.disabled = true;
+  try {
+    await call("POST", "/session", { key, keep: form.elements.keep.checked });
+    location.replace(nextPage());
+  } catch (problem) {
+    button.disabled = false;
+    error.textContent = explain(problem);
+    form.elements.key.focus();
+  }
+}
+
+function explain(problem) {
+  if (!(problem instanceof Problem)) return "The service cannot be reached. Try again.";
+  if (problem.status === 401) return "Nobody who is active has this key.";
+  if (problem.status === 429) return "Too many tries. Wait a minute, then try again.";
+  return problem.message;
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const key = form.elements.key.value.trim();
+  if (key) signIn(key);
+  else error.textContent = "Enter your key.";
+});
+
+const signedIn = (await call("GET", "/session").catch(() => null))?.name;
+if (signedIn && fragmentKey) {
+  document.getElementById("signed-in").textContent = signedIn;
+  document.getElementById("replace").hidden = false;
+  document.getElementById("stay").addEventListener("click", () => location.replace(nextPage()));
+  document.getElementById("switch").addEventListener("click", () => signIn(fragmentKey));
+  document.getElementById("stay").focus();
+} else if (fragmentKey) {
+  await signIn(fragmentKey);
+} else if (signedIn) {
+  location.replace(nextPage());
+} else {
+  form.elements.key.focus();
+}

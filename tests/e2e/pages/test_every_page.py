@@ -1,0 +1,90 @@
+"""What holds on every page: it can be used by everybody, and nothing in it acts by itself."""
+
+from collections.abc import Sequence
+
+import httpx
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.async_api import Page
+
+from tests.e2e.pages.conftest import PHONE, WIDE, ContextFactory, Desk, Watch, make_desk
+from tests.e2e.serving import RunningService
+
+pytestmark = pytest.mark.e2e
+
+HOSTILE = [
+    "<script>document.title = 'gone'</script><img src=x onerror=\"document.title = 'gone'\">",
+    "[click](javascript:document.title='gone') <a href='javascript:alert(1)'>x</a> ![x](/y.png)",
+    "x" * 5000,
+    "word " * 10_000,
+    "\u202eright to left: שלום \u202c and عربى",
+    "[" * 20_000 + "> " * 500 + "*a **b " * 2000,
+    "</script></textarea></div><style>*{display:none}</style>",
+    "<!-- {{ 7 * 7 }} {% raw %} ${7*7} -->",
+]
+
+
+async def serious(page: Page) -> list[str]:
+    """What axe finds serious or critical. Evaluated: the policy would refuse a script tag."""
+    await page.evaluate(AXE_SCRIPT)
+    found = await page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',"
+        " 'best-practice']})"
+    )
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:200]}"
+        for each in found["violations"]
+        if each["impact"] in {"serious", "critical"}
+    ]
+
+
+def pages_of(desk: Desk) -> Sequence[str]:
+    return [desk.path]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+async def test_everybody_can_use_it(
+    desk: Desk,
+    service: RunningService,
+    new_context: ContextFactory,
+    watch: Watch,
+    theme: str,
+    viewport: dict[str, int],
+) -> None:
+    watch.expected += ["404"]
+    context = await new_context(service.key, viewport=viewport, color_scheme=theme)
+    page = await context.new_page()
+    found = {}
+    for path in ["/sign-in", *pages_of(desk), "/no-such-page"]:
+        if path == "/sign-in":
+            await context.clear_cookies()
+        await page.goto(path)
+        await page.wait_for_load_state("networkidle")
+        found[path] = await serious(page)
+        if path == "/sign-in":
+            await context.request.post("/session", data={"key": service.key})
+    assert not any(found.values()), found
+
+
+async def test_hostile_texts_do_nothing(
+    api: httpx.AsyncClient, new_context: ContextFactory
+) -> None:
+    desk = await make_desk(
+        api,
+        [(text, f"{text} (one)", f"{text} (another)") for text in HOSTILE],
+        guidelines="".join(HOSTILE[:3]),
+    )
+    page = await (await new_context(desk.key)).new_page()
+    await page.goto(desk.path)
+    seen = set()
+    for _ in HOSTILE:
+        await page.wait_for_selector("#pair:not([hidden])")
+        seen.add(await page.inner_text(".turn-last .prose"))
+        assert await page.title() != "gone"
+        assert await page.locator("#pair img, #pair script, #pair [onerror]").count() == 0
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= WIDE["width"]
+        await page.wait_for_timeout(750)
+        await page.keyboard.press("1")
+    assert len(seen) == len(HOSTILE)
