@@ -1,9 +1,10 @@
 """The figures over HTTP: statistics, the curve, live events, and metrics for Prometheus."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -16,11 +17,12 @@ from app.http.problems import problems
 from app.insights import metrics, service
 from app.insights.events import EventStream
 from app.insights.live import LiveFigures
-from app.insights.schemas import LabelEfficiency, OwnStats, Stats
+from app.insights.schemas import LabelEfficiency, OwnStats, Spend, Stats
+from app.insights.spend import Step, spend_over_time
 from app.projects.schemas import ProjectQuery
 from app.projects.service import find_project
 from app.settings import DEFAULT_PROJECT
-from app.storage.sessions import Sessions
+from app.storage.sessions import Session, Sessions
 
 router = APIRouter(route_class=JsonRoute, tags=["figures"])
 
@@ -63,6 +65,25 @@ async def get_stats(
     if principal.is_admin:
         return await service.project_stats(sessions, request.app.state.figures_cache, project)
     return await service.own_stats(sessions, principal, project)
+
+
+@router.get(
+    "/stats/spend",
+    summary="Spend over time, and when the budget will be spent",
+    responses=problems(401, 403, 404, 422),
+)
+async def get_spend(
+    session: Session,
+    _: AdminKey,
+    project: ProjectQuery = DEFAULT_PROJECT,
+    by: Annotated[Step, Query(description="The length of a step, in UTC")] = "day",
+) -> Spend:
+    """Spend in the budget's unit, less refunds, from the ledger's entries.
+
+    The forecast takes the mean spend of each weekday over the 14 days before today; its interval
+    comes from drawing those days again (bootstrap, 1,000 draws).
+    """
+    return await spend_over_time(session, project, by, datetime.now(UTC))
 
 
 @router.get(

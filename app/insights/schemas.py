@@ -1,7 +1,7 @@
 """The answers of the figures' endpoints."""
 
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -145,6 +145,62 @@ class OwnStats(BaseModel):
     annotators: list[OwnFigures]
 
 
+class SpendPoint(BaseModel):
+    """What was spent in an hour or a day (UTC) that begins then, less refunds."""
+
+    at: datetime
+    spent: float
+
+
+class SpendDay(BaseModel):
+    """What is expected to be left at the end of a day, with its 95% interval."""
+
+    day: date
+    remaining: float
+    low: float
+    high: float
+
+
+class SpendForecastView(BaseModel):
+    """How the budget is expected to run out. Days more than a year ahead are null."""
+
+    per_working_day: float = Field(description="The mean of the days on which anything was spent.")
+    days: list[SpendDay]
+    spent_on: date | None
+    earliest: date | None = Field(description="The 95% interval of `spent_on`: from here,")
+    latest: date | None = Field(description="to here.")
+
+
+class Spend(BaseModel):
+    """Spend over time, in the budget's unit."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "unit": "labels",
+                    "limit": 2000,
+                    "by": "day",
+                    "before": 0,
+                    "points": [{"at": "2026-01-01T00:00:00Z", "spent": 120}],
+                    "forecast": None,
+                    "note": "No forecast yet: it takes three days on which labels were given.",
+                }
+            ]
+        }
+    )
+
+    unit: Literal["labels", "minutes", "money"]
+    limit: float | int | None
+    by: Literal["hour", "day"]
+    before: float = Field(description="Spent earlier than `points` reach.")
+    points: list[SpendPoint] = Field(
+        description="By day the last 366 days, by hour the last 14; empty ones are left out."
+    )
+    forecast: SpendForecastView | None
+    note: str = Field(description="Why there is no forecast; empty where there is one.")
+
+
 class CurvePoint(BaseModel):
     """How well the first ``labels`` labels teach to answer the exploration labels."""
 
@@ -154,6 +210,14 @@ class CurvePoint(BaseModel):
     )
     low: float = Field(description="The accuracy's 95% interval: from here,")
     high: float = Field(description="to here.")
+
+
+class GrowthLaw(BaseModel):
+    """The likeliest law: accuracy(n) = a - b / n^c."""
+
+    a: float
+    b: float
+    c: float
 
 
 class LabelEfficiency(BaseModel):
@@ -179,6 +243,14 @@ class LabelEfficiency(BaseModel):
     points: list[CurvePoint] = Field(
         description="At 50, 100, 200, 400 … and all labels; empty with fewer than 200 exploration "
         "labels."
+    )
+    fit: GrowthLaw | None = Field(
+        default=None, description="The likeliest of the fitted laws; null with too few points."
+    )
+    forecast: list[CurvePoint] = Field(
+        default=[],
+        description="The accuracy expected from the last point to the end of the budget, by all "
+        "fitted laws, each weighted by how likely it is.",
     )
     advice: str = Field(description="In plain words, or what is missing for any.")
     test_labels: int = Field(

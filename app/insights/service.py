@@ -23,6 +23,7 @@ from app.insights.schemas import (
     Agreement,
     AnnotatorFigures,
     CurvePoint,
+    GrowthLaw,
     Interval,
     LabelEfficiency,
     LabelsOfDay,
@@ -101,6 +102,8 @@ async def label_efficiency(
     curve = curve_of(project, measured)
     return LabelEfficiency(
         points=[CurvePoint(**asdict(point)) for point in curve.points],
+        fit=None if curve.fit is None else GrowthLaw(**dict(zip("abc", curve.fit, strict=True))),
+        forecast=[CurvePoint(**asdict(point)) for point in curve.forecast],
         advice=curve.advice,
         test_labels=curve.test_labels,
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from app.preference.growth import Estimate, GrowthLaws
 from app.preference.learning_curve import FIRST_POINT
 from app.preference.measurement import LEAST_TEST_LABELS, CurveMeasurement, Point
@@ -11,6 +13,7 @@ WORTH_GAIN: Final = 0.005
 """A tenth of the budget that brings less accuracy than this is not worth it."""
 _COIN: Final = 0.5
 _TENTH: Final = 10
+_FORECAST_POINTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,24 @@ def _forecast(measured: CurveMeasurement, growth: GrowthLaws, last: Point, budge
         f"{_verdict(gain)} Now, {_standing(last)}. {name} ({_count(labels)}) is expected to bring "
         f"{gain.value:.4f} more ({_interval(gain, 4)}), to {then.value:.3f} ({_interval(then)}) by "
         f"the fitted laws, of which acc(n) = {a:.3f} - {b:.3f} / n^{c:.2f} is the likeliest."
+    )
+
+
+def forecast_points(measured: CurveMeasurement, budget: Budget) -> tuple[Point, ...]:
+    """The accuracy expected from the last point on to the end of the budget; perhaps no points."""
+    growth = measured.growth
+    if growth is None or not measured.points:
+        return ()
+    now = measured.points[-1].labels
+    cost = 1.0 if budget.unit == "labels" else measured.mean_cost
+    if budget.limit is None or cost is None or budget.spent >= budget.limit:
+        return ()
+    end = now + (budget.limit - budget.spent) / cost * (1 - budget.exploration)
+    labels = sorted({round(each) for each in np.geomspace(now, max(now, end), _FORECAST_POINTS)})
+    expected = [growth.accuracy(each) for each in labels]
+    return tuple(
+        Point(count, each.value, each.low, each.high)
+        for count, each in zip(labels, expected, strict=True)
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import UnknownProject
 from app.preference import queries
-from app.preference.advice import Budget, advise
+from app.preference.advice import Budget, advise, forecast_points
 from app.preference.answers import fit_answers
 from app.preference.features import MAX_LABELS, find_features, read_answers
 from app.preference.measurement import (
@@ -43,6 +43,10 @@ class Curve:
     """Whether it is worth going on, in plain words."""
     test_labels: int
     """The number of exploration labels that it is tested on."""
+    fit: tuple[float, float, float] | None
+    """a, b and c of the likeliest law, accuracy(n) = a - b / n^c; None with too few points."""
+    forecast: tuple[Point, ...]
+    """What the laws expect, from the last point to the end of the budget."""
 
 
 async def fit_project(
@@ -93,7 +97,14 @@ def curve_of(project: Project, measurement: CurveMeasurement) -> Curve:
         exploration=project.exploration,
         counted_labels=project.counted_labels,
     )
-    return Curve(measurement.points, advise(measurement, budget), measurement.test_labels)
+    growth = measurement.growth
+    return Curve(
+        points=measurement.points,
+        advice=advise(measurement, budget),
+        test_labels=measurement.test_labels,
+        fit=None if growth is None else growth.best,
+        forecast=forecast_points(measurement, budget),
+    )
 
 
 async def read_evidence(session: AsyncSession, project: Project) -> Evidence:

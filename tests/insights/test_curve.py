@@ -25,8 +25,9 @@ async def test_without_exploration_labels_it_says_how_many_are_missing(
 
     assert answer.status_code == 200
     curve = answer.json()
-    assert curve.keys() == {"points", "advice", "test_labels"}
-    assert curve["points"] == []
+    assert curve.keys() == {"points", "fit", "forecast", "advice", "test_labels"}
+    assert curve["points"] == curve["forecast"] == []
+    assert curve["fit"] is None
     assert curve["test_labels"] == 0
     assert "200 more exploration labels" in curve["advice"]
 
@@ -43,6 +44,27 @@ async def test_it_has_points_and_advice(client: httpx.AsyncClient, planted: Plan
         assert 0 <= point["low"] <= point["accuracy"] <= point["high"] <= 1
     assert curve["test_labels"] == 220
     assert "with 300 labels" in curve["advice"]
+
+
+async def test_the_fitted_law_and_its_forecast_are_numbers(
+    client: httpx.AsyncClient, planted: PlantedProject
+) -> None:
+    await planted.label(300)
+    await planted.label(220, arm="exploration")
+    assert (await client.get("/curve")).json()["forecast"] == []  # the budget has no end
+
+    await client.patch("/projects/default", json={"budget": {"unit": "labels", "limit": 7000}})
+
+    curve = (await client.get("/curve")).json()
+    law = curve["fit"]
+    assert f"acc(n) = {law['a']:.3f} - {law['b']:.3f} / n^{law['c']:.2f}" in curve["advice"]
+    labels = [point["labels"] for point in curve["forecast"]]
+    assert labels[0] == 300
+    assert labels == sorted(set(labels))
+    for point in curve["forecast"]:
+        assert point["low"] <= point["accuracy"] <= point["high"]
+    accuracies = [point["accuracy"] for point in curve["forecast"]]
+    assert accuracies == sorted(accuracies)  # the laws never fall
 
 
 async def test_the_advice_is_for_the_budget_as_it_is_now(

@@ -5,8 +5,9 @@ their results.
 """
 
 from collections.abc import Sequence
-from datetime import date
-from typing import Any, Final
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
 
 from sqlalchemy import (
     ColumnElement,
@@ -186,3 +187,22 @@ async def surplus_of(session: AsyncSession, project_id: int, annotator: str) -> 
         )
     )
     return surplus.scalar_one()
+
+
+# Served by `ix_ledger_entries_spend` alone.
+SPEND: Final = text(
+    """
+    SELECT date_trunc(:step, created_at, 'UTC') AS at, sum(spent) AS spent
+    FROM ledger_entries
+    WHERE project_id = :project_id AND spent <> 0 AND created_at >= :since
+    GROUP BY 1 ORDER BY 1
+    """
+)
+
+
+async def spend_since(
+    session: AsyncSession, project_id: int, since: datetime, step: Literal["hour", "day"]
+) -> Sequence[Row[datetime, Decimal]]:
+    """What was spent, less what was refunded, in each hour or day (UTC) that has any."""
+    parameters = {"project_id": project_id, "since": since, "step": step}
+    return (await session.execute(SPEND, parameters)).all()

@@ -193,6 +193,13 @@ class LedgerEntry(Base):
     __table_args__ = (
         CheckConstraint("kind IN ('reserve', 'release', 'settle', 'refund')", name="kind"),
         Index("ix_ledger_entries_project", "project_id", "id"),
+        Index(
+            "ix_ledger_entries_spend",
+            "project_id",
+            "created_at",
+            postgresql_include=["spent"],
+            postgresql_where="spent <> 0",
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
