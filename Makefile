@@ -17,7 +17,7 @@ TWO_WORKERS := --numprocesses 2
 quick unit coverage lowest test-postgres: export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run install format check quick test unit e2e coverage lowest test-postgres lock clean chromium
+.PHONY: help run install format check quick test unit e2e coverage lowest test-postgres lock clean
 
 help:  ## List these commands
 	@grep -E '^[a-z0-9-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*  ## /\t/' \

@@ -52,6 +52,9 @@ class AnnotatorFigures(OwnFigures):
     agreement: float | None = Field(
         description="Share of the other annotators' answers to the same pairs that are the same."
     )
+    labels_per_day: list[LabelsOfDay] = Field(
+        default=[], description="Of the last 14 days, today among them."
+    )
 
 
 class Agreement(BaseModel):

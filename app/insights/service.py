@@ -10,6 +10,7 @@ their number. An annotator's own figures read that annotator's labels alone
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -41,6 +42,7 @@ from app.projects.views import counts_view, ledger_view
 from app.storage.sessions import Sessions
 
 _BINS: Final = 40
+_RECENT_DAYS: Final = 14
 _EDGES: Final = [round(-1 + number * 2 / _BINS, 4) for number in range(_BINS + 1)]
 
 
@@ -144,10 +146,15 @@ async def _compute(sessions: Sessions, project_id: int) -> ExpensiveFigures:
         agreement = await queries.agreement(session, project_id)
         patterns = await queries.answer_patterns(session, project_id)
         bins = await queries.similarities(session, project_id, _BINS)
+        recent = await _recent_days(session, project_id)
     return ExpensiveFigures(
         labels_per_day=days,
         annotators=[
-            AnnotatorFigures(**dict(_own_figures(row)), agreement=agreement.get(row.name))
+            AnnotatorFigures(
+                **dict(_own_figures(row)),
+                agreement=agreement.get(row.name),
+                labels_per_day=recent.get(row.name, []),
+            )
             for row in found
         ],
         agreement=_agreement(patterns),
@@ -160,6 +167,15 @@ async def _labels_per_day(
 ) -> list[LabelsOfDay]:
     rows = await queries.labels_per_day(session, project_id, annotator)
     return [LabelsOfDay(day=day, labels=labels) for day, labels in rows]
+
+
+async def _recent_days(session: AsyncSession, project_id: int) -> dict[str, list[LabelsOfDay]]:
+    first = datetime.now(UTC).date() - timedelta(days=_RECENT_DAYS - 1)
+    since = datetime.combine(first, time(), UTC)
+    recent: dict[str, list[LabelsOfDay]] = {}
+    for name, day, labels in await queries.labels_per_annotator_and_day(session, project_id, since):
+        recent.setdefault(name, []).append(LabelsOfDay(day=day, labels=labels))
+    return recent
 
 
 def _own_figures(row: Row[str, int, float | None, int, int]) -> OwnFigures:

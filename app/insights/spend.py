@@ -1,5 +1,6 @@
 """Spend over time, and when the budget will be spent."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, time, timedelta
 from typing import Final, Literal
@@ -45,6 +46,15 @@ async def spend_over_time(
         forecast=None if forecast is None else SpendForecastView(**asdict(forecast)),
         note=note,
     )
+
+
+async def pace(
+    session: AsyncSession, project_ids: Sequence[int], now: datetime
+) -> dict[int, float]:
+    """What projects spend on a working day, by number, over two weeks; none for those at rest."""
+    since = now - timedelta(days=DAYS_LOOKED_AT)
+    found = await queries.spend_a_day(session, project_ids, since)
+    return {project_id: float(a_day) for project_id, a_day in found.items()}
 
 
 def _forecast(

@@ -43,7 +43,7 @@ async def test_an_annotators_key_is_too_low_for_what_admins_do(
     for method, path in (
         ("GET", "/annotators"),
         ("POST", "/annotators"),
-        ("GET", "/projects"),
+        ("POST", "/projects"),
         ("PATCH", "/projects/default"),
         ("DELETE", "/projects/default"),
         ("GET", "/prompts"),

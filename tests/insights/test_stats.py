@@ -66,6 +66,8 @@ async def test_each_annotator_has_its_labels_its_median_and_its_sides(
 
     assert rows.keys() == {"ana", "ben"}
     low, high = wilson_interval(2, 3)
+    (today,) = rows["ana"].pop("labels_per_day")
+    assert today["labels"] == 4
     assert rows["ana"] == {
         "name": "ana",
         "labels": 4,

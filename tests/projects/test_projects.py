@@ -225,3 +225,22 @@ async def test_a_deleted_project_takes_everything_of_it_along(
     answer = await client.delete("/projects/doomed", params={"confirm": "doomed"})
     assert answer.status_code == 204
     assert await world.entries_sum() == (0, 0)
+
+
+async def test_annotators_see_their_own_projects_and_nothing_that_could_bias(
+    client: httpx.AsyncClient, annotator_client: ClientFactory
+) -> None:
+    await client.post("/projects", json={"name": "mine", "guidelines": "Be kind."})
+    await client.post("/projects", json={"name": "other"})
+    ana = await annotator_client("ana", ["mine"])
+    (mine,) = (await ana.get("/projects")).json()["projects"]
+    assert mine.keys() == {"name", "guidelines", "ledger"}
+    assert (await ana.get("/projects/mine")).json() == mine
+    assert mine["guidelines"] == "Be kind."
+    assert (await ana.get("/projects/other")).status_code == 404
+    everywhere = await annotator_client("ben")
+    names = [each["name"] for each in (await everywhere.get("/projects")).json()["projects"]]
+    assert names == ["default", "mine", "other"]
+    page = (await everywhere.get("/projects", params={"limit": 2})).json()
+    rest = await everywhere.get("/projects", params={"cursor": page["next_cursor"]})
+    assert [each["name"] for each in rest.json()["projects"]] == ["other"]

@@ -11,7 +11,15 @@ from app.web.assets import assets
 from tests.support.api import ADMIN_KEY, client_of
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-PAGES = ["/sign-in", "/p/default/annotate", "/p/nothing/annotate", "/nothing", "/projects?limit=x"]
+PAGES = [
+    "/sign-in",
+    "/projects",
+    "/p/default",
+    "/p/default/annotate",
+    "/p/nothing/annotate",
+    "/nothing",
+    "/projects?limit=x",
+]
 
 
 @pytest.fixture

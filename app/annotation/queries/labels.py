@@ -1,12 +1,13 @@
 """The SQL of labels as they stand: find, list and withdraw them."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.storage import predicates
-from app.storage.tables import Label
+from app.storage.tables import Label, Prompt
 
 
 async def find_label(session: AsyncSession, label_id: int) -> Label | None:
@@ -33,6 +34,23 @@ async def list_labels(
     if annotator is not None:
         statement = statement.where(Label.annotator == annotator)
     return list(await session.scalars(statement))
+
+
+async def newest_labels(
+    session: AsyncSession, project_id: int, *, limit: int
+) -> Sequence[Row[Label, Any]]:
+    """The labels that came last, withdrawn ones too, with their prompts' content.
+
+    Served by ``ix_labels_listing``, read backwards, and the primary key of prompts.
+    """
+    found = await session.execute(
+        select(Label, Prompt.content)
+        .join(Prompt, Prompt.id == Label.prompt_id)
+        .where(Label.project_id == project_id)
+        .order_by(Label.id.desc())
+        .limit(limit)
+    )
+    return found.all()
 
 
 async def oldest_surplus_label(session: AsyncSession, pair_id: int) -> Label | None:

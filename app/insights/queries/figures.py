@@ -52,6 +52,20 @@ async def labels_per_day(
     return rows.all()
 
 
+async def labels_per_annotator_and_day(
+    session: AsyncSession, project_id: int, since: datetime
+) -> Sequence[Row[str, date, int]]:
+    """The annotators with labels since then, and the days (UTC) on which they gave them."""
+    day = func.date(func.timezone("UTC", Label.created_at)).label("day")
+    rows = await session.execute(
+        select(Label.annotator, day, func.count().label("labels"))
+        .where(_counted(project_id, None), Label.created_at >= since)
+        .group_by(Label.annotator, day)
+        .order_by(Label.annotator, day)
+    )
+    return rows.all()
+
+
 async def annotators(
     session: AsyncSession, project_id: int, annotator: str | None = None
 ) -> Sequence[Row[str, int, float | None, int, int]]:
@@ -206,3 +220,23 @@ async def spend_since(
     """What was spent, less what was refunded, in each hour or day (UTC) that has any."""
     parameters = {"project_id": project_id, "since": since, "step": step}
     return (await session.execute(SPEND, parameters)).all()
+
+
+# Served by `ix_ledger_entries_spend` alone.
+SPEND_A_DAY: Final = text(
+    """
+    SELECT project_id, sum(spent) / count(DISTINCT date_trunc('day', created_at, 'UTC')) AS a_day
+    FROM ledger_entries
+    WHERE project_id = ANY(:project_ids) AND spent <> 0 AND created_at >= :since
+    GROUP BY project_id
+    """
+)
+
+
+async def spend_a_day(
+    session: AsyncSession, project_ids: Sequence[int], since: datetime
+) -> dict[int, Decimal]:
+    """What each project has spent on average on the days on which it spent anything."""
+    parameters = {"project_ids": list(project_ids), "since": since}
+    rows = await session.execute(SPEND_A_DAY, parameters)
+    return {row.project_id: row.a_day for row in rows}

@@ -39,7 +39,7 @@ async def serious(page: Page) -> list[str]:
 
 
 def pages_of(desk: Desk) -> Sequence[str]:
-    return [desk.path]
+    return ["/projects", f"/p/{desk.project}", desk.path]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -53,14 +53,18 @@ async def test_everybody_can_use_it(
     viewport: dict[str, int],
 ) -> None:
     watch.expected += ["404"]
-    context = await new_context(service.key, viewport=viewport, color_scheme=theme)
+    # Without animations: a text that is just fading in has little contrast.
+    context = await new_context(
+        service.key, viewport=viewport, color_scheme=theme, reduced_motion="reduce"
+    )
     page = await context.new_page()
     found = {}
     for path in ["/sign-in", *pages_of(desk), "/no-such-page"]:
         if path == "/sign-in":
             await context.clear_cookies()
         await page.goto(path)
-        await page.wait_for_load_state("networkidle")
+        if path == desk.path:
+            await page.wait_for_selector("#pair:not([hidden])")
         found[path] = await serious(page)
         if path == "/sign-in":
             await context.request.post("/session", data={"key": service.key})

@@ -1,0 +1,69 @@
+"""The overview: how a project stands, what the labels have taught, and when the budget ends."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.annotation import service as annotation
+from app.http.session import Session
+from app.insights import service as insights
+from app.insights.spend import Step, spend_over_time
+from app.projects.views import project_view
+from app.web import charts
+from app.web.render import render
+from app.web.viewer import AdminViewer, ShownProject
+
+router = APIRouter(prefix="/p/{name}")
+
+Part = Literal["now", "budget", "curve", "similarity", "recent", "annotators"]
+_NEWEST: Final = 8
+_DAYS: Final = 14
+
+
+@router.get("")
+async def overview(
+    request: Request,
+    project: ShownProject,
+    viewer: AdminViewer,
+    session: Session,
+    by: Annotated[Step, Query()] = "day",
+    part: Annotated[Part | None, Query()] = None,
+) -> Response:
+    """The page, or one part of it that has changed."""
+    template = "overview.html" if part is None else f"fragments/overview_{part}.html"
+    return render(
+        request,
+        template,
+        viewer=viewer,
+        project=project_view(project),
+        since=project.project.created_at,
+        by=by,
+        **await _figures(request, session, project.project.name, by),
+    )
+
+
+async def _figures(request: Request, session: Session, name: str, by: Step) -> dict[str, Any]:
+    state = request.app.state
+    now = datetime.now(UTC)
+    stats = await insights.project_stats(state.sessions, state.figures_cache, name)
+    curve = await insights.label_efficiency(state.sessions, state.curve_cache, name)
+    spend = await spend_over_time(session, name, by, now)
+    days = [now.date() - timedelta(days=ago) for ago in range(_DAYS - 1, -1, -1)]
+    return {
+        "now": now,
+        "stats": stats,
+        "curve": curve,
+        "spend": spend,
+        "budget_chart": charts.budget_chart(spend, now),
+        "curve_chart": charts.curve_chart(curve),
+        "histogram": charts.histogram_chart(stats.similarity_histogram),
+        "newest": await annotation.newest_labels(session, name, limit=_NEWEST),
+        "days_of": {
+            each.name: [
+                next((of_day.labels for of_day in each.labels_per_day if of_day.day == day), 0)
+                for day in days
+            ]
+            for each in stats.annotators
+        },
+    }
