@@ -1,7 +1,7 @@
 """The projects and the overview: what the figures say, live, in eight tabs as well as in one."""
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Request, expect
 
 from tests.e2e.pages.conftest import ContextFactory, Desk, Watch
 from tests.e2e.serving import RunningService
@@ -43,7 +43,12 @@ async def test_eight_tabs_share_one_stream_and_all_are_live(
 ) -> None:
     context = await new_context(service.key)
     streams: list[str] = []
-    context.on("request", lambda request: "/events" in request.url and streams.append(request.url))
+
+    def note(request: Request) -> None:
+        if "/events" in request.url:
+            streams.append(request.url)
+
+    context.on("request", note)
     pages = [await context.new_page() for _ in range(8)]
     for page in pages:
         await page.goto(f"/p/{desk.project}")
