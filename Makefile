@@ -17,7 +17,7 @@ TWO_WORKERS := --numprocesses 2
 quick unit coverage lowest test-postgres: export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run install format check quick test unit e2e coverage lowest test-postgres lock clean
+.PHONY: help run install format check quick test unit e2e coverage lowest test-postgres lock pictures clean
 
 help:  ## List these commands
 	@grep -E '^[a-z0-9-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*  ## /\t/' \
@@ -71,6 +71,9 @@ test-postgres: $(VENV)/.installed-dev  ## By hand: unit tests on PostgreSQL 15 a
 
 lock: $(VENV)/.installed-lock  ## By hand: renew .ci/constraints.txt (LOCK_ARGS=--upgrade: newest)
 	$(BIN)/python .ci/compile.py $(CONSTRAINTS) $(LOCK_ARGS)
+
+pictures: $(VENV)/.installed-dev chromium  ## By hand: draw the README's pictures anew
+	$(BIN)/python .ci/pictures.py
 
 clean:  ## Remove what these commands have made
 	rm -rf $(VENV) build dist htmlcov .coverage

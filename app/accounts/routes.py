@@ -6,7 +6,7 @@ too, and ``accounts`` may not import ``annotation``.
 
 from fastapi import APIRouter
 
-from app.accounts import queries, service
+from app.accounts import service
 from app.accounts.dependencies import AdminKey
 from app.accounts.schemas import AnnotatorList, AnnotatorWithKey, NewAnnotator, NewKey
 from app.accounts.views import annotator_view
@@ -34,7 +34,7 @@ async def create_annotator(new: NewAnnotator, session: Session, _: AdminKey) -> 
 @router.get("", summary="List annotators", responses=problems(401, 403, 422))
 async def list_annotators(session: Session, page: PageQuery, _: AdminKey) -> AnnotatorList:
     """Annotators, oldest first."""
-    rows = await queries.list_annotators(session, after_id=page.after_id, limit=page.limit)
+    rows = await service.list_annotators(session, after_id=page.after_id, limit=page.limit)
     return AnnotatorList(
         annotators=[annotator_view(row) for row in rows],
         next_cursor=page.next_cursor([row.annotator.id for row in rows]),

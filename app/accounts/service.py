@@ -95,6 +95,13 @@ async def may_see_project(session: AsyncSession, principal: Principal, project_i
     return await queries.is_member(session, principal.id, project_id)
 
 
+async def list_annotators(
+    session: AsyncSession, *, after_id: int, limit: int
+) -> list[AnnotatorRow]:
+    """A page of annotators with their projects, oldest first."""
+    return await queries.list_annotators(session, after_id=after_id, limit=limit)
+
+
 async def create_annotator(session: AsyncSession, new: NewAnnotator) -> tuple[AnnotatorRow, str]:
     """Add an annotator; gives its key, of which only a hash is stored.
 

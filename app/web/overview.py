@@ -19,6 +19,8 @@ router = APIRouter(prefix="/p/{name}")
 Part = Literal["now", "budget", "curve", "similarity", "recent", "annotators"]
 _NEWEST: Final = 8
 _DAYS: Final = 14
+_YOUNG: Final = timedelta(days=3)
+"""A project that has begun so lately is looked at by the hour."""
 
 
 @router.get("")
@@ -27,10 +29,13 @@ async def overview(
     project: ShownProject,
     viewer: AdminViewer,
     session: Session,
-    by: Annotated[Step, Query()] = "day",
+    by: Annotated[Step | None, Query()] = None,
     part: Annotated[Part | None, Query()] = None,
 ) -> Response:
     """The page, or one part of it that has changed."""
+    now = datetime.now(UTC)
+    if by is None:
+        by = "hour" if now - project.project.created_at < _YOUNG else "day"
     template = "overview.html" if part is None else f"fragments/overview_{part}.html"
     return render(
         request,
@@ -39,13 +44,14 @@ async def overview(
         project=project_view(project),
         since=project.project.created_at,
         by=by,
-        **await _figures(request, session, project.project.name, by),
+        **await _figures(request, session, project.project.name, by, now),
     )
 
 
-async def _figures(request: Request, session: Session, name: str, by: Step) -> dict[str, Any]:
+async def _figures(
+    request: Request, session: Session, name: str, by: Step, now: datetime
+) -> dict[str, Any]:
     state = request.app.state
-    now = datetime.now(UTC)
     stats = await insights.project_stats(state.sessions, state.figures_cache, name)
     curve = await insights.label_efficiency(state.sessions, state.curve_cache, name)
     spend = await spend_over_time(session, name, by, now)

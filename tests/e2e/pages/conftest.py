@@ -18,6 +18,7 @@ from playwright.async_api import (
     BrowserContext,
     Page,
     Response,
+    ViewportSize,
     async_playwright,
     expect,
 )
@@ -26,8 +27,8 @@ from tests.e2e.serving import RunningService
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM: Final = next(filter(None, map(shutil.which, _NAMES)), None)
-WIDE: Final = {"width": 1440, "height": 900}
-PHONE: Final = {"width": 390, "height": 844}
+WIDE: Final[ViewportSize] = {"width": 1440, "height": 900}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 expect.set_options(timeout=30_000)
 _PROMPTS: Final = [
     ("Name the three largest moons of Jupiter.", "Ganymede, Callisto and Io.", "Titan and Rhea."),

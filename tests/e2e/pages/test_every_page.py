@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import httpx
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import Page
+from playwright.async_api import Page, ViewportSize
 
 from tests.e2e.pages.conftest import PHONE, WIDE, ContextFactory, Desk, Watch, make_desk
 from tests.e2e.serving import RunningService
@@ -39,7 +39,7 @@ async def serious(page: Page) -> list[str]:
 
 
 def pages_of(desk: Desk) -> Sequence[str]:
-    return ["/projects", f"/p/{desk.project}", desk.path]
+    return ["/projects", "/annotators", f"/p/{desk.project}", desk.path]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -50,7 +50,7 @@ async def test_everybody_can_use_it(
     new_context: ContextFactory,
     watch: Watch,
     theme: str,
-    viewport: dict[str, int],
+    viewport: ViewportSize,
 ) -> None:
     watch.expected += ["404"]
     # Without animations: a text that is just fading in has little contrast.

@@ -19,7 +19,8 @@ const { project } = document.body.dataset;
 class Desk {
   constructor() {
     this.pair = null;
-    this.done = []; // what was answered here, newest last
+    this.done = []; // what was answered here and can be taken back, newest last
+    this.answered = new Set(); // assignments that are not to be shown again
     this.today = Number($("#mine").dataset.today);
     this.isMine = false;
     this.drawer = new Drawer();
@@ -29,7 +30,11 @@ class Desk {
       onRefused: (assignment, problem) => this.refused(assignment, problem),
       onTrouble: (isAway) => this.trouble(isAway),
     });
-    this.pairs = new Pairs(project, (assignment) => this.outbox.has(assignment));
+    this.pairs = new Pairs(
+      project,
+      // Asked for before an answer arrived, an answered pair may still come back as held.
+      (assignment) => this.answered.has(assignment) || this.outbox.has(assignment),
+    );
     setInterval(() => this.lookForLapse(), 1000);
     addEventListener("pagehide", () => this.outbox.flushOnLeaving());
     addEventListener("blur", () => this.flush());
@@ -150,6 +155,7 @@ class Desk {
     this.flush();
     this.outbox.put(label);
     this.done.push({ pair, label });
+    this.answered.add(pair.assignment_id);
     this.pair = null;
     this.drawer.close();
     this.countToday(choice === "skip" ? 0 : 1);
@@ -217,6 +223,7 @@ class Desk {
 
   async withdraw(last) {
     await call("DELETE", `/labels/${last.id}`);
+    this.answered.delete(last.pair.assignment_id);
     const answer = await this.pairs.fill(this.pair, this.outbox.size + 1);
     view.showLedger(answer.ledger);
     if (!answer.held.has(last.pair.assignment_id)) {
@@ -234,6 +241,7 @@ class Desk {
 
   bringBack(last) {
     this.forgetLast(last);
+    this.answered.delete(last.pair.assignment_id);
     this.pairs.putBack(this.pair);
     this.pair = last.pair;
     const { choice, strength, rationale, edited, seconds } = last.label;
