@@ -22,6 +22,16 @@ Stream = Callable[[AsyncSession, Export, Snapshot], AsyncGenerator[bytes, None]]
 """Yields the bytes of the file in pieces, some of them empty."""
 
 
+def refuse_if_full(slots: asyncio.Semaphore) -> None:
+    """Refuse a download when as many as may run at once are under way.
+
+    Raises:
+        Unavailable: they are.
+    """
+    if slots.locked():
+        raise Unavailable(_FULL, retry_after=_RETRY_SECONDS)
+
+
 class Download(Response):
     """A file that is made while it is sent, from a database session of its own.
 
@@ -55,8 +65,7 @@ class Download(Response):
         Raises:
             Unavailable: too many downloads are under way.
         """
-        if self._slots.locked():
-            raise Unavailable(_FULL, retry_after=_RETRY_SECONDS)
+        refuse_if_full(self._slots)
         async with self._slots, self._sessions() as session:
             await self._send_from(session, receive, send)
 

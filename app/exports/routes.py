@@ -1,5 +1,6 @@
 """The exports over HTTP, for admins only."""
 
+import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -7,18 +8,19 @@ from fastapi.responses import StreamingResponse
 
 from app.accounts.dependencies import AdminKey, AdminReader
 from app.exports.bundle import stream_bundle
-from app.exports.download import Download
+from app.exports.download import Download, refuse_if_full
 from app.exports.encoding import JsonLines
 from app.exports.parquet import ParquetRowGroups
+from app.exports.preview import preview_export
 from app.exports.recipes import RECIPES, find_recipe
-from app.exports.schemas import ExportOptions, RecipeList, RecipeView
+from app.exports.schemas import ExportOptions, Preview, RecipeList, RecipeView
 from app.exports.service import Export, stream_export
 from app.http.json_route import JsonRoute
 from app.http.problems import problems
 from app.projects.schemas import ProjectQuery
 from app.projects.service import find_project
 from app.settings import DEFAULT_PROJECT
-from app.storage.sessions import Session
+from app.storage.sessions import Session, Sessions
 
 router = APIRouter(prefix="/exports", route_class=JsonRoute, tags=["exports"])
 
@@ -122,6 +124,24 @@ async def export_dataset(request: Request, export: Wanted) -> Download:
     return Download(
         request, export, stream_export, media_type=export.media_type, filename=export.filename
     )
+
+
+@router.get(
+    "/{recipe}/preview",
+    summary="What a download would hold: counts, first rows, bytes",
+    responses=problems(401, 403, 404, 409, 422),
+)
+async def preview(request: Request, export: Wanted) -> Preview:
+    """The same options as the download, and the same work: it is written, and thrown away.
+
+    Of the labelled pairs, some give no row; `left_out` says why. 409: the project lacks what the
+    recipe needs.
+    """
+    sessions: Sessions = request.app.state.sessions
+    slots: asyncio.Semaphore = request.app.state.download_slots
+    refuse_if_full(slots)
+    async with slots, sessions() as session:
+        return await preview_export(session, export)
 
 
 @router.get(

@@ -1,10 +1,10 @@
 """What the exports' endpoints take and answer."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.exports.aggregate import Aggregation
 from app.exports.encoding import FileFormat
@@ -90,3 +90,45 @@ class RecipeList(BaseModel):
     )
 
     recipes: list[RecipeView]
+
+
+class LeftOut(BaseModel):
+    """The labelled pairs that give no row, each counted under one reason."""
+
+    tie_or_both_bad: int
+    no_majority: int = Field(description="As many votes for either response.")
+    below_agreement: int = Field(description="Less agreement than `min_agreement`.")
+    one_text: int = Field(description="Both responses say the same.")
+    joined: int = Field(description="The same two texts stand under the same prompt elsewhere.")
+    tools: int = Field(description="The file cannot hold their tools or tool calls.")
+    circle: int = Field(description="They contradict others in a circle, and have less support.")
+    other_split: int
+
+
+class Preview(BaseModel):
+    """What an export with the same options would hold."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "labelled_pairs": 120,
+                "rows": 98,
+                "left_out": {
+                    "tie_or_both_bad": 20, "no_majority": 2, "below_agreement": 0, "one_text": 0,
+                    "joined": 0, "tools": 0, "circle": 0, "other_split": 0,
+                },
+                "pending_prompts": 0,
+                "first": [{"prompt": "Explain DPO.", "chosen": "…", "rejected": "…"}],
+                "bytes": 81920,
+                "filename": "default-dpo-all.jsonl",
+            }
+        }
+    )  # fmt: skip
+
+    labelled_pairs: int
+    rows: int
+    left_out: LeftOut
+    pending_prompts: int = Field(description="Prompts left out: their group is not fixed yet.")
+    first: list[dict[str, Any]] = Field(description="At most three rows.")
+    bytes: int = Field(description="Of the file, before it is compressed.")
+    filename: str

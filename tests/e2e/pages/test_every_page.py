@@ -39,7 +39,13 @@ async def serious(page: Page) -> list[str]:
 
 
 def pages_of(desk: Desk) -> Sequence[str]:
-    return ["/projects", "/annotators", f"/p/{desk.project}", desk.path]
+    return [
+        "/projects",
+        "/annotators",
+        f"/p/{desk.project}",
+        f"/p/{desk.project}/export",
+        desk.path,
+    ]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
