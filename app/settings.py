@@ -31,7 +31,7 @@ CALLS: Final = frozenset(
     {
         "annotators", "assignments", "curve", "docs", "events", "exports", "healthz", "labels",
         "metrics", "next-pairs", "openapi.json", "projects", "prompts", "readyz", "session",
-        "stats",
+        "stats", "strategies",
     }
 )  # fmt: skip
 PAGES: Final = frozenset({"annotators", "new", "p", "projects", "sign-in", "static"})

@@ -192,9 +192,13 @@ async def insert_session(
     return expires_at
 
 
-async def delete_session(session: AsyncSession, token_hash: bytes) -> None:
-    """End a session, if there is one with that token."""
-    await session.execute(delete(BrowserSession).where(BrowserSession.token_hash == token_hash))
+async def delete_session(session: AsyncSession, token_hash: bytes) -> int | None:
+    """End the session with that token; gives whose it was, or None if there is none."""
+    return await session.scalar(
+        delete(BrowserSession)
+        .where(BrowserSession.token_hash == token_hash)
+        .returning(BrowserSession.annotator_id)
+    )
 
 
 async def installation_id(session: AsyncSession, new_id: str) -> str:

@@ -20,6 +20,7 @@ from app.errors import (
     Unauthenticated,
     UnknownAnnotator,
 )
+from app.storage.notifications import Channel, notify
 from app.storage.tables import Annotator
 
 ADMIN_NAME = "admin"
@@ -151,6 +152,7 @@ async def change_annotator(
     await _keep_an_admin(session, annotator, stays=role == "admin" and active)
     annotator.role, annotator.active = role, active
     await session.flush()
+    await _announce(session, annotator)
     if not active:
         await queries.expire_leases(session, annotator.id)
     if "projects" in given:
@@ -193,6 +195,7 @@ async def shut_out(session: AsyncSession, annotator: Annotator) -> None:
     annotator.active = False
     annotator.key_hash = hash_key(new_key())
     await session.flush()
+    await _announce(session, annotator)
     await queries.expire_leases(session, annotator.id)
 
 
@@ -206,6 +209,7 @@ async def rotate_key(session: AsyncSession, name: str) -> str:
     key = new_key()
     annotator.key_hash = hash_key(key)
     await session.flush()
+    await _announce(session, annotator)
     return key
 
 
@@ -232,6 +236,11 @@ async def ensure_admin(session: AsyncSession, key: str | None) -> str | None:
     annotator.key_hash = hash_key(key)
     await session.flush()
     return key
+
+
+async def _announce(session: AsyncSession, annotator: Annotator) -> None:
+    """Let open event streams look at once whether they may go on."""
+    await notify(session, Channel.ACCESS_CHANGED, str(annotator.id))
 
 
 async def _find(session: AsyncSession, name: str) -> Annotator:

@@ -57,7 +57,7 @@ async def sign_in(
     return _view(begun.principal)
 
 
-@router.get("", summary="Who is signed in", responses=problems(403))
+@router.get("", summary="Who is signed in", responses=problems(403, 429, 503))
 async def get_session(request: Request, response: Response) -> SessionView | NoSession:
     """Whose session the cookie is of; nulls where there is none, or it has ended.
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import queries
 from app.accounts.service import Principal, authenticate_key, hash_key
 from app.errors import Unauthenticated
+from app.storage.notifications import Channel, notify
 
 COOKIE_PREFIX: Final = "ab_session_"
 KEPT: Final = timedelta(days=30)
@@ -60,8 +61,10 @@ async def authenticate_session(session: AsyncSession, token: str) -> Principal:
 
 
 async def sign_out(session: AsyncSession, token: str) -> None:
-    """End the session with that token, if there is one."""
-    await queries.delete_session(session, hash_key(token))
+    """End the session with that token, if there is one, and its event streams."""
+    annotator_id = await queries.delete_session(session, hash_key(token))
+    if annotator_id is not None:
+        await notify(session, Channel.ACCESS_CHANGED, str(annotator_id))
 
 
 async def installation_id(session: AsyncSession) -> str:

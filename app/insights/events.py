@@ -1,5 +1,6 @@
 """A project's changes as server-sent events, for one client."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final
@@ -40,11 +41,16 @@ class EventStream:
         self._check_seconds = check_seconds
         self._sent = dict(_parse(last_event_id, self._kinds) or feed.figures.marks)
         self._checked_at = time.monotonic()
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        """Send nothing more: the key or session may not see this project any longer."""
+        self._ended.set()
 
     async def events(self) -> AsyncIterator[ServerSentEvent]:
-        """Events as the figures change, until the feed ends or the key is no longer valid."""
+        """Events as the figures change, until the feed or the stream ends, or the key does."""
         yield ServerSentEvent(comment="watching", retry=_RECONNECT_MILLISECONDS)
-        while True:
+        while not self._ended.is_set():
             has_ended = self._feed.has_ended
             for kind in self._kinds:
                 # Read each time: the client may have taken a while for the event before.
@@ -57,7 +63,15 @@ class EventStream:
             if has_ended:
                 return
             if all(self._sent[kind] == self._feed.figures.marks[kind] for kind in self._kinds):
-                await self._feed.newer()
+                await self._newer_or_ended()
+
+    async def _newer_or_ended(self) -> None:
+        waits = [asyncio.ensure_future(each) for each in (self._feed.newer(), self._ended.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     def _event(self, kind: EventKind, figures: Figures) -> ServerSentEvent:
         counts = figures.counts

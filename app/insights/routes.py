@@ -1,6 +1,7 @@
 """The figures over HTTP: statistics, the curve, live events, and metrics for Prometheus."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -22,6 +23,7 @@ from app.insights.spend import Step, spend_over_time
 from app.projects.schemas import ProjectQuery
 from app.projects.service import find_project
 from app.settings import DEFAULT_PROJECT
+from app.storage.notifications import Channel, Listener, Subscription
 from app.storage.sessions import Session, Sessions
 
 router = APIRouter(route_class=JsonRoute, tags=["figures"])
@@ -39,6 +41,8 @@ _EVENTS: Final[dict[int | str, dict[str, Any]]] = {
         "content": {"text/event-stream": {"example": _EVENT_EXAMPLE}},
     }
 }
+_ACCESS_POLL_SECONDS: Final = 60.0
+"""How often a stream looks whether it may go on where no notification says so."""
 _METRICS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Prometheus' text format.",
@@ -120,8 +124,35 @@ async def _event_stream(
     async def is_key_valid() -> bool:
         return await _is_key_valid(request, principal, project)
 
-    async with live.watch(found.id, found.name) as feed:
-        yield EventStream(feed, principal, is_key_valid, last_event_id)
+    listener: Listener = request.app.state.listener
+    with listener.subscribe(Channel.ACCESS_CHANGED) as changes:
+        # A change before the subscription would not be noticed: look once more.
+        if not await is_key_valid():
+            raise Unauthenticated("no active annotator has this key")
+        async with live.watch(found.id, found.name) as feed:
+            stream = EventStream(feed, principal, is_key_valid, last_event_id)
+            watcher = asyncio.create_task(
+                _end_with_access(stream, changes, principal, is_key_valid)
+            )
+            try:
+                yield stream
+            finally:
+                watcher.cancel()
+
+
+async def _end_with_access(
+    stream: EventStream,
+    changes: Subscription,
+    principal: Principal,
+    is_key_valid: Callable[[], Awaitable[bool]],
+) -> None:
+    """End a stream as soon as its key or session ends, though it has nothing to send."""
+    while True:
+        change = await changes.get(_ACCESS_POLL_SECONDS)
+        concerns_it = change is None or change.payload == str(principal.id)
+        if concerns_it and not await is_key_valid():
+            stream.end()
+            return
 
 
 async def _is_key_valid(request: Request, principal: Principal, project: str) -> bool:

@@ -19,22 +19,32 @@ from app.projects.schemas import (
     OwnProjectList,
     ProjectList,
     ProjectView,
+    StrategyList,
 )
 from app.projects.views import own_project, project_view
 from app.storage.sessions import Session
 
-router = APIRouter(prefix="/projects", route_class=JsonRoute, tags=["projects"])
+router = APIRouter(route_class=JsonRoute, tags=["projects"])
+
+
+@router.get("/strategies", summary="List the strategies", responses=problems(401))
+async def list_strategies(_: AnyKey) -> StrategyList:
+    """Every strategy that a project can have, the usual ones first."""
+    return service.list_strategies()
 
 
 @router.post(
-    "", status_code=201, summary="Make a project", responses=problems(401, 403, 409, 413, 415, 422)
+    "/projects",
+    status_code=201,
+    summary="Make a project",
+    responses=problems(401, 403, 409, 413, 415, 422),
 )
 async def create_project(new: NewProject, session: Session, _: AdminKey) -> ProjectView:
     """Make a project; what is left out has its default."""
     return project_view(await service.create_project(session, new))
 
 
-@router.get("", summary="List projects", responses=problems(401, 422))
+@router.get("/projects", summary="List projects", responses=problems(401, 422))
 async def list_projects(
     session: Session, page: PageQuery, principal: AnyKey
 ) -> ProjectList | OwnProjectList:
@@ -46,7 +56,7 @@ async def list_projects(
     return OwnProjectList(projects=list(map(own_project, rows)), next_cursor=next_cursor)
 
 
-@router.get("/{name}", summary="Look at a project", responses=problems(401, 404, 422))
+@router.get("/projects/{name}", summary="Look at a project", responses=problems(401, 404, 422))
 async def get_project(name: str, session: Session, principal: AnyKey) -> ProjectView | OwnProject:
     """A project, its ledger and its counts. An annotator gets guidelines and ledger."""
     await service.find_project(session, name, principal)
@@ -55,7 +65,7 @@ async def get_project(name: str, session: Session, principal: AnyKey) -> Project
 
 
 @router.delete(
-    "/{name}",
+    "/projects/{name}",
     status_code=204,
     summary="Erase a project and all its data",
     responses=problems(401, 403, 404, 409, 422),

@@ -157,3 +157,18 @@ class ProjectList(BaseModel):
 
     projects: list[ProjectView]
     next_cursor: str | None = None
+
+
+class StrategyView(BaseModel):
+    """A strategy: what it puts first, and what it needs."""
+
+    name: str
+    description: str
+    learns: bool = Field(description="It trains on the project's labels as they come in.")
+    is_default: bool
+
+
+class StrategyList(BaseModel):
+    """All strategies, the usual ones first."""
+
+    strategies: list[StrategyView]

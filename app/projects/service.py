@@ -19,7 +19,7 @@ from app.errors import (
     UnknownProject,
 )
 from app.projects import queries
-from app.projects.schemas import NewProject, ProjectChange
+from app.projects.schemas import NewProject, ProjectChange, StrategyList, StrategyView
 from app.projects.views import ProjectRow
 from app.selection.registry import STRATEGIES
 from app.settings import DEFAULT_PROJECT
@@ -89,6 +89,23 @@ async def get_project(session: AsyncSession, name: str) -> ProjectRow:
         UnknownProject: no project has that name.
     """
     return await queries.get_row(session, (await find_project(session, name)).id)
+
+
+def list_strategies() -> StrategyList:
+    """Every strategy: the default, then the usual ones."""
+    default = ProjectChange.model_fields["strategy"].default
+    default_first = sorted(STRATEGIES.values(), key=lambda each: each.name != default)
+    return StrategyList(
+        strategies=[
+            StrategyView(
+                name=each.name,
+                description=each.description,
+                learns=each.learns,
+                is_default=each.name == default,
+            )
+            for each in default_first
+        ]
+    )
 
 
 async def list_projects(

@@ -38,6 +38,8 @@ class Channel(StrEnum):
     PLAN_CHANGED = "plan_changed"
     LEDGER_CHANGED = "ledger_changed"
     """Labels, assignments or the ledger changed."""
+    ACCESS_CHANGED = "access_changed"
+    """An annotator's number: its key, role, projects or activity changed, or a session ended."""
     SIMILAR_ASKED = "similar_asked"
     """JSON: who asks, which prompt, how many."""
     SIMILAR_ANSWERED = "similar_answered"

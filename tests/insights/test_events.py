@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
@@ -230,3 +231,33 @@ async def test_open_streams_end_when_the_server_stops(app: FastAPI, world: World
         await stopping
 
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("ended_by", ["sign-out", "new key", "deactivation", "other projects"])
+async def test_a_stream_ends_with_the_session_though_nothing_happens(
+    app: FastAPI, client: httpx.AsyncClient, settings: Settings, ended_by: str
+) -> None:
+    key = await key_of(client, "ana")
+    replica = create_app(settings)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(replica.router.lifespan_context(replica))
+        running = await stack.enter_async_context(serving(replica))
+        browser = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}", timeout=60)
+        )
+        signed_in = await browser.post("/session", json={"key": key})
+        token = {"X-CSRF-Token": signed_in.json()["csrf_token"]}
+        stream = await stack.enter_async_context(browser.stream("GET", "/events"))
+        lines = stream.aiter_lines()
+        assert await anext(lines) == ": watching"
+        if ended_by == "sign-out":
+            assert (await browser.delete("/session", headers=token)).status_code == 204
+        elif ended_by == "new key":
+            await client.post("/annotators/ana/key")
+        elif ended_by == "deactivation":
+            await client.patch("/annotators/ana", json={"active": False})
+        else:
+            await client.post("/projects", json={"name": "other"})
+            await client.patch("/annotators/ana", json={"projects": ["other"]})
+        async for _ in lines:  # ends only if the service ends it
+            pass

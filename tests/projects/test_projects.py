@@ -244,3 +244,13 @@ async def test_annotators_see_their_own_projects_and_nothing_that_could_bias(
     page = (await everywhere.get("/projects", params={"limit": 2})).json()
     rest = await everywhere.get("/projects", params={"cursor": page["next_cursor"]})
     assert [each["name"] for each in rest.json()["projects"]] == ["other"]
+
+
+async def test_the_strategies_are_listed_with_the_default_first(client: httpx.AsyncClient) -> None:
+    strategies = (await client.get("/strategies")).json()["strategies"]
+    assert strategies[0]["name"] == "auto"
+    assert [each["name"] for each in strategies if each["is_default"]] == ["auto"]
+    assert {"dissimilar", "random"} <= {each["name"] for each in strategies}
+    for each in strategies:
+        made = await client.post("/projects", json={"name": each["name"], "strategy": each["name"]})
+        assert made.status_code == 201

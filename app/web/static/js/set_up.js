@@ -1,0 +1,198 @@
+// The forms of the set-up and of the settings: each changes the project through the API.
+import { Problem, call, clearProblem, href, showProblem, toast } from "./api.js";
+
+const $ = (id) => document.getElementById(id);
+const FACTORS = { number: 1, percent: 0.01, minutes: 60 };
+const STEPS = ["name", "prompts", "strategy", "budget", "annotators"];
+
+/** The value of a field as the API wants it; what is no number is sent as it is, to be refused. */
+function valueOf(input) {
+  const { kind } = input.dataset;
+  const text = input.value.trim();
+  if (!kind) return input.value;
+  if (text === "") return null;
+  const number = Number(text.replaceAll(",", ""));
+  if (Number.isNaN(number)) return text;
+  const value = number * FACTORS[kind];
+  return kind === "minutes" ? Math.round(value) : Number(value.toPrecision(12));
+}
+
+function read(form) {
+  const body = {};
+  for (const input of form.elements) {
+    if (!input.name || (input.type === "radio" && !input.checked)) continue;
+    const path = input.name.split(".");
+    const place = path.slice(0, -1).reduce((inner, key) => (inner[key] ??= {}), body);
+    place[path.at(-1)] = valueOf(input);
+  }
+  return body;
+}
+
+function told(problem) {
+  return problem instanceof Problem ? problem.message : "The service cannot be reached. Try again.";
+}
+
+for (const form of document.querySelectorAll("[data-set-up]")) {
+  const name = form.dataset.change;
+  const isStep = location.pathname !== href(`/p/${name}/settings`);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const alert = form.querySelector("[role=alert]");
+    alert.textContent = "";
+    clearProblem(form);
+    try {
+      const body = read(form);
+      const project = name
+        ? await call("PATCH", `/projects/${name}`, body)
+        : await call("POST", "/projects", { ...body, budget: { unit: "labels", limit: 0 } });
+      if (!isStep) return toast("Saved.");
+      const step = name ? location.pathname.split("/").at(-1) : "name";
+      location.assign(href(`/p/${project.name}/setup/${STEPS[STEPS.indexOf(step) + 1]}`));
+    } catch (problem) {
+      alert.textContent =
+        problem instanceof Problem ? showProblem(form, problem) : told(problem);
+    }
+  });
+}
+
+// ---- guidelines ----
+$("preview")?.addEventListener("toggle", showPreview);
+let previewing;
+$("guidelines")?.addEventListener("input", () => {
+  clearTimeout(previewing);
+  previewing = setTimeout(showPreview, 300);
+});
+async function showPreview() {
+  if (!$("preview").open) return;
+  const { html } = await call("POST", "/new/preview", { text: $("guidelines").value });
+  $("preview").querySelector(".prose").innerHTML = html; // cleaned by the service
+}
+
+// ---- prompts ----
+const upload = $("upload");
+if (upload) {
+  $("file").addEventListener("change", () => $("file").files[0] && send($("file").files[0]));
+  upload.addEventListener("dragover", (event) => event.preventDefault());
+  upload.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (event.dataTransfer.files[0]) send(event.dataTransfer.files[0]);
+  });
+}
+
+/** With XHR, since `fetch` does not tell how much has been sent. */
+function send(file) {
+  const alert = upload.querySelector("[role=alert]");
+  const { project } = upload.dataset;
+  const labels = upload.querySelector("[name=labels]:checked").value;
+  alert.textContent = "";
+  $("refused").hidden = true;
+  $("progress").hidden = false;
+  $("file-name").textContent = file.name;
+  $("told").textContent = "Sending";
+  const request = new XMLHttpRequest();
+  const query = new URLSearchParams({ project, labels });
+  request.open("POST", href(`/prompts/import?${query}`));
+  request.setRequestHeader("Accept", "application/json");
+  request.setRequestHeader("Content-Type", "application/x-ndjson");
+  request.setRequestHeader("X-CSRF-Token", document.querySelector('meta[name="csrf-token"]').content);
+  request.upload.onprogress = ({ loaded, total }) => {
+    $("sent").setAttribute("width", `${(100 * loaded) / total}%`);
+    if (loaded === total) $("told").textContent = "Sent; the last lines are being read";
+  };
+  request.onerror = () => {
+    $("progress").hidden = true;
+    alert.textContent = "The connection broke. Choose the file again: what is in already changes nothing.";
+  };
+  request.onload = () => {
+    const answer = JSON.parse(request.responseText || "{}");
+    if (request.status === 200) return showReport(answer, file.name);
+    $("progress").hidden = true;
+    alert.textContent = answer.detail ?? `The service answered ${request.status}.`;
+  };
+  request.send(file);
+}
+
+function showReport(report, name) {
+  const words = {
+    created: (n) => (n === 1 ? "prompt created" : "prompts created"),
+    extended: () => "extended",
+    unchanged: () => "there already",
+    labels: (n) => (n === 1 ? "label kept" : "labels kept"),
+    rejected_count: (n) => (n === 1 ? "line refused" : "lines refused"),
+  };
+  $("sent").setAttribute("width", "100%");
+  const count = (value) => value.toLocaleString("en");
+  const parts = Object.entries(words).filter(([key]) => key === "created" || report[key]);
+  const leftOut = Object.entries(report.left_out_columns ?? {}).map(([column, lines]) => `${column} (${count(lines)})`);
+  $("told").textContent =
+    parts.map(([key, word]) => `${count(report[key])} ${word(report[key])}`).join(" · ") +
+    (leftOut.length ? ` · columns left out: ${leftOut.join(", ")}` : "");
+  if (!report.rejected_count) return;
+  $("refused").hidden = false;
+  $("refused-title").textContent = `${count(report.rejected_count)} ${report.rejected_count === 1 ? "line was" : "lines were"} refused`;
+  const rows = report.rejected.slice(0, 100).map(({ line, detail }) => {
+    const row = document.createElement("tr");
+    row.append(
+      Object.assign(document.createElement("td"), { className: "num", textContent: line }),
+      Object.assign(document.createElement("td"), { textContent: detail }),
+    );
+    return row;
+  });
+  $("refused-lines").replaceChildren(...rows);
+  $("save-refused").onclick = () => {
+    const lines = report.rejected.map((each) => `${JSON.stringify(each)}\n`);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(lines, { type: "application/x-ndjson" }));
+    link.download = `${name}-refused.jsonl`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+}
+
+// ---- annotators ----
+$("invite")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const alert = form.querySelector("[role=alert]");
+  const names = [...new Set($("names").value.split("\n").map((name) => name.trim()))].filter(Boolean);
+  const left = [];
+  alert.textContent = "";
+  for (const name of names) {
+    try {
+      const body = { name, projects: [form.dataset.project] };
+      const { key } = await call("POST", "/annotators", body);
+      const link = new URL(href("/sign-in"), location.href);
+      link.hash = `key=${key}`;
+      $("links").hidden = false;
+      $("link-list").append(`${name}: ${link}\n`);
+    } catch (problem) {
+      left.push(name);
+      alert.textContent = `${alert.textContent} ${name}: ${told(problem)}`.trim();
+    }
+  }
+  $("names").value = left.join("\n");
+});
+$("copy-links")?.addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText($("link-list").textContent);
+    toast("Copied.");
+  } catch {
+    getSelection().selectAllChildren($("link-list"));
+    toast("Selected: copy them with your keyboard.");
+  }
+});
+
+// ---- erasure ----
+$("erase")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const { project } = form.dataset;
+  const confirm = form.elements.confirm.value;
+  try {
+    await call("DELETE", `/projects/${project}?${new URLSearchParams({ confirm })}`);
+    location.assign(href("/projects"));
+  } catch (problem) {
+    form.querySelector("[role=alert]").textContent =
+      problem instanceof Problem ? showProblem(form, problem) || problem.message : told(problem);
+  }
+});
