@@ -32,6 +32,9 @@ def install(app: FastAPI) -> None:
 
 async def _to_sign_in(request: Request, error: Exception) -> Response:
     assert isinstance(error, SignInFirst)
+    if "hx-request" in request.headers:
+        # A part of a page: let the whole page be asked for, which leads to the sign-in and back.
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
     return RedirectResponse(request.scope.get("root_path", "") + error.location, 303)
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import re
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -30,6 +32,7 @@ from tests.e2e.serving import (
 from tests.support.api import ADMIN_KEY, client_of
 
 PREFIX = "/tools/budget"
+TLS = Path(__file__).parents[1] / "data" / "tls"
 
 
 @pytest.fixture
@@ -131,14 +134,19 @@ def test_every_call_begins_with_a_part_that_no_root_path_may_begin_with(app: Any
 
 
 class RemovingProxy:
-    """A small reverse proxy: it takes a prefix from the requests that it passes on."""
+    """A small reverse proxy: it takes a prefix from the requests that it passes on.
 
-    def __init__(self, upstream: int) -> None:
+    With ``tls`` it takes HTTPS, and says so, and who asked, to the service.
+    """
+
+    def __init__(self, upstream: int, tls: ssl.SSLContext | None = None) -> None:
         self.upstream = upstream
+        self.tls = tls
 
     async def __aenter__(self) -> str:
-        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0, ssl=self.tls)
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
@@ -148,12 +156,21 @@ class RemovingProxy:
         asked, rest = head.split(b"\r\n", 1)
         asked = asked.replace(f" {PREFIX}/".encode(), b" /", 1)
         behind, onward = await asyncio.open_connection("127.0.0.1", self.upstream)
-        onward.write(asked + b"\r\nconnection: close\r\n" + rest)
+        told = b"" if self.tls is None else b"x-forwarded-proto: https\r\n"
+        onward.write(asked + b"\r\nconnection: close\r\n" + told + rest)
+        onward.write(await _body_of(head, reader))
         with contextlib.suppress(ConnectionError):
             writer.write(await behind.read())
             await writer.drain()
         writer.close()
         onward.close()
+
+
+async def _body_of(head: bytes, reader: asyncio.StreamReader) -> bytes:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return await reader.readexactly(int(line.partition(b":")[2]))
+    return b""
 
 
 @contextlib.contextmanager
@@ -187,6 +204,40 @@ async def test_a_real_service_answers_behind_both_kinds_of_proxies(
                     assert (await client.get(moved.headers["location"])).status_code == 200
                     page = await client.get("/docs")
                     assert page.status_code == 200
+
+
+@pytest.mark.e2e
+async def test_a_browser_signs_in_through_tls_and_a_prefix(
+    database_url: str, tmp_path: Path
+) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(TLS / "certificate.pem", TLS / "key.pem")
+    trusted = ssl.create_default_context(cafile=TLS / "certificate.pem")
+    with api_process(database_url, tmp_path) as port:
+        async with (
+            RemovingProxy(port, tls) as proxy,
+            httpx.AsyncClient(base_url=proxy + PREFIX, verify=trusted) as browser,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}{PREFIX}") as direct,
+        ):
+            ours = {"Origin": proxy, "Sec-Fetch-Site": "same-origin"}
+            sent = {"key": ADMIN_KEY}
+            signed_in = await browser.post("/session", json=sent, headers=ours)
+            cookie = signed_in.headers["set-cookie"]
+            assert f"Path={PREFIX};" in cookie
+            assert "Secure" in cookie
+            token = {"X-CSRF-Token": signed_in.json()["csrf_token"]}
+            assert (await browser.get("/projects", headers=ours | token)).status_code == 200
+            assert (await browser.get("/projects", headers=ours)).status_code == 403
+            html = {"Accept": "text/html"}
+            page = await browser.get("/projects", headers=html)
+            assert f'src="{PREFIX}/static/' in page.text
+            assert f'href="{PREFIX}/p/default"' in page.text
+            (asset,) = re.findall(rf'href="{PREFIX}(/static/[^"]+app.css)"', page.text)
+            assert (await browser.get(asset)).status_code == 200
+            home = await browser.get("/", headers=html)
+            assert home.headers["location"] == f"{PREFIX}/projects"
+            plain = await direct.post("/session", json=sent)
+            assert "Secure" not in plain.headers["set-cookie"]
 
 
 @pytest.mark.e2e

@@ -61,6 +61,14 @@ async def test_a_page_sends_those_who_are_not_signed_in_to_sign_in_and_back(
     assert sent.headers["location"] == "/sign-in?next=/p/default/annotate%3Fa%3D1%26b%3D2"
 
 
+async def test_a_part_of_a_page_lets_the_page_be_loaded_again_to_sign_in(
+    anonymous: httpx.AsyncClient,
+) -> None:
+    part = await anonymous.get("/p/default?part=now", headers=BROWSER | {"HX-Request": "true"})
+    assert part.status_code == 204
+    assert part.headers["hx-refresh"] == "true"
+
+
 async def test_a_key_in_a_header_opens_no_page(client: httpx.AsyncClient) -> None:
     assert (await client.get("/p/default/annotate", headers=BROWSER)).status_code == 303
 

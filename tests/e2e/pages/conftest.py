@@ -73,7 +73,7 @@ class Watch:
 
     def of(self, page: Page) -> None:
         """Watch a page: its console, its errors, and where it asks for what."""
-        page.on("console", lambda said: self._tell(f"console: {said.text}"))
+        page.on("console", lambda said: self._tell(f"console: {said.text} {said.location['url']}"))
         page.on("pageerror", lambda error: self._tell(f"error: {error}"))
         page.on("request", lambda request: self._look_at(request.url))
         page.on("response", self._look_at_answer)

@@ -4,7 +4,7 @@ import statistics
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.e2e.pages.conftest import PHONE, ContextFactory, Desk, Watch, make_desk
 
@@ -326,3 +326,29 @@ async def test_the_desk_fits_a_phone(desk: Desk, new_context: ContextFactory) ->
     await page.tap('[data-choice="right"][data-strength="2"]')
     (label,) = await desk.until_labelled(1)
     assert (label["choice"], label["strength"]) == ("right", 2)
+
+
+async def test_an_undo_while_pairs_are_on_their_way_shows_no_pair_twice(
+    page: Page, desk: Desk
+) -> None:
+    first = await prompt_of(page)
+
+    async def be_slow(route: Route) -> None:
+        answer = await route.fetch()
+        await page.wait_for_timeout(300)
+        await route.fulfill(response=answer)
+
+    await page.route("**/pairs?*", be_slow)
+    await answer(page, "1")
+    await page.keyboard.press("u")
+    shown = []
+    for key in ("2", "1", "t", "b", "1", "2"):
+        shown.append(await prompt_of(page))
+        await answer(page, key)
+        await page.wait_for_selector(f"{PAIR}, #nothing:not([hidden])")
+    assert shown[0] == first
+    assert len(set(shown)) == 6
+    labels = await desk.until_labelled(6)
+    assert [label["choice"] for label in labels] == [
+        "right", "left", "tie", "both_bad", "left", "right",
+    ]  # fmt: skip

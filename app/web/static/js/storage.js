@@ -1,6 +1,7 @@
-// What this device keeps of an annotator's work, apart for each service behind one address.
-const root = document.querySelector('meta[name="root-path"]')?.content ?? "";
-const SPACE = `ab:${root}:`;
+// What this device keeps of an annotator's work: apart for each service behind one address, and for
+// each annotator, so that nobody's answer is sent in somebody else's name, or dropped as not theirs.
+const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
+const SPACE = `ab:${meta("root-path")}:${meta("viewer")}:`;
 export const DRAFTS = `${SPACE}draft:`;
 export const OUTBOX = `${SPACE}outbox:`;
 

@@ -33,7 +33,10 @@ class Desk {
     this.pairs = new Pairs(
       project,
       // Asked for before an answer arrived, an answered pair may still come back as held.
-      (assignment) => this.answered.has(assignment) || this.outbox.has(assignment),
+      (assignment) =>
+        assignment === this.pair?.assignment_id ||
+        this.answered.has(assignment) ||
+        this.outbox.has(assignment),
     );
     setInterval(() => this.lookForLapse(), 1000);
     addEventListener("pagehide", () => this.outbox.flushOnLeaving());
@@ -84,7 +87,7 @@ class Desk {
   async fill() {
     if (this.filling) return this.filling;
     this.filling = this.pairs
-      .fill(this.pair, this.outbox.size)
+      .fill(this.outbox.size)
       .then((answer) => {
         view.showLedger(answer.ledger);
         if (this.outbox.failures === 0) view.banner("offline", false);
@@ -224,7 +227,7 @@ class Desk {
   async withdraw(last) {
     await call("DELETE", `/labels/${last.id}`);
     this.answered.delete(last.pair.assignment_id);
-    const answer = await this.pairs.fill(this.pair, this.outbox.size + 1);
+    const answer = await this.pairs.fill(this.outbox.size + 1);
     view.showLedger(answer.ledger);
     if (!answer.held.has(last.pair.assignment_id)) {
       this.forgetLast(last);
@@ -264,7 +267,7 @@ class Desk {
 
   trouble(isAway) {
     const waiting = this.outbox.size;
-    const here = this.pairs.queue.length + (this.pair ? 1 : 0);
+    const here = this.pairs.ahead + (this.pair ? 1 : 0);
     const answers = waiting === 1 ? "1 answer waits" : `${waiting} answers wait`;
     const pairs = here === 1 ? "the pair that is here" : `the ${here} pairs that are here`;
     $("#offline-why").textContent =
@@ -308,6 +311,11 @@ class Desk {
       button.addEventListener("click", act);
       return button;
     };
+    if (status === "ok") {
+      // What is held is all answered here, and on its way.
+      view.showOnly("loading");
+      return this.lookAgain(1);
+    }
     const projects = action("My projects", () => location.assign(href("/projects")), true);
     if (status === "waiting") {
       const note = Object.assign(document.createElement("span"), { className: "row muted small" });

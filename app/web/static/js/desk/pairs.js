@@ -6,10 +6,10 @@ export const HELD = 3;
 const MOST = 8;
 
 export class Pairs {
-  /** `isDone(assignment)` tells which pairs are answered here and only not sent yet. */
-  constructor(project, isDone) {
+  /** `isTaken(assignment)` tells which pairs are on the screen, or answered here already. */
+  constructor(project, isTaken) {
     this.path = `/p/${project}/annotate/pairs`;
-    this.isDone = isDone;
+    this.isTaken = isTaken;
     this.queue = [];
     this.clockSkew = 0;
   }
@@ -19,23 +19,39 @@ export class Pairs {
    * still held there. Gives the answer: `status`, `retry_after`, `ledger`, `pending_prompts`, and
    * the assignments that are `held`.
    */
-  async fill(current, waiting) {
+  async fill(waiting) {
     const budget = Math.min(MOST, HELD + waiting);
     const { pairs, date, ...rest } = await this.ask(budget);
     if (date) this.clockSkew = date - Date.now();
-    const known = new Set([current?.assignment_id, ...this.queue.map((pair) => pair.assignment_id)]);
+    const known = new Set(this.queue.map((pair) => pair.assignment_id));
     const held = new Set(pairs.map((pair) => pair.assignment_id));
     this.queue = this.queue.filter((pair) => held.has(pair.assignment_id) || pairs.length >= budget);
     for (const pair of pairs) {
-      if (!known.has(pair.assignment_id) && !this.isDone(pair.assignment_id)) this.queue.push(pair);
+      if (!known.has(pair.assignment_id)) this.queue.push(pair);
     }
     return { ...rest, held };
   }
 
+  /** How many pairs lie ahead. */
+  get ahead() {
+    this.sift();
+    return this.queue.length;
+  }
+
   /** The next pair whose lease has not run out; what has is dropped, to be asked for again. */
   next() {
-    this.queue = this.queue.filter((pair) => this.secondsLeft(pair) > 5);
+    this.sift();
     return this.queue.shift() ?? null;
+  }
+
+  /**
+   * Drop what is not to be shown. It is asked now and not when pairs arrive: in between, one may
+   * have been answered, or taken back.
+   */
+  sift() {
+    this.queue = this.queue.filter(
+      (pair) => this.secondsLeft(pair) > 5 && !this.isTaken(pair.assignment_id),
+    );
   }
 
   putBack(pair) {
