@@ -349,6 +349,24 @@ async def test_an_undo_while_pairs_are_on_their_way_shows_no_pair_twice(
     assert shown[0] == first
     assert len(set(shown)) == 6
     labels = await desk.until_labelled(6)
+    await page.unroute_all(behavior="ignoreErrors")
     assert [label["choice"] for label in labels] == [
         "right", "left", "tie", "both_bad", "left", "right",
     ]  # fmt: skip
+
+
+async def test_a_pair_whose_label_somebody_withdrew_comes_back(
+    api: httpx.AsyncClient, new_context: ContextFactory
+) -> None:
+    desk = await make_desk(api, [("Only this?", "Yes.", "No.")])
+    page = await (await new_context(desk.key)).new_page()
+    await page.goto(desk.path)
+    await page.wait_for_selector(PAIR)
+    await answer(page, "1")
+    await expect(page.locator("#nothing-title")).to_have_text("You have answered every pair")
+    (label,) = await desk.until_labelled(1)
+    await api.delete(f"/labels/{label['id']}")
+    await page.wait_for_selector(PAIR)  # the plan has changed
+    await answer(page, "2")
+    (label,) = await desk.until_labelled(1)
+    assert label["choice"] == "right"

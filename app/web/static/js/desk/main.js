@@ -46,6 +46,7 @@ class Desk {
 
   async start() {
     this.isMine = true;
+    this.outbox.load();
     dropOldDrafts();
     const loading = setTimeout(() => view.showOnly("loading"), LOADING_MS);
     await this.flush();
@@ -86,8 +87,11 @@ class Desk {
   /** Ask for pairs; null where the service cannot be reached, which is tried again. */
   async fill() {
     if (this.filling) return this.filling;
+    // What the service has got by now may be handed out again later: somebody withdraws a label. What
+    // is asked from here on says so rightly.
+    const arrived = [...this.answered].filter((assignment) => !this.outbox.has(assignment));
     this.filling = this.pairs
-      .fill(this.outbox.size)
+      .fill(this.outbox.size, () => arrived.forEach((each) => this.answered.delete(each)))
       .then((answer) => {
         view.showLedger(answer.ledger);
         if (this.outbox.failures === 0) view.banner("offline", false);
@@ -211,7 +215,7 @@ class Desk {
 
   async undo() {
     const last = this.done.at(-1);
-    if (!last || this.isUndoing) return;
+    if (!last || this.isUndoing || !this.isMine) return;
     this.isUndoing = true;
     try {
       await this.outbox.settled(last.label.assignment_id);
@@ -345,6 +349,7 @@ class Desk {
 
   inAnotherTab(takeOver) {
     this.isMine = false;
+    this.outbox.stop();
     this.pair = null;
     this.pairs.queue = [];
     this.clock.end();

@@ -15,11 +15,21 @@ export class Outbox {
     this.waiting = new Map();
     this.isSending = false;
     this.failures = 0;
+    addEventListener("online", () => this.flush().catch(() => {}));
+  }
+
+  /** Take up what waits on this device, from before a reload or from another tab. */
+  load() {
     for (const key of keysOf(OUTBOX)) {
       const entry = load(key);
-      if (entry?.project === project) this.waiting.set(entry.label.assignment_id, entry);
+      if (entry?.project === this.project) this.waiting.set(entry.label.assignment_id, entry);
     }
-    addEventListener("online", () => this.flush());
+  }
+
+  /** Leave what waits to another tab. */
+  stop() {
+    clearTimeout(this.timer);
+    this.waiting.clear();
   }
 
   get size() {

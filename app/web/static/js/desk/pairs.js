@@ -16,13 +16,15 @@ export class Pairs {
 
   /**
    * Ask for what is held, and for new pairs up to `HELD`. `waiting`: how many are answered here and
-   * still held there. Gives the answer: `status`, `retry_after`, `ledger`, `pending_prompts`, and
+   * still held there; `beforeTaking` is called when the answer is there. Gives the answer: `status`, `retry_after`, `ledger`, `pending_prompts`, and
    * the assignments that are `held`.
    */
-  async fill(waiting) {
+  async fill(waiting, beforeTaking = () => {}) {
     const budget = Math.min(MOST, HELD + waiting);
     const { pairs, date, ...rest } = await this.ask(budget);
     if (date) this.clockSkew = date - Date.now();
+    this.sift();
+    beforeTaking();
     const known = new Set(this.queue.map((pair) => pair.assignment_id));
     const held = new Set(pairs.map((pair) => pair.assignment_id));
     this.queue = this.queue.filter((pair) => held.has(pair.assignment_id) || pairs.length >= budget);
