@@ -121,8 +121,10 @@ def back_up(url: str, file: Path) -> int:
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
-            # pg_dump syncs the file itself.
-            programs.run("pg_dump", "--format=custom", f"--file={partial}", url=url)
+            # pg_dump syncs the file itself. Sessions are left out: a restore must not bring back
+            # one that has been ended since.
+            options = ("--format=custom", "--exclude-table-data=public.sessions")
+            programs.run("pg_dump", *options, f"--file={partial}", url=url)
             size = partial.stat().st_size
             partial.replace(file)
         finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -19,6 +20,7 @@ from app.main import create_app
 from app.planner import process as plan
 from app.settings import Settings
 from app.storage.backup import back_up, check_file, check_target, load
+from app.storage.engine import raw_dsn
 from app.storage.migrate import upgrade
 from app.storage.programs import Programs
 from app.storage.sessions import Sessions
@@ -342,6 +344,25 @@ async def test_a_database_that_the_service_is_connected_to_is_refused(
     assert (await client.get("/projects")).status_code == 200
     with pytest.raises(DatabaseUnsuited, match="stop every part of it first"):
         check_target(database_url, force=True)
+
+
+def test_sessions_of_browsers_are_in_no_backup(
+    database_url: str, target: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(raw_dsn(database_url), autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO annotators (name, role, key_hash, all_projects, active)"
+            " VALUES ('ana', 'annotator', 'key', true, true)"
+        )
+        connection.execute(
+            "INSERT INTO sessions (token_hash, annotator_id, key_hash, expires_at)"
+            " SELECT 'token', id, key_hash, now() + interval '1 day' FROM annotators"
+        )
+    back_up(database_url, tmp_path / "backup")
+    load(target, tmp_path / "backup")
+    with psycopg.connect(raw_dsn(target)) as connection:
+        counts = "SELECT (SELECT count(*) FROM annotators), (SELECT count(*) FROM sessions)"
+        assert connection.execute(counts).fetchone() == (1, 0)
 
 
 def test_a_backup_appears_whole_for_its_owner_alone_or_not_at_all(
