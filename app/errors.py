@@ -164,6 +164,10 @@ class UnknownLabel(NotFound):
     """No label of yours has that id."""
 
 
+class UnknownPair(NotFound):
+    """No pair of yours has that id."""
+
+
 class UnknownRecipe(NotFound):
     """No recipe has that name."""
 
@@ -193,6 +197,10 @@ class PromptNotFailed(Conflict):
 
 class LabelDiffers(Conflict):
     """A different answer stands already; undo it first."""
+
+
+class PairFull(Conflict):
+    """The pair has its labels, or the budget is spent: one more would not count."""
 
 
 class AssignmentAnswered(Conflict):

@@ -30,8 +30,8 @@ MAX_EMBEDDING_DIMENSIONS: Final = 8192
 CALLS: Final = frozenset(
     {
         "annotators", "assignments", "curve", "docs", "events", "exports", "healthz", "labels",
-        "metrics", "next-pairs", "openapi.json", "projects", "prompts", "readyz", "session",
-        "stats", "strategies",
+        "metrics", "next-pairs", "openapi.json", "pairs", "projects", "prompts", "readyz",
+        "session", "stats", "strategies",
     }
 )  # fmt: skip
 PAGES: Final = frozenset({"annotators", "new", "p", "projects", "sign-in", "static"})

@@ -12,6 +12,7 @@ import httpx
 import hypothesis
 import psycopg
 import pytest
+import structlog
 from fastapi import FastAPI
 from psycopg import sql
 from sqlalchemy import make_url
@@ -32,6 +33,8 @@ first_schema = importlib.import_module("migrations.versions.0001_first_schema")
 default_strategy = importlib.import_module("migrations.versions.0002_default_strategy")
 
 configure_logging("WARNING", "console")
+# A logger that is kept from an earlier test would not be seen by `capture_logs`.
+structlog.configure(cache_logger_on_first_use=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -43,6 +43,9 @@ class ImportedLabel:
     annotator: str = IMPORT_ANNOTATOR
     strength: int | None = None
     both_bad: bool = False
+    seconds: float | None = None
+    rationale: str | None = None
+    edited: str | None = None
 
     @property
     def choice(self) -> str:

@@ -11,10 +11,9 @@ from app.accounts.service import require_admin
 from app.annotation import renaming, service, views
 from app.annotation.claim import Claim, ClaimRequest, Status, claim_pairs
 from app.annotation.imported_labels import take_imported_labels
+from app.annotation.review.routes import router as review
 from app.annotation.schemas import (
-    LabelList,
     LabelsBody,
-    LabelView,
     NewLabel,
     NewLabels,
     NextPairs,
@@ -24,7 +23,6 @@ from app.annotation.settle import settle_labels
 from app.annotation.undo import withdraw_label
 from app.errors import FieldError, InvalidInput
 from app.http.json_route import JsonRoute
-from app.http.paging import PageQuery
 from app.http.problems import problems
 from app.projects.schemas import ProjectChange, ProjectQuery, ProjectView
 from app.projects.views import ledger_view, project_view
@@ -41,6 +39,8 @@ from app.storage.sessions import Session, Sessions
 from app.storage.tables import Project
 
 router = APIRouter(route_class=JsonRoute, tags=["annotation"])
+
+router.include_router(review)
 
 _POLL_SECONDS = 1.0
 
@@ -209,31 +209,6 @@ async def post_labels(
         labels=[views.stored_label(label) for label in settlement.labels],
         ledger=ledger_view(settlement.project),
     )
-
-
-@router.get("/labels", summary="List labels", responses=problems(401, 404, 422))
-async def list_labels(
-    session: Session,
-    principal: AnyKey,
-    page: PageQuery,
-    project: ProjectQuery = DEFAULT_PROJECT,
-    annotator: Annotated[str | None, Query(max_length=256)] = None,
-) -> LabelList:
-    """Labels, oldest first: an annotator's own; all of them, or one annotator's, for an admin."""
-    labels = await service.list_labels(
-        session, principal, project, annotator, after_id=page.after_id, limit=page.limit
-    )
-    return LabelList(
-        labels=[views.label_view(label) for label in labels],
-        next_cursor=page.next_cursor([label.id for label in labels]),
-    )
-
-
-@router.get("/labels/{label_id}", summary="Look at a label", responses=problems(401, 404, 422))
-async def get_label(label_id: str, session: Session, principal: AnyKey) -> LabelView:
-    """A label: an annotator's own, or anybody's for an admin."""
-    number = decode(IdKind.LABEL, label_id)
-    return views.label_view(await service.get_label(session, principal, number))
 
 
 @router.delete(

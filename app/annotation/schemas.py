@@ -209,18 +209,126 @@ class StoredLabels(BaseModel):
 
 
 class LabelView(StoredLabel):
-    """A label with all that its annotator said."""
+    """A label with all that its annotator said, and on which side each response was shown.
+
+    A label made elsewhere has no sides. Only admins are shown what could bias a judgement.
+    """
 
     annotator: str
     strength: int | None
     seconds: float | None
     rationale: str | None
     edited: str | None
+    left_response_id: str | None
+    right_response_id: str | None
     created_at: datetime
+    withdrawn_at: datetime | None
+    withdrawn_by: str | None
+    similarity: float | None = None
+    arm: Literal["strategy", "exploration", "imported"] | None = None
+
+
+class PairResponse(ShownResponse):
+    """One response of a pair. Only admins are shown where it comes from."""
+
+    external_id: str | None = None
+    model: str | None = None
+    score: float | None = None
+
+
+class PairTexts(BaseModel):
+    """What a pair is about: the prompt, and the two responses in the order of their ids."""
+
+    prompt: str | ChatMessages
+    tools: list[dict[str, Any]] | None = None
+    responses: list[PairResponse]
+
+
+class LabelWithTexts(LabelView):
+    """A label; where they were asked for, with the texts that it is about."""
+
+    texts: PairTexts | None = None
 
 
 class LabelList(BaseModel):
     """A page of labels."""
 
-    labels: list[LabelView]
+    labels: list[LabelWithTexts]
     next_cursor: str | None = None
+
+
+class LabelCounts(BaseModel):
+    """How many labels meet the filters, and how many of those are worth a look.
+
+    No count goes beyond ``limit``: a count of that number means as many or more.
+    """
+
+    labels: int
+    disagreements: int | None
+    reasons: int
+    edited: int
+    limit: int
+
+
+class PairView(PairTexts):
+    """A pair and all that was said of it, the oldest label first; withdrawn ones too.
+
+    Annotators see their own labels alone.
+    """
+
+    id: str
+    prompt_id: str
+    prompt_external_id: str | None = None
+    similarity: float | None = None
+    arm: Literal["strategy", "exploration", "imported"] | None = None
+    strategy: str | None = None
+    labels: list[LabelView]
+
+
+class PairList(BaseModel):
+    """A page of pairs with labels."""
+
+    pairs: list[PairView]
+    next_cursor: str | None = None
+
+
+class Correction(BaseModel):
+    """An admin's own answer to a pair, and the labels of it to withdraw first."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "withdraw": ["lbl_0000000000002"],
+                    "preferred_response_id": "rsp_0000000000001",
+                    "strength": 2,
+                    "rationale": "the other invents a citation",
+                }
+            ]
+        },
+    )
+
+    withdraw: Annotated[list[AnyId], Field(max_length=MAX_LABELS_PER_REQUEST)] = []
+    preferred_response_id: AnyId | None = None
+    choice: Literal["tie", "both_bad"] | None = None
+    strength: Annotated[StrictInt, Field(ge=1, le=3)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=MAX_LEASE_SECONDS, strict=True)] | None = None
+    rationale: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)] | None = None
+    edited: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS)] | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if (self.preferred_response_id is None) == (self.choice is None):
+            raise ValueError("send either preferred_response_id or choice")
+        if self.choice is not None and (self.strength is not None or self.edited is not None):
+            raise ValueError("strength and edited go only with preferred_response_id")
+        return self
+
+
+class CorrectedPair(BaseModel):
+    """The admin's label, the pair as it stands now, and the ledger."""
+
+    label: StoredLabel
+    pair: PairView
+    ledger: LedgerView

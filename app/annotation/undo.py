@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts.service import Principal
 from app.annotation import ledger
 from app.annotation.queries import assignments, labels
+from app.annotation.queries.disputes import refresh_disputes
 from app.annotation.queries.ledger import Change
 from app.annotation.release import has_room, lapse_expired, promote_surplus
 from app.annotation.service import get_label
@@ -29,16 +30,27 @@ async def withdraw_label(session: AsyncSession, principal: Principal, label_id: 
     if label is None or label.status == "withdrawn":
         return
     pair = (await assignments.pairs_by_id(session, [label.pair_id]))[label.pair_id]
+    await withdraw_locked(session, principal, project, pair, label)
+    if project.surplus_labels:
+        await promote_surplus(session, project, pair)
+    await notify(session, Channel.PLAN_CHANGED, str(project.id))
+
+
+async def withdraw_locked(
+    session: AsyncSession, principal: Principal, project: Project, pair: Pair, label: Label
+) -> None:
+    """Withdraw a label that stands; what may take the room it leaves is for the caller to say.
+
+    The project's row is locked.
+    """
     await _take_back(session, project, pair, label)
-    await labels.mark_withdrawn(session, label.id)
+    await labels.mark_withdrawn(session, label.id, by=principal.id)
     if label.assignment_id is not None:
         assignment = await assignments.find_assignment(session, label.assignment_id)
         assert assignment is not None
         is_own = assignment.annotator_id == principal.id
         await _reopen(session, project, pair, assignment, is_own=is_own)
-    if project.surplus_labels:
-        await promote_surplus(session, project, pair)
-    await notify(session, Channel.PLAN_CHANGED, str(project.id))
+    await refresh_disputes(session, [pair.id])
 
 
 async def _take_back(session: AsyncSession, project: Project, pair: Pair, label: Label) -> None:

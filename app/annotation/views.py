@@ -1,21 +1,24 @@
 """Claims and labels as answers show them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.annotation.claim import Claim
 from app.annotation.queries.claim import HeldPair
+from app.annotation.queries.review import LookedUp
 from app.annotation.schemas import (
     HandedPair,
     LabelView,
     NextPairs,
+    PairResponse,
+    PairView,
     ShownResponse,
     StoredLabel,
 )
 from app.formats.tool_calls import ToolCalls, arguments_of
 from app.projects.views import ledger_view, number
 from app.storage.ids import IdKind, encode
-from app.storage.tables import Label
+from app.storage.tables import Label, Pair, Response
 
 
 def next_pairs(claim: Claim, *, is_admin: bool) -> NextPairs:
@@ -73,8 +76,11 @@ def stored_label(label: Label) -> StoredLabel:
     return StoredLabel(**_stored(label))
 
 
-def label_view(label: Label) -> LabelView:
-    """A label as it is listed."""
+def label_view(row: LookedUp, *, is_admin: bool) -> LabelView:
+    """A label as it is looked up; ``row`` is one of ``queries.review``."""
+    label: Label = row.Label
+    sides = _sides(row)
+    provenance = {"similarity": row.similarity, "arm": row.arm} if is_admin else {}
     return LabelView(
         **_stored(label),
         annotator=label.annotator,
@@ -82,7 +88,54 @@ def label_view(label: Label) -> LabelView:
         seconds=label.seconds,
         rationale=label.rationale,
         edited=label.edited,
+        left_response_id=sides[0],
+        right_response_id=sides[1],
         created_at=label.created_at,
+        withdrawn_at=label.withdrawn_at,
+        withdrawn_by=row.withdrawn_by,
+        **provenance,
+    )
+
+
+def _sides(row: LookedUp) -> tuple[str | None, str | None]:
+    if row.swapped is None:
+        return None, None
+    first, second = _response_id(row.first_response_id), _response_id(row.second_response_id)
+    return (second, first) if row.swapped else (first, second)
+
+
+def pair_texts(row: LookedUp, *, is_admin: bool) -> dict[str, Any]:
+    """The fields of ``PairTexts``; ``row`` is one of ``queries.review.read_pairs``."""
+    responses = [_pair_response(each, is_admin=is_admin) for each in (row.first, row.second)]
+    tools = {} if row.Prompt.tools is None else {"tools": row.Prompt.tools}
+    return {"prompt": row.Prompt.content, "responses": responses, **tools}
+
+
+def _pair_response(response: Response, *, is_admin: bool) -> PairResponse:
+    shown = _shown(response.id, response.text, response.tool_calls, is_admin=is_admin)
+    origin: dict[str, Any] = {
+        "external_id": response.external_id,
+        "model": response.model,
+        "score": response.score,
+    }
+    return PairResponse(**shown.model_dump(exclude_unset=True), **(origin if is_admin else {}))
+
+
+def pair_view(row: LookedUp, labels: Sequence[LabelView], *, is_admin: bool) -> PairView:
+    """A pair with the labels of it that may be seen."""
+    pair: Pair = row.Pair
+    provenance: dict[str, Any] = {
+        "prompt_external_id": row.Prompt.external_id,
+        "similarity": pair.similarity,
+        "arm": pair.arm,
+        "strategy": pair.strategy,
+    }
+    return PairView(
+        id=encode(IdKind.PAIR, pair.id),
+        prompt_id=encode(IdKind.PROMPT, pair.prompt_id),
+        **pair_texts(row, is_admin=is_admin),
+        labels=list(labels),
+        **(provenance if is_admin else {}),
     )
 
 

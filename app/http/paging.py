@@ -29,6 +29,11 @@ class Page:
         """The cursor of the next page; None if ``row_ids`` do not fill this one."""
         return _encode(row_ids[-1]) if len(row_ids) == self.limit else None
 
+    @staticmethod
+    def cursor_after(row_id: int) -> str:
+        """The cursor of a page that begins after this row."""
+        return _encode(row_id)
+
 
 PageQuery = Annotated[Page, Depends()]
 

@@ -103,6 +103,27 @@ CONTENT_HASH: Final = "md5(content::text)"
 SURPLUS_LABEL: Final = "status = 'surplus'"
 """``ix_labels_surplus``."""
 
+JUDGING_LABEL: Final = "status NOT IN ('withdrawn', 'skipped')"
+"""A label that stands and says something about its pair: no skip."""
+
+ANSWER: Final = "coalesce(preferred_response_id::text, choice)"
+"""What a label says, whatever side was shown."""
+
+DISPUTED_LABEL: Final = "disputed"
+"""A label that another one of its pair contradicts. ``ix_labels_disputed``."""
+
+LABEL_WITH_REASON: Final = "rationale IS NOT NULL"
+"""``ix_labels_reason``."""
+
+EDITED_LABEL: Final = "edited IS NOT NULL"
+"""``ix_labels_edited``."""
+
+UNCOUNTED_LABEL: Final = "status <> 'counted'"
+"""A surplus, skipped or withdrawn label. ``ix_labels_uncounted``."""
+
+UNDECIDED_LABEL: Final = "preferred_response_id IS NULL"
+"""A tie, both bad, or a skip. ``ix_labels_undecided``."""
+
 HAS_ROOM: Final = f"held + counted + imported < labels_wanted AND skips < {SKIPS_UNTIL_RETIRED}"
 """A pair of which one more label would count. The generated column ``pairs.open``."""
 

@@ -5,7 +5,10 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.annotation import service as annotation
+from app.accounts.service import Principal
+from app.annotation.review.filters import LabelFilters
+from app.annotation.review.service import list_labels
+from app.http.paging import Page
 from app.http.session import Session
 from app.insights import service as insights
 from app.insights.spend import Step, spend_over_time
@@ -44,17 +47,26 @@ async def overview(
         project=project_view(project),
         since=project.project.created_at,
         by=by,
-        **await _figures(request, session, project.project.name, by, now),
+        **await _figures(request, session, viewer, project.project.name, by, now),
     )
 
 
 async def _figures(
-    request: Request, session: Session, name: str, by: Step, now: datetime
+    request: Request, session: Session, viewer: Principal, name: str, by: Step, now: datetime
 ) -> dict[str, Any]:
     state = request.app.state
     stats = await insights.project_stats(state.sessions, state.figures_cache, name)
     curve = await insights.label_efficiency(state.sessions, state.curve_cache, name)
     spend = await spend_over_time(session, name, by, now)
+    newest = await list_labels(
+        session,
+        viewer,
+        name,
+        LabelFilters(),
+        Page(limit=_NEWEST),
+        is_newest_first=True,
+        with_texts=True,
+    )
     days = [now.date() - timedelta(days=ago) for ago in range(_DAYS - 1, -1, -1)]
     return {
         "now": now,
@@ -64,7 +76,7 @@ async def _figures(
         "budget_chart": charts.budget_chart(spend, now),
         "curve_chart": charts.curve_chart(curve),
         "histogram": charts.histogram_chart(stats.similarity_histogram),
-        "newest": await annotation.newest_labels(session, name, limit=_NEWEST),
+        "newest": newest.labels,
         "days_of": {
             each.name: [
                 next((of_day.labels for of_day in each.labels_per_day if of_day.day == day), 0)

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,9 +15,13 @@ from app.annotation import service
 from app.annotation.claim import ClaimRequest, claim_pairs
 from app.annotation.queries import renaming
 from app.annotation.queries.claim import Search, read_strategy_outlook
+from app.annotation.queries.review import SEARCHED_LABELS
+from app.annotation.review import service as review
+from app.annotation.review.filters import LabelFilters
 from app.annotation.schemas import NewLabel
 from app.annotation.settle import settle_labels
 from app.annotation.undo import withdraw_label
+from app.http.paging import Page
 from app.projects import service as projects
 from app.storage.arm import Arm
 from app.storage.engine import create_engine, raw_dsn, session_factory
@@ -159,10 +164,26 @@ async def _look_at_the_strategy(session: AsyncSession) -> None:
     await read_strategy_outlook(session, project, search)
 
 
-def _list(principal: Principal, annotator: str | None, after_id: int) -> Work:
-    return lambda session: service.list_labels(
-        session, principal, PROJECT, annotator, after_id=after_id, limit=100
+def _list(principal: Principal, page: Page | None = None, **filters: Any) -> Work:
+    return lambda session: review.list_labels(
+        session,
+        principal,
+        PROJECT,
+        LabelFilters(**filters),
+        page or Page(limit=50),
+        is_newest_first=page is None,
+        with_texts=True,
     )
+
+
+def _pairs(**filters: Any) -> Work:
+    return lambda session: review.list_pairs(
+        session, ADMIN, PROJECT, LabelFilters(**filters), Page(limit=20)
+    )
+
+
+def _count(**filters: Any) -> Work:
+    return lambda session: review.count_labels(session, ADMIN, PROJECT, LabelFilters(**filters))
 
 
 @pytest.mark.parametrize(
@@ -208,9 +229,31 @@ def _list(principal: Principal, annotator: str | None, after_id: int) -> Work:
             {"pk_labels", "pk_pairs", "ix_assignments_lease"},
             id="an undo",
         ),
-        pytest.param([_list(ADMIN, None, 30000)], {"ix_labels_listing"}, id="all labels"),
         pytest.param(
-            [_list(LABELLER, None, 42000)], {"ix_labels_annotator"}, id="one annotator's labels"
+            [_list(ADMIN, Page(Page.cursor_after(30000)))], {"ix_labels_listing"}, id="all labels"
+        ),
+        pytest.param(
+            [_list(LABELLER, Page(Page.cursor_after(42000)))],
+            {"ix_labels_annotator"},
+            id="one annotator's labels",
+        ),
+        pytest.param(
+            [_list(ADMIN), _pairs(status="counted")],
+            {"ix_labels_listing", "ix_labels_pair"},
+            id="the newest labels",
+        ),
+        pytest.param([_pairs(disagreement=True)], {"ix_labels_disputed"}, id="disagreements"),
+        pytest.param([_list(ADMIN, reason=True)], {"ix_labels_reason"}, id="labels with a reason"),
+        pytest.param([_list(ADMIN, edited=True)], {"ix_labels_edited"}, id="labels with an edit"),
+        pytest.param([_list(ADMIN, choice="tie")], {"ix_labels_undecided"}, id="ties"),
+        pytest.param(
+            [_list(ADMIN, status="withdrawn")], {"ix_labels_uncounted"}, id="withdrawn labels"
+        ),
+        pytest.param([_list(ADMIN, q="not there")], {"ix_labels_listing"}, id="a search"),
+        pytest.param(
+            [_count()],
+            {"ix_labels_disputed", "ix_labels_reason", "ix_labels_edited"},
+            id="counts",
         ),
         pytest.param(
             [lambda session: projects.get_project(session, PROJECT)],
@@ -232,6 +275,17 @@ async def test_no_table_is_read_from_end_to_end(
                 assert node["Relation Name"] not in BIG_TABLES, asked.statement
             used.add(node.get("Index Name"))
     assert indexes <= used
+
+
+async def test_a_search_looks_at_a_bounded_number_of_labels(
+    engine: AsyncEngine, connection: psycopg.Connection
+) -> None:
+    asked = await _asked(engine, _list(ADMIN, q="not there"))
+    looked = [each for each in asked if "ILIKE" in each.statement.upper()]
+    assert looked
+    for each in looked:
+        # Parallel workers may read them once each.
+        assert rows_visited(measured(connection, each), "labels") <= 3 * SEARCHED_LABELS
 
 
 async def test_a_new_name_finds_its_labels_by_index(engine: AsyncEngine) -> None:

@@ -110,7 +110,13 @@ async def test_the_old_name_is_nowhere_and_nothing_else_has_changed(
     after = (await client.get("/labels")).json()["labels"]
     (name,) = {label["annotator"] for label in after}
     assert name.startswith("erased-") if is_erased else name == "annotator 7"
-    assert [{**label, "annotator": ANA} for label in after] == before
+    her_own = {name, None}
+    assert {label["withdrawn_by"] for label in after} == her_own
+    with_old_name = [
+        {**label, "annotator": ANA, "withdrawn_by": label["withdrawn_by"] and ANA}
+        for label in after
+    ]
+    assert with_old_name == before
     assert (await client.get("/exports/dpo")).content == exported
     now = (await client.get("/projects/default")).json()
     assert now["counts"]["labels"] == project["counts"]["labels"]

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.storage import predicates
-from app.storage.tables import Assignment, Pair
+from app.storage.tables import Assignment, Pair, Project
 
 
 async def find_assignment(session: AsyncSession, assignment_id: int) -> Assignment | None:
@@ -54,3 +55,32 @@ async def pairs_by_id(session: AsyncSession, pair_ids: Sequence[int]) -> dict[in
         select(Pair).where(Pair.id.in_(pair_ids)).execution_options(populate_existing=True)
     )
     return {pair.id: pair for pair in pairs}
+
+
+async def own_assignment(
+    session: AsyncSession, project: Project, pair_id: int, annotator_id: int
+) -> Assignment:
+    """An annotator's assignment of a pair; if there was none, one that is not held.
+
+    Its first response is then the left one. Served by the unique index on the two.
+    """
+    await session.execute(
+        insert(Assignment)
+        .values(
+            project_id=project.id,
+            pair_id=pair_id,
+            annotator_id=annotator_id,
+            swapped=False,
+            status="released",
+            lease_seconds=project.lease_seconds,
+            expires_at=func.clock_timestamp(),
+            reserved=0,
+        )
+        .on_conflict_do_nothing(index_elements=["pair_id", "annotator_id"])
+    )
+    found = await session.scalars(
+        select(Assignment)
+        .where(Assignment.pair_id == pair_id, Assignment.annotator_id == annotator_id)
+        .execution_options(populate_existing=True)
+    )
+    return found.one()

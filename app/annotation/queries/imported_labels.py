@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.annotation.queries.disputes import refresh_disputes
 from app.storage import predicates
 from app.storage.arm import Arm
 from app.storage.copying import copy_rows, next_ids
@@ -135,6 +136,9 @@ _COPIED = (
     "preferred_response_id",
     "rejected_response_id",
     "strength",
+    "seconds",
+    "rationale",
+    "edited",
 )
 
 
@@ -151,7 +155,9 @@ async def insert_labels(
         ("id", "project_id", "pair_id", "status", *_COPIED),
         [(row.id, project_id, row.pair_id, "counted", *copied(row.label)) for row in labels],
     )
-    await _count(session, project_id, [row.pair_id for row in labels])
+    pair_ids = [row.pair_id for row in labels]
+    await _count(session, project_id, pair_ids)
+    await refresh_disputes(session, set(pair_ids))
 
 
 _COUNT_LABELS = text(

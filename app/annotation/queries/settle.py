@@ -137,9 +137,19 @@ _WRITE_ANSWERS = statement(
     ), settled AS (
         UPDATE assignments SET status = 'answered'
         FROM answer WHERE assignments.id = answer.assignment_id
+    ), contradicted AS (
+        SELECT labels.id, answer.place
+        FROM answer
+        JOIN (SELECT id, pair_id, {said} AS said FROM labels WHERE {judging}) AS labels
+            ON labels.pair_id = answer.pair_id
+        WHERE answer.choice <> 'skip'
+            AND said <> coalesce(answer.preferred_response_id::text, answer.choice)
+    ), disputed AS (
+        UPDATE labels SET disputed = true
+        FROM contradicted WHERE labels.id = contradicted.id AND NOT disputed
     ), written AS (
-        INSERT INTO labels (project_id, {columns})
-        SELECT :project_id, {columns}
+        INSERT INTO labels (project_id, {columns}, disputed)
+        SELECT :project_id, {columns}, place IN (SELECT place FROM contradicted)
         FROM answer
         ORDER BY place
         RETURNING id, assignment_id
@@ -151,6 +161,8 @@ _WRITE_ANSWERS = statement(
     SELECT id, assignment_id, total_spent, total_reserved FROM written CROSS JOIN totals
     """,
     columns=", ".join(_COLUMNS),
+    said=predicates.ANSWER,
+    judging=predicates.JUDGING_LABEL,
     sent=", ".join(f"CAST(:{column} AS {kind}[])" for column, kind in _COLUMNS.items()),
     write_ledger=write_ledger(
         counters="counted_labels = counted_labels"

@@ -147,6 +147,29 @@ _OF_LABELS = statement(
 )
 
 
+# Whether a label is disputed, by what the labels of its pair say.
+_OF_DISPUTES = statement(
+    """
+    SELECT projects.name AS project, 'disputed, by the labels of its pair' AS what,
+        labels.id AS subject, labels.disputed::int AS recorded, actual
+    FROM labels
+    JOIN projects ON projects.id = labels.project_id
+    LEFT JOIN (
+        SELECT pair_id, (count(DISTINCT {answer}) > 1)::int AS disputed
+        FROM labels WHERE {judging} GROUP BY pair_id
+    ) AS of_pair ON of_pair.pair_id = labels.pair_id
+    CROSS JOIN LATERAL (VALUES
+        (CASE WHEN {judging} THEN coalesce(of_pair.disputed, 0) ELSE 0 END)
+    ) AS compared (actual)
+    WHERE labels.disputed::int <> actual
+    ORDER BY labels.id
+    LIMIT :limit
+    """,
+    answer=predicates.ANSWER,
+    judging=predicates.JUDGING_LABEL,
+)
+
+
 async def freeze(session: AsyncSession) -> None:
     """Let all that the session reads from here on be of one instant."""
     await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
@@ -168,6 +191,7 @@ async def read_differences(
             (_OF_PAIRS, IdKind.PAIR),
             (_OF_ASSIGNMENTS, IdKind.ASSIGNMENT),
             (_OF_LABELS, IdKind.LABEL),
+            (_OF_DISPUTES, IdKind.LABEL),
         )
         for row in await session.execute(check, {"limit": limit})
     ]

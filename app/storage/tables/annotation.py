@@ -125,7 +125,9 @@ class Label(Base):
 
     An imported label has no ``assignment_id`` and cost nothing. Its ``annotator`` is a name, which
     need not be that of an annotator here, and may have imported labels of several answers to one
-    pair. A withdrawn label stays as history.
+    pair. A withdrawn label stays as history; ``withdrawn_by`` is an annotator's number, unknown for
+    those withdrawn before it was kept. ``disputed``: another label of the pair that stands says
+    otherwise; skips say nothing.
     """
 
     __tablename__ = "labels"
@@ -165,6 +167,36 @@ class Label(Base):
         Index(
             "ix_labels_surplus", "pair_id", "id", postgresql_where=text(predicates.SURPLUS_LABEL)
         ),
+        # The review: the newest labels of each kind that may be rare.
+        Index(
+            "ix_labels_disputed",
+            "project_id",
+            "id",
+            postgresql_where=text(predicates.DISPUTED_LABEL),
+        ),
+        Index(
+            "ix_labels_reason",
+            "project_id",
+            "id",
+            postgresql_where=text(predicates.LABEL_WITH_REASON),
+        ),
+        Index(
+            "ix_labels_edited", "project_id", "id", postgresql_where=text(predicates.EDITED_LABEL)
+        ),
+        Index(
+            "ix_labels_uncounted",
+            "project_id",
+            "status",
+            "id",
+            postgresql_where=text(predicates.UNCOUNTED_LABEL),
+        ),
+        Index(
+            "ix_labels_undecided",
+            "project_id",
+            "choice",
+            "id",
+            postgresql_where=text(predicates.UNDECIDED_LABEL),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -184,6 +216,8 @@ class Label(Base):
     cost: Mapped[Decimal] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = now()
     withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[int | None] = mapped_column(ForeignKey("annotators.id"))
+    disputed: Mapped[bool] = mapped_column(server_default="false")
 
 
 class LedgerEntry(Base):
