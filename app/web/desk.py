@@ -1,10 +1,9 @@
 """The desk: the page on which an annotator answers."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -12,18 +11,17 @@ from app.accounts.dependencies import AnyKey
 from app.annotation import views
 from app.annotation.claim import ClaimRequest, claim_pairs
 from app.annotation.schemas import HandedPair, NextPairs, ShownResponse
-from app.formats.tool_calls import render_calls
 from app.insights import service as insights
 from app.projects.schemas import LedgerView
 from app.projects.views import own_project
-from app.web.markdown import SafeHtml, render_text
+from app.web.markdown import render_text
 from app.web.render import render
+from app.web.texts import Turn, response_html, turns
 from app.web.viewer import ShownProject, Viewer
 
 router = APIRouter(prefix="/p/{name}/annotate")
 
 _MAX_PAIRS: Final = 8
-_WHO: Final = {"user": "User", "assistant": "Assistant", "system": "System", "tool": "Tool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +30,6 @@ class Side:
 
     html: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A turn of the prompt."""
-
-    who: str
-    html: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,40 +105,12 @@ def _shown(found: NextPairs) -> DeskPairs:
 def _pair(pair: HandedPair) -> DeskPair:
     return DeskPair(
         assignment_id=pair.assignment_id,
-        prompt=_turns(pair),
+        prompt=turns(pair.prompt, pair.tools),
         left=_side(pair.left),
         right=_side(pair.right),
         expires_at=pair.expires_at,
     )
 
 
-def _turns(pair: HandedPair) -> list[Turn]:
-    tools = [] if pair.tools is None else [Turn("Tools", _as_code(pair.tools))]
-    if isinstance(pair.prompt, str):
-        return [*tools, Turn("User", render_text(pair.prompt))]
-    return [*tools, *(_turn(turn) for turn in pair.prompt)]
-
-
-def _turn(turn: Mapping[str, Any]) -> Turn:
-    who = _WHO[turn["role"]] + (f" {turn['name']}" if turn.get("name") else "")
-    return Turn(who, _with_calls(turn.get("content") or "", turn.get("tool_calls")))
-
-
 def _side(shown: ShownResponse) -> Side:
-    return Side(_with_calls(shown.text, shown.tool_calls), shown.text)
-
-
-def _with_calls(text: str, calls: Sequence[Mapping[str, Any]] | None) -> SafeHtml:
-    return render_text(text, code=render_calls(calls) if calls else None)
-
-
-def _as_code(tools: Sequence[Mapping[str, Any]]) -> SafeHtml:
-    names = "\n".join(_described(tool.get("function", tool)) for tool in tools)
-    return render_text("", code=names)
-
-
-def _described(function: Mapping[str, Any]) -> str:
-    parameters = function.get("parameters") or {}
-    names = ", ".join(parameters.get("properties") or {}) if isinstance(parameters, dict) else ""
-    description = function.get("description")
-    return f"{function.get('name')}({names})" + (f": {description}" if description else "")
+    return Side(response_html(shown.text, shown.tool_calls), shown.text)

@@ -15,6 +15,7 @@ from app.insights.spend import Step, spend_over_time
 from app.projects.views import project_view
 from app.web import charts
 from app.web.render import render
+from app.web.texts import asked
 from app.web.viewer import AdminViewer, ShownProject
 
 router = APIRouter(prefix="/p/{name}")
@@ -77,6 +78,7 @@ async def _figures(
         "curve_chart": charts.curve_chart(curve),
         "histogram": charts.histogram_chart(stats.similarity_histogram),
         "newest": newest.labels,
+        "asked": asked,
         "days_of": {
             each.name: [
                 next((of_day.labels for of_day in each.labels_per_day if of_day.day == day), 0)

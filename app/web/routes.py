@@ -7,12 +7,22 @@ import orjson
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.web import annotators, assets, desk, export, overview, projects, setup, sign_in
+from app.web import (
+    annotators,
+    assets,
+    desk,
+    export,
+    labels,
+    overview,
+    projects,
+    setup,
+    sign_in,
+)
 from app.web.page_route import asks_for_html
 from app.web.render import render
 from app.web.viewer import SignInFirst
 
-PAGES: Final = (assets, sign_in, desk, projects, overview, annotators, export, setup)
+PAGES: Final = (assets, sign_in, desk, projects, overview, labels, annotators, export, setup)
 Handler = Callable[[Request, Any], Awaitable[Response]]
 
 

@@ -33,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.annotation.review.filters import LabelFilters
+from app.storage.ids import IdKind, decode
 from app.storage.sql import among
 from app.storage.tables import Annotator, Assignment, Label, Pair, Prompt, Response
 
@@ -69,6 +70,9 @@ def _conditions(filters: LabelFilters, span: Span, label: Any = Label) -> list[C
         found.append(further)
     if filters.annotator is not None:
         found.append(label.annotator == filters.annotator)
+    if filters.prompt_id is not None:
+        # No prompt has the number 0.
+        found.append(label.prompt_id == (decode(IdKind.PROMPT, filters.prompt_id) or 0))
     if filters.choice is not None:
         found.append(label.choice == literal(filters.choice, literal_execute=True))
         if filters.choice not in ("left", "right"):

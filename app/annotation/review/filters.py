@@ -32,6 +32,9 @@ class LabelFilters:
     annotator: Annotated[
         str | None, Query(max_length=_MAX_NAME_CHARACTERS, description="Labels of this annotator")
     ] = None
+    prompt_id: Annotated[
+        str | None, Query(max_length=_MAX_NAME_CHARACTERS, description="Labels of this prompt")
+    ] = None
     choice: Annotated[Choice | None, Query(description="What was pressed")] = None
     status: Annotated[LabelStatus | None, Query(description="Whether they count")] = None
     arm: Annotated[Arm | None, Query(description="Why the pair was in the plan; admins only")] = (

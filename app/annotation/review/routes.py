@@ -123,7 +123,7 @@ async def list_pairs(
 )
 async def get_pair(pair_id: str, session: Session, principal: AnyKey) -> PairView:
     """A pair and all that was said of it; for annotators, one that they have labelled."""
-    return await service.look_at_pair(session, principal, decode(IdKind.PAIR, pair_id))
+    return await service.look_at_pair(session, principal, pair_id)
 
 
 @router.post(
@@ -148,14 +148,13 @@ async def post_correction(
 
     Your label takes the room and the budget that the withdrawn ones leave.
     """
-    number = decode(IdKind.PAIR, pair_id)
-    settlement = await correct_pair(session, principal, number, sent)
+    settlement = await correct_pair(session, principal, decode(IdKind.PAIR, pair_id), sent)
     announcer: LedgerAnnouncer = request.app.state.announcer
     announcer.note(settlement.project.id)
     if not settlement.created:
         response.status_code = 200
     return CorrectedPair(
         label=stored_label(settlement.labels[0]),
-        pair=await service.look_at_pair(session, principal, number),
+        pair=await service.look_at_pair(session, principal, pair_id),
         ledger=ledger_view(settlement.project),
     )

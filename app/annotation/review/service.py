@@ -28,6 +28,7 @@ from app.annotation.views import label_view, pair_texts, pair_view
 from app.errors import Forbidden, UnknownPair
 from app.http.paging import Page
 from app.projects import service as projects
+from app.storage.ids import IdKind, decode
 
 COUNTED_AT_MOST: Final = 10_000
 """Counting stops here."""
@@ -155,12 +156,13 @@ async def look_at_label(
     return label_view(row, is_admin=principal.is_admin)
 
 
-async def look_at_pair(session: AsyncSession, principal: Principal, number: int | None) -> PairView:
+async def look_at_pair(session: AsyncSession, principal: Principal, pair_id: str) -> PairView:
     """A pair with what was said of it; for annotators, only one that they have labelled.
 
     Raises:
         UnknownPair: no pair has that id, or it is not one of theirs.
     """
+    number = decode(IdKind.PAIR, pair_id)
     found = await _views(session, principal, [number]) if number else []
     if not found or not (principal.is_admin or found[0].labels):
         raise UnknownPair("no pair of yours has that id")

@@ -8,6 +8,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Page, ViewportSize
 
 from tests.e2e.pages.conftest import PHONE, WIDE, ContextFactory, Desk, Watch, make_desk
+from tests.e2e.pages.test_overview import label_one
 from tests.e2e.serving import RunningService
 
 pytestmark = pytest.mark.e2e
@@ -41,7 +42,8 @@ async def serious(page: Page) -> list[str]:
 def pages_of(desk: Desk) -> Sequence[str]:
     project = f"/p/{desk.project}"
     steps = [f"{project}/setup/{step}" for step in ("prompts", "strategy", "budget", "annotators")]
-    own = [project, f"{project}/export", f"{project}/settings", *steps, desk.path]
+    parts = [f"{project}/{part}" for part in ("labels", "export", "settings")]
+    own = [project, *parts, *steps, desk.path]
     return ["/projects", "/annotators", "/new", *own]
 
 
@@ -61,6 +63,7 @@ async def test_everybody_can_use_it(
         service.key, viewport=viewport, color_scheme=theme, reduced_motion="reduce"
     )
     page = await context.new_page()
+    await label_one(desk)
     found = {}
     for path in ["/sign-in", *pages_of(desk), "/no-such-page"]:
         if path == "/sign-in":
@@ -75,7 +78,7 @@ async def test_everybody_can_use_it(
 
 
 async def test_hostile_texts_do_nothing(
-    api: httpx.AsyncClient, new_context: ContextFactory
+    api: httpx.AsyncClient, service: RunningService, new_context: ContextFactory
 ) -> None:
     desk = await make_desk(
         api,
@@ -95,3 +98,14 @@ async def test_hostile_texts_do_nothing(
         await page.wait_for_timeout(750)
         await page.keyboard.press("1")
     assert len(seen) == len(HOSTILE)
+    # The same texts where labels are reviewed.
+    await desk.until_labelled(len(HOSTILE))
+    page = await (await new_context(service.key)).new_page()
+    await page.goto(f"/p/{desk.project}/labels")
+    for item in await page.locator(".item").all():
+        await item.click()
+        await page.click("summary:has-text('The whole prompt')")
+        assert await page.title() == f"Labels of {desk.project} · annotation-budget"
+        assert await page.locator("#browse img, #browse script, #browse [onerror]").count() == 0
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= WIDE["width"]

@@ -1,5 +1,6 @@
 // Annotators and keys. A question stands in the row that it is about, and says what happens.
 import { Problem, call, clearProblem, href, showProblem, toast } from "./api.js";
+import { ask } from "./ask.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const pathOf = (name) => `/annotators/${encodeURIComponent(name)}`;
@@ -16,32 +17,11 @@ document.getElementById("annotators").addEventListener("click", (event) => {
   if (!button) return;
   const row = button.closest("tr");
   if (button.dataset.act === "change") openChange(row);
-  else ask(row, QUESTIONS[button.dataset.act]);
+  else {
+    const { act, ...question } = QUESTIONS[button.dataset.act];
+    ask($("[data-actions]", row), { ...question, act: () => act(row.dataset.name) });
+  }
 });
-
-function ask(row, { words, label, act }) {
-  const place = $("[data-actions]", row);
-  const question = $("#question").content.firstElementChild.cloneNode(true);
-  $("[data-words]", question).textContent = words;
-  $("[data-yes]", question).textContent = label;
-  place.hidden = true;
-  place.after(question);
-  $("[data-no]", question).focus();
-  const close = () => {
-    question.remove();
-    place.hidden = false;
-    $("button", place).focus();
-  };
-  $("[data-no]", question).addEventListener("click", close);
-  $("[data-yes]", question).addEventListener("click", async () => {
-    try {
-      await act(row.dataset.name);
-      close();
-    } catch (problem) {
-      toast(problem instanceof Problem ? problem.message : "The service cannot be reached.");
-    }
-  });
-}
 
 async function giveKey(name) {
   const { key } = await call("POST", `${pathOf(name)}/key`);

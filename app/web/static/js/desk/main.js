@@ -320,6 +320,8 @@ class Desk {
       view.showOnly("loading");
       return this.lookAgain(1);
     }
+    const own = location.pathname.replace(/annotate$/, "labels");
+    const labels = action("Look at my labels", () => location.assign(own));
     const projects = action("My projects", () => location.assign(href("/projects")), true);
     if (status === "waiting") {
       const note = Object.assign(document.createElement("span"), { className: "row muted small" });
@@ -343,7 +345,7 @@ class Desk {
       why: isSpent
         ? "There is nothing left to do here until somebody raises the budget. Thank you."
         : "No pair of this project is left for you, and none will come back. Thank you.",
-      actions: [projects],
+      actions: [labels, projects],
     });
   }
 
