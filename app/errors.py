@@ -227,6 +227,10 @@ class AdminNamed(Conflict):
     """The annotator `admin` keeps its name."""
 
 
+class AnnotatorInactive(Conflict):
+    """The annotator is inactive."""
+
+
 class DefaultProject(Conflict):
     """The project `default` always exists."""
 

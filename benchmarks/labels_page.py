@@ -62,7 +62,7 @@ WITH made_prompts AS (
     INSERT INTO pairs (project_id, prompt_id, first_response_id, second_response_id, similarity,
         arm, strategy, position, expected_seconds, labels_wanted, imported)
     SELECT project_id, made_prompts.id, min(made_responses.id), max(made_responses.id), 0.5,
-        'strategy', 'dissimilar', 0, 60, 2, 1
+        'strategy', 'dissimilar', 0, 60, 1, 1
     FROM made_prompts JOIN made_responses ON made_responses.prompt_id = made_prompts.id
     GROUP BY project_id, made_prompts.id
     RETURNING *

@@ -3,8 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, text, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +27,7 @@ from app.storage.tables import (
     Assignment,
     BrowserSession,
     Installation,
+    Invitation,
     Project,
 )
 
@@ -23,21 +36,30 @@ _ACCOUNTS_LOCK = 0x61646D69  # "admi": one transaction at a time adds, renames o
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorRow:
-    """An annotator, and the names of its projects (None: all)."""
+    """An annotator, the names of its projects (None: all), and when its invitation expires."""
 
     annotator: Annotator
     projects: list[str] | None
+    invited_until: datetime | None
 
+
+_SEEN_EVERY: Final = timedelta(minutes=5)
+"""So often is it written that somebody was seen, and no more: it is a write beside a read."""
+
+_IS_SEEN_ANEW = func.coalesce(Annotator.seen_at < func.clock_timestamp() - _SEEN_EVERY, True).label(
+    "is_seen_anew"
+)
+_WHO = (Annotator.id, Annotator.name, Annotator.role, Annotator.all_projects, _IS_SEEN_ANEW)
+Who = Row[int, str, str, bool, bool]
+"""Number, name, role and ``all_projects`` of an annotator, and whether to note that it was seen."""
 
 # Served by the unique index on key_hash; built once, for every request.
-_BY_KEY_HASH = select(Annotator.id, Annotator.name, Annotator.role, Annotator.all_projects).where(
-    Annotator.key_hash == bindparam("key_hash"), Annotator.active
-)
+_BY_KEY_HASH = select(*_WHO).where(Annotator.key_hash == bindparam("key_hash"), Annotator.active)
 
 
 # Served by the primary keys. A session ends with the key that it began with.
 _BY_TOKEN_HASH = (
-    select(Annotator.id, Annotator.name, Annotator.role, Annotator.all_projects)
+    select(*_WHO)
     .join(BrowserSession, BrowserSession.annotator_id == Annotator.id)
     .where(
         BrowserSession.token_hash == bindparam("token_hash"),
@@ -48,11 +70,23 @@ _BY_TOKEN_HASH = (
 )
 
 
-async def find_by_key_hash(
-    session: AsyncSession, key_hash: bytes
-) -> Row[int, str, str, bool] | None:
-    """Number, name, role and ``all_projects`` of the active annotator with that key."""
+async def find_by_key_hash(session: AsyncSession, key_hash: bytes) -> Who | None:
+    """The active annotator with that key."""
     return (await session.execute(_BY_KEY_HASH, {"key_hash": key_hash})).one_or_none()
+
+
+async def note_seen(session: AsyncSession, annotator_id: int) -> None:
+    """Write that an annotator is here now; where its row is locked, the next request will."""
+    free = (
+        select(Annotator.id)
+        .where(Annotator.id == annotator_id, _IS_SEEN_ANEW)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    await session.execute(
+        update(Annotator)
+        .where(Annotator.id == free.scalar_subquery())
+        .values(seen_at=func.clock_timestamp())
+    )
 
 
 async def lock_by_name(session: AsyncSession, name: str) -> Annotator | None:
@@ -86,15 +120,27 @@ async def list_annotators(
     if name is not None:
         chosen &= Annotator.name == name
     rows = await session.execute(
-        select(Annotator, members.c.names)
+        select(Annotator, members.c.names, Invitation.expires_at.label("invited_until"))
+        .select_from(Annotator)
         .join(members, true())
+        .outerjoin(
+            Invitation,
+            and_(
+                Invitation.annotator_id == Annotator.id,
+                Invitation.expires_at > func.clock_timestamp(),
+            ),
+        )
         .where(chosen)
         .order_by(Annotator.id)
         .limit(limit)
         .execution_options(populate_existing=True)
     )
     return [
-        AnnotatorRow(row.Annotator, None if row.Annotator.all_projects else sorted(row.names or []))
+        AnnotatorRow(
+            row.Annotator,
+            None if row.Annotator.all_projects else sorted(row.names or []),
+            row.invited_until,
+        )
         for row in rows
     ]
 
@@ -159,9 +205,7 @@ async def expire_leases(session: AsyncSession, annotator_id: int) -> None:
     )
 
 
-async def find_by_token_hash(
-    session: AsyncSession, token_hash: bytes
-) -> Row[int, str, str, bool] | None:
+async def find_by_token_hash(session: AsyncSession, token_hash: bytes) -> Who | None:
     """``find_by_key_hash``, by the token of a session that has not ended."""
     return (await session.execute(_BY_TOKEN_HASH, {"token_hash": token_hash})).one_or_none()
 
@@ -198,6 +242,44 @@ async def delete_session(session: AsyncSession, token_hash: bytes) -> int | None
         delete(BrowserSession)
         .where(BrowserSession.token_hash == token_hash)
         .returning(BrowserSession.annotator_id)
+    )
+
+
+async def set_invitation(
+    session: AsyncSession, annotator_id: int, token_hash: bytes, lasts: timedelta
+) -> datetime:
+    """Give an annotator an invitation in place of the one it has; gives when it expires."""
+    values = {"token_hash": token_hash, "expires_at": func.clock_timestamp() + lasts}
+    stored = (
+        insert(Invitation)
+        .values(annotator_id=annotator_id, **values)
+        .on_conflict_do_update(index_elements=[Invitation.annotator_id], set_=values)
+        .returning(Invitation.expires_at)
+    )
+    expires_at: datetime = (await session.execute(stored)).scalar_one()
+    return expires_at
+
+
+async def delete_invitation(session: AsyncSession, annotator_id: int) -> None:
+    """Take an annotator's invitation back, if it has one."""
+    await session.execute(delete(Invitation).where(Invitation.annotator_id == annotator_id))
+
+
+async def take_invitation(session: AsyncSession, token_hash: bytes) -> Annotator | None:
+    """Use an invitation up; gives its annotator, the row locked. None: it is no good (any more)."""
+    taken = (
+        delete(Invitation)
+        .where(Invitation.token_hash == token_hash, Invitation.expires_at > func.clock_timestamp())
+        .returning(Invitation.annotator_id)
+    )
+    annotator_id = await session.scalar(taken)
+    if annotator_id is None:
+        return None
+    return await session.scalar(
+        select(Annotator)
+        .where(Annotator.id == annotator_id, Annotator.active)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
 
 

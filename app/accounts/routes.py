@@ -8,7 +8,13 @@ from fastapi import APIRouter
 
 from app.accounts import service
 from app.accounts.dependencies import AdminKey
-from app.accounts.schemas import AnnotatorList, AnnotatorWithKey, NewAnnotator, NewKey
+from app.accounts.schemas import (
+    AnnotatorList,
+    AnnotatorWithKey,
+    NewAnnotator,
+    NewInvitation,
+    NewKey,
+)
 from app.accounts.views import annotator_view
 from app.http.json_route import JsonRoute
 from app.http.paging import PageQuery
@@ -21,14 +27,18 @@ router = APIRouter(prefix="/annotators", route_class=JsonRoute, tags=["annotator
 @router.post(
     "",
     status_code=201,
-    summary="Add an annotator; its key is shown this once",
+    summary="Add an annotator; its key or invitation is shown this once",
     responses=problems(401, 403, 409, 413, 415, 422),
+    response_model_exclude_unset=True,
 )
 async def create_annotator(new: NewAnnotator, session: Session, _: AdminKey) -> AnnotatorWithKey:
-    """Add an annotator."""
+    """Add an annotator, with a key, or with an invitation that they exchange for it."""
     row, key = await service.create_annotator(session, new)
-    shown = annotator_view(row).model_dump(exclude={"active", "created_at"})
-    return AnnotatorWithKey(**shown, key=key)
+    shown = annotator_view(row).model_dump(include={"id", "name", "role", "projects"})
+    if not new.invite:
+        return AnnotatorWithKey(**shown, key=key)
+    invitation, expires_at = await service.invite(session, new.name)
+    return AnnotatorWithKey(**shown, invitation=invitation, expires_at=expires_at)
 
 
 @router.get("", summary="List annotators", responses=problems(401, 403, 422))
@@ -39,6 +49,21 @@ async def list_annotators(session: Session, page: PageQuery, _: AdminKey) -> Ann
         annotators=[annotator_view(row) for row in rows],
         next_cursor=page.next_cursor([row.annotator.id for row in rows]),
     )
+
+
+@router.post(
+    "/{name}/invitation",
+    status_code=201,
+    summary="Invite an annotator to take a new key",
+    responses=problems(401, 403, 404, 409, 422),
+)
+async def invite(name: str, session: Session, _: AdminKey) -> NewInvitation:
+    """An invitation, good for seven days and once, in place of the one before.
+
+    `POST /session` takes it. The annotator's key works until then.
+    """
+    invitation, expires_at = await service.invite(session, name)
+    return NewInvitation(invitation=invitation, expires_at=expires_at)
 
 
 @router.post(

@@ -4,6 +4,8 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,6 +14,7 @@ from app.accounts.queries import AnnotatorRow
 from app.accounts.schemas import AnnotatorChange, NewAnnotator
 from app.errors import (
     AdminNamed,
+    AnnotatorInactive,
     FieldError,
     Forbidden,
     InvalidInput,
@@ -24,7 +27,10 @@ from app.storage.notifications import Channel, notify
 from app.storage.tables import Annotator
 
 ADMIN_NAME = "admin"
+INVITED_FOR: Final = timedelta(days=7)
+"""How long an invitation is good."""
 _KEY_PREFIX = "ab_"
+_INVITATION_PREFIX = "inv_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +78,19 @@ async def authenticate_key(session: AsyncSession, key: str) -> Principal:
     Raises:
         Unauthenticated: nobody active has it.
     """
-    annotator = await queries.find_by_key_hash(session, hash_key(key))
-    if annotator is None:
+    found = await queries.find_by_key_hash(session, hash_key(key))
+    if found is None:
         raise Unauthenticated("no active annotator has this key")
-    return Principal(*annotator)
+    return await principal_of(session, found)
+
+
+async def principal_of(
+    session: AsyncSession, found: queries.Who, *, csrf_token: str | None = None
+) -> Principal:
+    """Whoever was found by a key or a session; now and then, it is noted that they were seen."""
+    if found.is_seen_anew:
+        await queries.note_seen(session, found.id)
+    return Principal(found.id, found.name, found.role, found.all_projects, csrf_token)
 
 
 def require_admin(principal: Principal) -> Principal:
@@ -105,6 +120,8 @@ async def list_annotators(
 
 async def create_annotator(session: AsyncSession, new: NewAnnotator) -> tuple[AnnotatorRow, str]:
     """Add an annotator; gives its key, of which only a hash is stored.
+
+    One that is to be invited has a key that nobody knows.
 
     Raises:
         NameTaken: somebody has that name, active or not.
@@ -154,6 +171,7 @@ async def change_annotator(
     await session.flush()
     await _announce(session, annotator)
     if not active:
+        await queries.delete_invitation(session, annotator.id)
         await queries.expire_leases(session, annotator.id)
     if "projects" in given:
         chosen = await _project_ids(session, change.projects)
@@ -196,7 +214,37 @@ async def shut_out(session: AsyncSession, annotator: Annotator) -> None:
     annotator.key_hash = hash_key(new_key())
     await session.flush()
     await _announce(session, annotator)
+    await queries.delete_invitation(session, annotator.id)
     await queries.expire_leases(session, annotator.id)
+
+
+async def invite(session: AsyncSession, name: str) -> tuple[str, datetime]:
+    """Make an invitation for an annotator, in place of the one there is; and when it expires.
+
+    Until it is used, the annotator's key stays as it is.
+
+    Raises:
+        UnknownAnnotator: nobody has that name.
+        AnnotatorInactive: they must be let in first.
+    """
+    annotator = await _find(session, name)
+    if not annotator.active:
+        raise AnnotatorInactive("whoever is inactive is let in first, with `active: true`")
+    token = _INVITATION_PREFIX + secrets.token_urlsafe(32)
+    expires_at = await queries.set_invitation(session, annotator.id, hash_key(token), INVITED_FOR)
+    return token, expires_at
+
+
+async def accept_invitation(session: AsyncSession, token: str) -> str:
+    """Exchange an invitation for a new key of its annotator, whose old one stops working.
+
+    Raises:
+        Unauthenticated: it has been used, replaced or taken back, or it has expired.
+    """
+    annotator = await queries.take_invitation(session, hash_key(token))
+    if annotator is None:
+        raise Unauthenticated("this invitation has been used or has expired; ask for another")
+    return await _give_key(session, annotator)
 
 
 async def rotate_key(session: AsyncSession, name: str) -> str:
@@ -205,10 +253,14 @@ async def rotate_key(session: AsyncSession, name: str) -> str:
     Raises:
         UnknownAnnotator: nobody has that name.
     """
-    annotator = await _find(session, name)
+    return await _give_key(session, await _find(session, name))
+
+
+async def _give_key(session: AsyncSession, annotator: Annotator) -> str:
     key = new_key()
     annotator.key_hash = hash_key(key)
     await session.flush()
+    await queries.delete_invitation(session, annotator.id)
     await _announce(session, annotator)
     return key
 

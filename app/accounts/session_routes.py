@@ -14,7 +14,7 @@ from app.accounts.dependencies import (
     session_token,
 )
 from app.accounts.schemas import NoSession, SessionView, SignIn
-from app.accounts.service import Principal
+from app.accounts.service import Principal, accept_invitation
 from app.errors import TooManyRequests, Unauthenticated
 from app.http.json_route import JsonRoute
 from app.http.problems import problems
@@ -29,18 +29,20 @@ _NEVER_CACHED: Final = {"Cache-Control": "no-store"}
 @router.post(
     "",
     status_code=201,
-    summary="Sign in: a cookie in exchange for a key",
+    summary="Sign in: a cookie in exchange for a key or an invitation",
     responses=problems(401, 403, 413, 415, 422, 429),
+    response_model_exclude_unset=True,
 )
 async def sign_in(
     request: Request, response: Response, sent: SignIn, session: Session
 ) -> SessionView:
     """Begin a session, in place of the one that this browser had.
 
-    Wrong keys count against the address that sends them, as those in `Authorization` do.
+    An invitation is used up, and answered with the annotator's new `key`. Wrong ones count against
+    the address that sends them, as wrong keys in `Authorization` do.
     """
     refuse_foreign(request)
-    begun = await _sign_in(request, sent, session)
+    begun, key = await _sign_in(request, sent, session)
     former = await session_token(request)
     if former is not None:
         await sessions.sign_out(session, former)
@@ -54,10 +56,15 @@ async def sign_in(
         httponly=True,
         samesite="strict",
     )
-    return _view(begun.principal)
+    return _view(begun.principal, **({"key": key} if sent.invitation else {}))
 
 
-@router.get("", summary="Who is signed in", responses=problems(403, 429, 503))
+@router.get(
+    "",
+    summary="Who is signed in",
+    responses=problems(403, 429, 503),
+    response_model_exclude={"key"},
+)
 async def get_session(request: Request, response: Response) -> SessionView | NoSession:
     """Whose session the cookie is of; nulls where there is none, or it has ended.
 
@@ -80,11 +87,13 @@ async def sign_out(request: Request, session: Session, _: AnyKey) -> Response:
     return response
 
 
-async def _sign_in(request: Request, sent: SignIn, session: Session) -> sessions.SignedIn:
+async def _sign_in(
+    request: Request, sent: SignIn, session: Session
+) -> tuple[sessions.SignedIn, str]:
+    """The session, and the key that it began with."""
     limits: RateLimits = request.app.state.rate_limits
     address = request.client.host if request.client else "unknown"
-    key = sent.key.strip()
-    digest = digest_of_key(f"Bearer {key}".encode())
+    digest = digest_of_key(f"Bearer {sent.secret}".encode())
     wait = await limits.seconds_to_wait(digest, address, is_counted=True)
     if wait is not None:
         raise TooManyRequests(
@@ -92,12 +101,15 @@ async def _sign_in(request: Request, sent: SignIn, session: Session) -> sessions
             retry_after=max(1, math.ceil(wait)),
         )
     try:
+        key = sent.secret
+        if sent.invitation is not None:
+            key = await accept_invitation(session, key)
         begun = await sessions.sign_in(session, key, keep=sent.keep)
     except Unauthenticated:
         await limits.rejected(digest, address)
         raise
     limits.accepted(digest)
-    return begun
+    return begun, key
 
 
 def _cookie_path(request: Request) -> str:
@@ -105,10 +117,11 @@ def _cookie_path(request: Request) -> str:
     return path
 
 
-def _view(principal: Principal) -> SessionView:
+def _view(principal: Principal, **key: str) -> SessionView:
     assert principal.csrf_token is not None
     return SessionView(
         name=principal.name,
         role="admin" if principal.is_admin else "annotator",
         csrf_token=principal.csrf_token,
+        **key,
     )

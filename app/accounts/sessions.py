@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import queries
-from app.accounts.service import Principal, authenticate_key, hash_key
+from app.accounts.service import Principal, authenticate_key, hash_key, principal_of
 from app.errors import Unauthenticated
 from app.storage.notifications import Channel, notify
 
@@ -54,10 +54,10 @@ async def authenticate_session(session: AsyncSession, token: str) -> Principal:
     Raises:
         Unauthenticated: it has ended, or there never was one.
     """
-    annotator = await queries.find_by_token_hash(session, hash_key(token))
-    if annotator is None:
+    found = await queries.find_by_token_hash(session, hash_key(token))
+    if found is None:
         raise Unauthenticated("this session has ended; sign in again")
-    return Principal(*annotator, csrf_token=csrf_token(token))
+    return await principal_of(session, found, csrf_token=csrf_token(token))
 
 
 async def sign_out(session: AsyncSession, token: str) -> None:

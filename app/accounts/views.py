@@ -15,4 +15,6 @@ def annotator_view(row: AnnotatorRow) -> AnnotatorView:
         projects=row.projects,
         active=annotator.active,
         created_at=annotator.created_at,
+        seen_at=annotator.seen_at,
+        invited_until=row.invited_until,
     )

@@ -18,7 +18,7 @@ from app.http.problems import problems
 from app.insights import metrics, service
 from app.insights.events import EventStream
 from app.insights.live import LiveFigures
-from app.insights.schemas import LabelEfficiency, OwnStats, Spend, Stats
+from app.insights.schemas import LabelEfficiency, LabelTotals, OwnStats, Spend, Stats
 from app.insights.spend import Step, spend_over_time
 from app.projects.schemas import ProjectQuery
 from app.projects.service import find_project
@@ -69,6 +69,17 @@ async def get_stats(
     if principal.is_admin:
         return await service.project_stats(sessions, request.app.state.figures_cache, project)
     return await service.own_stats(sessions, principal, project)
+
+
+@router.get(
+    "/stats/annotators",
+    summary="How many labels each annotator has over all projects",
+    responses=problems(401, 403),
+)
+async def get_label_totals(request: Request, _: AdminKey) -> LabelTotals:
+    """Labels that count. Where there are many, the figure is cached like those of `GET /stats`."""
+    state = request.app.state
+    return await service.label_totals(state.sessions, state.totals_cache)
 
 
 @router.get(

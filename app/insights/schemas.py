@@ -272,3 +272,16 @@ class Change(BaseModel):
 
     counts: Counts | PendingCounts
     ledger: LedgerView
+
+
+class LabelsOfAnnotator(BaseModel):
+    """Whoever has labels that count, in any project; with an account or only a name in imports."""
+
+    name: str
+    labels: int
+
+
+class LabelTotals(BaseModel):
+    """The labels that count over all projects, by annotator, in the order of the names."""
+
+    annotators: list[LabelsOfAnnotator]

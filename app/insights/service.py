@@ -27,7 +27,9 @@ from app.insights.schemas import (
     GrowthLaw,
     Interval,
     LabelEfficiency,
+    LabelsOfAnnotator,
     LabelsOfDay,
+    LabelTotals,
     OwnCounts,
     OwnFigures,
     OwnStats,
@@ -42,6 +44,7 @@ from app.projects.views import counts_view, ledger_view
 from app.storage.sessions import Sessions
 
 _BINS: Final = 40
+_ALL_PROJECTS: Final = 0  # no project has this number
 _RECENT_DAYS: Final = 14
 _EDGES: Final = [round(-1 + number * 2 / _BINS, 4) for number in range(_BINS + 1)]
 
@@ -109,6 +112,19 @@ async def label_efficiency(
         advice=curve.advice,
         test_labels=curve.test_labels,
     )
+
+
+async def label_totals(sessions: Sessions, cache: Cache[LabelTotals]) -> LabelTotals:
+    """How many labels each annotator has over all projects, for an admin."""
+
+    async def count() -> LabelTotals:
+        async with sessions() as session:
+            rows = await queries.labels_by_annotator(session)
+        return LabelTotals(
+            annotators=[LabelsOfAnnotator(name=row.name, labels=row.labels) for row in rows]
+        )
+
+    return await cache.get(_ALL_PROJECTS, 0, count)
 
 
 async def own_stats(sessions: Sessions, principal: Principal, project_name: str) -> OwnStats:

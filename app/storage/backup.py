@@ -26,6 +26,8 @@ from app.storage.sql import fill
 _NUMBERS: Final = 100_000
 """Transaction numbers that a restore takes for its rows; enough to keep their order."""
 
+_NOT_KEPT: Final = ("sessions", "invitations")
+
 _OTHER_SESSIONS: Final = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -121,9 +123,10 @@ def back_up(url: str, file: Path) -> int:
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
-            # pg_dump syncs the file itself. Sessions are left out: a restore must not bring back
-            # one that has been ended since.
-            options = ("--format=custom", "--exclude-table-data=public.sessions")
+            # pg_dump syncs the file itself. Sessions and invitations are left out: a restore must
+            # not bring back one that has been ended or used since.
+            left_out = (f"--exclude-table-data=public.{table}" for table in _NOT_KEPT)
+            options = ("--format=custom", *left_out)
             programs.run("pg_dump", *options, f"--file={partial}", url=url)
             size = partial.stat().st_size
             partial.replace(file)

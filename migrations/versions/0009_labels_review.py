@@ -9,11 +9,11 @@ branch_labels = None
 depends_on = None
 
 _PARTIAL_INDEXES = {
-    "ix_labels_disputed": (["project_id", "id"], "disputed"),
-    "ix_labels_reason": (["project_id", "id"], "rationale IS NOT NULL"),
-    "ix_labels_edited": (["project_id", "id"], "edited IS NOT NULL"),
-    "ix_labels_uncounted": (["project_id", "status", "id"], "status <> 'counted'"),
-    "ix_labels_undecided": (["project_id", "choice", "id"], "preferred_response_id IS NULL"),
+    "ix_labels_disputed": (["project_id", "id"], ["status"], "disputed"),
+    "ix_labels_reason": (["project_id", "id"], ["status"], "rationale IS NOT NULL"),
+    "ix_labels_edited": (["project_id", "id"], ["status"], "edited IS NOT NULL"),
+    "ix_labels_uncounted": (["project_id", "status", "id"], [], "status <> 'counted'"),
+    "ix_labels_undecided": (["project_id", "choice", "id"], [], "preferred_response_id IS NULL"),
 }
 
 
@@ -38,8 +38,14 @@ def upgrade() -> None:
         WHERE labels.pair_id = of_pair.pair_id AND status NOT IN ('withdrawn', 'skipped')
         """
     )
-    for name, (columns, condition) in _PARTIAL_INDEXES.items():
-        op.create_index(name, "labels", columns, postgresql_where=sa.text(condition))
+    for name, (columns, included, condition) in _PARTIAL_INDEXES.items():
+        op.create_index(
+            name,
+            "labels",
+            columns,
+            postgresql_include=included,
+            postgresql_where=sa.text(condition),
+        )
 
 
 def downgrade() -> None:

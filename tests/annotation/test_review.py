@@ -175,6 +175,7 @@ async def test_counts_say_how_many_there_are_of_each_kind(
 
     everything = {"labels": 5, "disagreements": 2, "reasons": 1, "edited": 1, "limit": 10_000}
     assert await counts() == everything
+    assert (await counts(status="counted"))["labels"] == 4
     of_ana = {"labels": 2, "disagreements": 1, "reasons": 1, "edited": 0, "limit": 10_000}
     assert await counts(annotator="ana", status="counted") == of_ana
     monkeypatch.setattr("app.annotation.review.service.COUNTED_AT_MOST", 3)

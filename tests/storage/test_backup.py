@@ -346,7 +346,7 @@ async def test_a_database_that_the_service_is_connected_to_is_refused(
         check_target(database_url, force=True)
 
 
-def test_sessions_of_browsers_are_in_no_backup(
+def test_sessions_and_invitations_are_in_no_backup(
     database_url: str, target: str, tmp_path: Path
 ) -> None:
     with psycopg.connect(raw_dsn(database_url), autocommit=True) as connection:
@@ -358,11 +358,16 @@ def test_sessions_of_browsers_are_in_no_backup(
             "INSERT INTO sessions (token_hash, annotator_id, key_hash, expires_at)"
             " SELECT 'token', id, key_hash, now() + interval '1 day' FROM annotators"
         )
+        connection.execute(
+            "INSERT INTO invitations (annotator_id, token_hash, expires_at)"
+            " SELECT id, 'token', now() + interval '1 day' FROM annotators"
+        )
     back_up(database_url, tmp_path / "backup")
     load(target, tmp_path / "backup")
     with psycopg.connect(raw_dsn(target)) as connection:
-        counts = "SELECT (SELECT count(*) FROM annotators), (SELECT count(*) FROM sessions)"
-        assert connection.execute(counts).fetchone() == (1, 0)
+        counts = "SELECT (SELECT count(*) FROM annotators), (SELECT count(*) FROM sessions),"
+        counts += " (SELECT count(*) FROM invitations)"
+        assert connection.execute(counts).fetchone() == (1, 0, 0)
 
 
 def test_a_backup_appears_whole_for_its_owner_alone_or_not_at_all(

@@ -128,15 +128,19 @@ async def count_labels(
         return LabelCounts(
             labels=0, disagreements=nothing, reasons=0, edited=0, limit=COUNTED_AT_MOST
         )
-    wanted = [own, replace(own, reason=True), replace(own, edited=True)]
+    wanted = [replace(own, reason=True), replace(own, edited=True)]
     if principal.is_admin:
         wanted.append(replace(own, disagreement=True))
-    labels, reasons, edited, *disagreements = await queries.count_labels(
+    is_all_that_counts = own == LabelFilters(status="counted", q=own.q)
+    if not is_all_that_counts:
+        wanted.append(own)
+    reasons, edited, *rest = await queries.count_labels(
         session, project.id, wanted, limit=COUNTED_AT_MOST
     )
+    labels = project.counted_labels if is_all_that_counts else rest.pop()
     return LabelCounts(
-        labels=labels,
-        disagreements=disagreements[0] if disagreements else None,
+        labels=min(labels, COUNTED_AT_MOST),
+        disagreements=rest[0] if rest else None,
         reasons=reasons,
         edited=edited,
         limit=COUNTED_AT_MOST,

@@ -87,6 +87,17 @@ async def annotators(
     return rows.all()
 
 
+async def labels_by_annotator(session: AsyncSession) -> Sequence[Row[str, int]]:
+    """Who has labels that count, over all projects, and how many. It reads all labels."""
+    rows = await session.execute(
+        select(Label.annotator.label("name"), func.count().label("labels"))
+        .where(Label.status == "counted")
+        .group_by(Label.annotator)
+        .order_by(Label.annotator)
+    )
+    return rows.all()
+
+
 def _answers(project_id: int) -> Subquery:
     """The answers to the project's pairs that have several, one an annotator, in no order.
 

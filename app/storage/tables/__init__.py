@@ -10,6 +10,7 @@ from app.storage.tables.projects import (
     AnnotatorProject,
     BrowserSession,
     Installation,
+    Invitation,
     Project,
     ProjectIntake,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "ErasedPrompt",
     "Import",
     "Installation",
+    "Invitation",
     "Label",
     "LedgerEntry",
     "Pair",

@@ -167,21 +167,27 @@ class Label(Base):
         Index(
             "ix_labels_surplus", "pair_id", "id", postgresql_where=text(predicates.SURPLUS_LABEL)
         ),
-        # The review: the newest labels of each kind that may be rare.
+        # The review: the newest labels of each kind that may be rare. The status is there to count.
         Index(
             "ix_labels_disputed",
             "project_id",
             "id",
+            postgresql_include=["status"],
             postgresql_where=text(predicates.DISPUTED_LABEL),
         ),
         Index(
             "ix_labels_reason",
             "project_id",
             "id",
+            postgresql_include=["status"],
             postgresql_where=text(predicates.LABEL_WITH_REASON),
         ),
         Index(
-            "ix_labels_edited", "project_id", "id", postgresql_where=text(predicates.EDITED_LABEL)
+            "ix_labels_edited",
+            "project_id",
+            "id",
+            postgresql_include=["status"],
+            postgresql_where=text(predicates.EDITED_LABEL),
         ),
         Index(
             "ix_labels_uncounted",

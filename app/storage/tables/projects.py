@@ -15,7 +15,10 @@ from app.storage.tables.base import Base, now
 
 
 class Annotator(Base):
-    """Somebody with a key: an annotator, or an admin."""
+    """Somebody with a key: an annotator, or an admin.
+
+    ``seen_at`` is when the last request with the key or a session came, give or take five minutes.
+    """
 
     __tablename__ = "annotators"
     __table_args__ = (CheckConstraint("role IN ('admin', 'annotator')", name="role"),)
@@ -27,6 +30,7 @@ class Annotator(Base):
     all_projects: Mapped[bool] = mapped_column(default=True)
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = now()
+    seen_at: Mapped[datetime | None]
 
 
 class AnnotatorProject(Base):
@@ -58,6 +62,18 @@ class BrowserSession(Base):
     key_hash: Mapped[bytes]
     created_at: Mapped[datetime] = now()
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Invitation(Base):
+    """What an annotator exchanges for a key, once. It may be the first key, or another one."""
+
+    __tablename__ = "invitations"
+
+    annotator_id: Mapped[int] = mapped_column(
+        ForeignKey("annotators.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    expires_at: Mapped[datetime]
 
 
 class Installation(Base):

@@ -31,8 +31,8 @@ async def status_of(service: RunningService, key: str) -> int:
         return (await client.get("/projects", headers=bearer)).status_code
 
 
-async def test_somebody_is_added_and_signs_in_by_the_link(
-    desk: Desk, page: Page, new_context: ContextFactory
+async def test_somebody_is_invited_and_takes_their_key(
+    desk: Desk, page: Page, service: RunningService, new_context: ContextFactory
 ) -> None:
     await page.reload()
     name = f"Zoë <b>{secrets.token_hex(3)} O'Neil"
@@ -44,10 +44,42 @@ async def test_somebody_is_added_and_signs_in_by_the_link(
     await expect(page.locator("#link-of")).to_have_text(name)
     theirs = await (await new_context()).new_page()
     await theirs.goto(link)
-    await theirs.wait_for_url(f"**{desk.path}")
+    assert "invitation" not in theirs.url
     await page.click("#seen")
     row = page.locator("tr", has_text=name)
     await expect(row).to_contain_text(desk.project)
+    await expect(row).to_contain_text("invited until")
+    await theirs.click("#accept")
+    await expect(theirs.locator("#welcome-name")).to_have_text(name)
+    key = await theirs.inner_text("#welcome-key")
+    assert await status_of(service, key) == 200
+    await theirs.click("#welcome-on")
+    await theirs.wait_for_url(f"**{desk.path}")
+    await page.reload()
+    await expect(row).to_contain_text("active")
+    await expect(row).to_contain_text("now")
+
+
+async def test_a_link_is_good_once(
+    desk: Desk, page: Page, service: RunningService, new_context: ContextFactory, watch: Watch
+) -> None:
+    watch.expected.append("401")
+    await page.reload()
+    row = page.locator(f'tr[data-name="{desk.annotator}"]')
+    await row.locator("[data-act=link]").click()
+    await row.locator("[data-yes]").click()
+    link = await link_on(page)
+    signed_in = await (await new_context(service.key)).new_page()
+    await signed_in.goto(link)
+    await expect(signed_in.locator("#invited-as")).to_have_text("admin")
+    first, second = [await (await new_context()).new_page() for _ in range(2)]
+    for opened in (first, second):
+        await opened.goto(link)
+    await first.click("#accept")
+    await expect(first.locator("#welcome")).to_be_visible()
+    await second.click("#accept")
+    await expect(second.locator("#invited-error")).to_contain_text("has been used")
+    assert await status_of(service, desk.key) == 401
 
 
 async def test_a_name_that_is_taken_is_told_in_the_form(
@@ -65,19 +97,18 @@ async def test_a_name_that_is_taken_is_told_in_the_form(
     await expect(page.locator("#adding .err[data-problem]")).to_be_visible()
 
 
-async def test_a_new_key_ends_the_old_one_after_a_question(
+async def test_a_new_link_leaves_the_key_until_it_is_used(
     desk: Desk, page: Page, service: RunningService
 ) -> None:
     await page.reload()
     row = page.locator(f'tr[data-name="{desk.annotator}"]')
-    await row.locator("[data-act=key]").click()
+    await row.locator("[data-act=link]").click()
     await row.locator("[data-no]").click()
-    assert await status_of(service, desk.key) == 200
-    await row.locator("[data-act=key]").click()
+    await expect(page.locator("#shown-once")).to_be_hidden()
+    await row.locator("[data-act=link]").click()
     await row.locator("[data-yes]").click()
-    link = await link_on(page)
-    assert await status_of(service, desk.key) == 401
-    assert await status_of(service, link.partition("#key=")[2]) == 200
+    assert "#invitation=inv_" in await link_on(page)
+    assert await status_of(service, desk.key) == 200
 
 
 async def test_somebody_is_renamed_removed_let_in_again_and_erased(
@@ -93,8 +124,8 @@ async def test_somebody_is_renamed_removed_let_in_again_and_erased(
         await row.locator(f"[data-act={act}]").click()
         await row.locator("[data-yes]").click()
         await expect(row).to_contain_text("inactive" if act == "remove" else "active")
-    link = await link_on(page)
-    assert await status_of(service, link.partition("#key=")[2]) == 200
+    await link_on(page)
+    assert await status_of(service, desk.key) == 200
     await page.click("#seen")
     for act in ("remove", "erase"):
         await row.locator(f"[data-act={act}]").click()

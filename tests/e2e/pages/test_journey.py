@@ -73,6 +73,8 @@ async def test_from_a_file_to_a_dataset(
     for link in filter(None, links):
         desk = await (await new_context()).new_page()
         await desk.goto(link)
+        await desk.click("#accept")
+        await desk.click("#welcome-on")
         desks.append(desk)
     ana, ben = desks
     # One undo and one reload on the way: neither loses an answer or gives one twice.

@@ -69,6 +69,8 @@ async def test_five_steps_lead_from_a_file_to_a_link_that_annotates(
     link = (await page.inner_text("#link-list")).partition(": ")[2].strip()
     desk = await (await new_context()).new_page()
     await desk.goto(link)
+    await desk.click("#accept")
+    await desk.click("#welcome-on")
     await desk.wait_for_url(f"**/p/{name}/annotate")
     await expect(desk.locator("#guide strong")).to_have_text("kind")
     await desk.wait_for_selector("#pair:not([hidden])")

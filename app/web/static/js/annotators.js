@@ -6,9 +6,9 @@ const $ = (selector, root = document) => root.querySelector(selector);
 const pathOf = (name) => `/annotators/${encodeURIComponent(name)}`;
 
 const QUESTIONS = {
-  key: { words: "The old key stops working at once.", label: "Give a new key", act: giveKey },
+  link: { words: "Their key stops working when they use it.", label: "Make a new link", act: invite },
   remove: { words: "What they hold is given back; labels stay.", label: "Remove", act: remove },
-  restore: { words: "They get a new key.", label: "Let in again", act: restore },
+  restore: { words: "They get a new link; their old key works too.", label: "Let in again", act: restore },
   erase: { words: "Labels stay, under a neutral name. This cannot be undone.", label: "Erase", act: erase },
 };
 
@@ -23,9 +23,9 @@ document.getElementById("annotators").addEventListener("click", (event) => {
   }
 });
 
-async function giveKey(name) {
-  const { key } = await call("POST", `${pathOf(name)}/key`);
-  showLink(name, key);
+async function invite(name) {
+  const { invitation } = await call("POST", `${pathOf(name)}/invitation`);
+  showLink(name, invitation);
 }
 
 async function remove(name) {
@@ -35,7 +35,7 @@ async function remove(name) {
 
 async function restore(name) {
   await call("PATCH", pathOf(name), { active: true });
-  await giveKey(name);
+  await invite(name);
   const row = [...document.querySelectorAll("tr")].find((each) => each.dataset.name === name);
   $(".dot", row).className = "dot dot-on";
   $(".dot", row).nextSibling.textContent = "active";
@@ -46,9 +46,9 @@ async function erase(name) {
   location.reload();
 }
 
-function showLink(name, key) {
+function showLink(name, invitation) {
   const link = new URL(href("/sign-in"), location.href);
-  link.hash = `key=${key}`;
+  link.hash = `invitation=${invitation}`;
   $("#link-of").textContent = name;
   $("#link").textContent = link;
   $("#shown-once").hidden = false;
@@ -94,8 +94,8 @@ function read({ elements }) {
 }
 
 const adding = dialog("adding", async (somebody) => {
-  const { name, key } = await call("POST", "/annotators", somebody);
-  showLink(name, key);
+  const { name, invitation } = await call("POST", "/annotators", { ...somebody, invite: true });
+  showLink(name, invitation);
 });
 $("#add").addEventListener("click", () => {
   adding.form.reset();

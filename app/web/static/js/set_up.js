@@ -159,10 +159,10 @@ $("invite")?.addEventListener("submit", async (event) => {
   alert.textContent = "";
   for (const name of names) {
     try {
-      const body = { name, projects: [form.dataset.project] };
-      const { key } = await call("POST", "/annotators", body);
+      const body = { name, projects: [form.dataset.project], invite: true };
+      const { invitation } = await call("POST", "/annotators", body);
       const link = new URL(href("/sign-in"), location.href);
-      link.hash = `key=${key}`;
+      link.hash = `invitation=${invitation}`;
       $("links").hidden = false;
       $("link-list").append(`${name}: ${link}\n`);
     } catch (problem) {

@@ -1,11 +1,14 @@
-// Signing in: with a key that is typed, or with one in the fragment of the address, which the
-// browser sends to no server. A fragment never replaces a session without being asked.
-import { Problem, call, href } from "./api.js";
+// Signing in: with a key that is typed, or with a key or an invitation in the fragment of the
+// address, which the browser sends to no server. A fragment never replaces a session without being
+// asked.
+import { Problem, call, href, toast } from "./api.js";
 
 const form = document.getElementById("sign-in");
 const error = document.getElementById("error");
-const fragmentKey = new URLSearchParams(location.hash.slice(1)).get("key");
-if (fragmentKey) history.replaceState(null, "", location.pathname + location.search);
+const fragment = new URLSearchParams(location.hash.slice(1));
+const fragmentKey = fragment.get("key");
+const invitation = fragment.get("invitation");
+if (fragmentKey || invitation) history.replaceState(null, "", location.pathname + location.search);
 
 /** Where to go on: a page of this service only, whatever the address says. */
 function nextPage() {
@@ -45,8 +48,54 @@ form.addEventListener("submit", (event) => {
   else error.textContent = "Enter your key.";
 });
 
+function showInvitation() {
+  form.hidden = true;
+  document.getElementById("invited").hidden = false;
+  const accept = document.getElementById("accept");
+  accept.focus();
+  accept.addEventListener("click", async () => {
+    const alert = document.getElementById("invited-error");
+    const keep = document.getElementById("invited-keep").checked;
+    alert.textContent = "";
+    accept.disabled = true;
+    try {
+      welcome(await call("POST", "/session", { invitation, keep }));
+    } catch (problem) {
+      accept.disabled = false;
+      const isSpent = problem instanceof Problem && problem.status === 401;
+      alert.textContent = isSpent
+        ? "This link has been used, or is older than seven days. Ask for another."
+        : explain(problem);
+    }
+  });
+}
+
+function welcome({ name, key }) {
+  document.getElementById("invited").hidden = true;
+  document.getElementById("welcome-name").textContent = name;
+  document.getElementById("welcome-key").textContent = key;
+  document.getElementById("welcome-on").href = nextPage();
+  document.getElementById("welcome").hidden = false;
+  document.getElementById("welcome").focus();
+  document.getElementById("welcome-copy").addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(key);
+      toast("Copied.");
+    } catch {
+      getSelection().selectAllChildren(document.getElementById("welcome-key"));
+      toast("Selected: copy it with your keyboard.");
+    }
+  });
+}
+
 const signedIn = (await call("GET", "/session").catch(() => null))?.name;
-if (signedIn && fragmentKey) {
+if (invitation) {
+  showInvitation();
+  if (signedIn) {
+    document.getElementById("invited-as").textContent = signedIn;
+    document.getElementById("invited-replace").hidden = false;
+  }
+} else if (signedIn && fragmentKey) {
   document.getElementById("signed-in").textContent = signedIn;
   document.getElementById("replace").hidden = false;
   document.getElementById("stay").addEventListener("click", () => location.replace(nextPage()));
