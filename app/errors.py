@@ -284,6 +284,10 @@ class CommandFailed(Exception):
     """A command cannot do its work; the message tells the person at the terminal why."""
 
 
+class FileUnreadable(CommandFailed):
+    """A file that cannot be read for sure."""
+
+
 class EmbeddedPostgresError(CommandFailed):
     """The embedded database cannot run."""
 

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.cli.transfer.sources import json_source, opened
+from app.imports.files.sources import json_source, opened
 
 Sessions = async_sessionmaker[AsyncSession]
 Json = dict[str, Any]

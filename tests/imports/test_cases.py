@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.cli.transfer.sources import json_source, opened
 from app.formats.format import Preference
+from app.imports.files.sources import json_source, opened
 from app.imports.line_splitter import LineSplitter
 from app.imports.lines import GoodLine, read_lines
 from app.imports.schemas import RejectedLine

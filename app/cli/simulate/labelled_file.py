@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cli.transfer.sources import json_source, opened
 from app.embedding.unit import mean_direction, normalise
 from app.errors import CommandFailed
 from app.formats.format import Preference
+from app.imports.files.sources import json_source, opened
 from app.imports.line_splitter import Line
 from app.imports.lines import GoodLine, read_lines
 from app.imports.schemas import RejectedLine

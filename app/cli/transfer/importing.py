@@ -7,7 +7,7 @@ from typing import Any, Final
 import httpx
 
 from app.cli.transfer.service import Query, progress, raise_for_refusal
-from app.cli.transfer.sources import JsonSource, json_source, opened
+from app.imports.files.sources import JsonSource, json_source, opened
 from app.settings import MAX_REJECTED_LINES_TOLD
 
 _LABELS_TOLD: Final = 10

@@ -12,9 +12,9 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
-from app.cli.transfer.refused import RefusedRows
-from app.errors import CommandFailed
+from app.errors import FileUnreadable
 from app.formats.encodings import BYTE_ORDER_MARK, STAND_IN, is_invalid
+from app.imports.files.refused import RefusedRows
 
 _MAX_CHARACTERS: Final = 32 * 1024 * 1024
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -33,7 +33,7 @@ def csv_rows(
     """Every row, but for those that are ``refused``. ``usual``: the delimiter of such files.
 
     Raises:
-        CommandFailed: the header cannot be read for sure, or a line is too long.
+        FileUnreadable: the header cannot be read for sure, or a line is too long.
     """
     csv.field_size_limit(_MAX_CHARACTERS)
     text = io.TextIOWrapper(file, encoding=encoding, errors=STAND_IN, newline="")
@@ -75,7 +75,7 @@ class _Lines:
             raise StopIteration
         self.number += 1
         if len(line) == _MAX_CHARACTERS:
-            raise CommandFailed(f"{self._source}: line {self.number} is too long for a CSV file.")
+            raise FileUnreadable(f"{self._source}: line {self.number} is too long for a CSV file.")
         if self.begins_row:
             # Where files have been joined, a mark stands in the middle.
             line = line.lstrip(BYTE_ORDER_MARK)
@@ -121,7 +121,7 @@ def _delimiter(header: str, source: Path, usual: str) -> str:
     It is the only delimiter there, or the usual one, which makes more columns than any other.
 
     Raises:
-        CommandFailed: the line leaves a doubt.
+        FileUnreadable: the line leaves a doubt.
     """
     columns = {each: len(next(csv.reader([header], delimiter=each))) for each in _DELIMITERS}
     found = [each for each, count in columns.items() if count > 1]
@@ -130,7 +130,7 @@ def _delimiter(header: str, source: Path, usual: str) -> str:
     if found and all(columns[usual] > columns[each] for each in found if each != usual):
         return usual
     names = list(_DELIMITERS.values())
-    raise CommandFailed(
+    raise FileUnreadable(
         f"{source}: the first line does not tell how cells are separated. Write the names of the"
         f" columns into it, with {', '.join(names[:-1])} or {names[-1]} between."
     )
@@ -138,11 +138,11 @@ def _delimiter(header: str, source: Path, usual: str) -> str:
 
 def _check_header(header: Sequence[str], source: Path) -> None:
     if any(map(is_invalid, header)):
-        raise CommandFailed(f"{source}: the names of the columns are not UTF-8.")
+        raise FileUnreadable(f"{source}: the names of the columns are not UTF-8.")
     named = [name for name in header if name]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
-        raise CommandFailed(f"{source}: two columns have the name {twice[0]!r}.")
+        raise FileUnreadable(f"{source}: two columns have the name {twice[0]!r}.")
 
 
 def _fault(header: Sequence[str], cells: Sequence[str]) -> str | None:

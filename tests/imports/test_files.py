@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.cli.transfer.refused import RefusedRows
-from app.cli.transfer.sources import json_source, opened
 from app.errors import CommandFailed
+from app.imports.files.refused import RefusedRows
+from app.imports.files.sources import json_source, opened
 from app.imports.line_splitter import Line
 from app.imports.stream_splitter import StreamSplitter
 from app.settings import MAX_LINE_BYTES

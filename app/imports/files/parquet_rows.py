@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from uuid import UUID
 
-from app.cli.transfer.refused import RefusedRows
-from app.errors import CommandFailed, InvalidInput
+from app.errors import FileUnreadable, InvalidInput
 from app.formats.json import parse_json
+from app.imports.files.refused import RefusedRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,7 @@ def parquet_rows(file: BinaryIO, source: Path, refused: RefusedRows) -> Iterator
     them. NaN is null: it is how a missing value is written in a column of numbers.
 
     Raises:
-        CommandFailed: the file is damaged, or two columns have the same name.
+        FileUnreadable: the file is damaged, or two columns have the same name.
     """
     import pyarrow as pa  # noqa: PLC0415 - takes half a second
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
@@ -56,7 +56,7 @@ def parquet_rows(file: BinaryIO, source: Path, refused: RefusedRows) -> Iterator
                 else:
                     yield number, row
     except (pa.ArrowException, OSError) as error:
-        raise CommandFailed(
+        raise FileUnreadable(
             f"{source} is damaged ({error}); rows before the damage may have been imported."
         ) from error
 
@@ -71,7 +71,7 @@ class _Unreadable(Exception):
 def _check_names(names: list[str], source: Path) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise CommandFailed(f"{source}: two columns have the name {twice[0]!r}.")
+        raise FileUnreadable(f"{source}: two columns have the name {twice[0]!r}.")
 
 
 @dataclass(frozen=True, slots=True)

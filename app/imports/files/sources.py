@@ -11,13 +11,13 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from app.cli.transfer.csv_rows import csv_rows
-from app.cli.transfer.numbered import numbered_lines
-from app.cli.transfer.parquet_rows import parquet_rows
-from app.cli.transfer.refused import RefusedRows
-from app.errors import CommandFailed
+from app.errors import FileUnreadable
 from app.formats.encodings import encoding_of, in_utf_8
 from app.formats.file_kinds import GZIP, PARQUET, START_BYTES, other_kind
+from app.imports.files.csv_rows import csv_rows
+from app.imports.files.numbered import numbered_lines
+from app.imports.files.parquet_rows import parquet_rows
+from app.imports.files.refused import RefusedRows
 from app.imports.stream_splitter import starts_values
 
 _CHUNK_BYTES: Final = 256 * 1024
@@ -43,7 +43,7 @@ def opened(source: Path) -> Iterator[tuple[io.BufferedReader, int | None]]:
     """The file and its size in bytes (None for ``-``, standard input).
 
     Raises:
-        CommandFailed: it cannot be read.
+        FileUnreadable: it cannot be read.
     """
     if str(source) == "-":
         yield cast("io.BufferedReader", sys.stdin.buffer), None
@@ -51,38 +51,39 @@ def opened(source: Path) -> Iterator[tuple[io.BufferedReader, int | None]]:
     try:
         file = source.open("rb")
     except OSError as error:
-        raise CommandFailed(f"{source} cannot be read: {error.strerror}.") from error
+        raise FileUnreadable(f"{source} cannot be read: {error.strerror}.") from error
     with file:
         yield file, source.stat().st_size or None
 
 
-def json_source(file: io.BufferedReader, source: Path) -> JsonSource:
+def json_source(file: io.BufferedReader, source: Path, suffix: str | None = None) -> JsonSource:
     """The file as JSON in UTF-8, read a piece at a time.
 
-    gzip is unpacked. CSV and TSV are recognised by the file's name, the rest by its first bytes.
+    gzip is unpacked. CSV and TSV are recognised by the file's name, or by ``suffix`` in its place,
+    the rest by its first bytes.
 
     Raises:
-        CommandFailed: it is another kind of file, or damaged.
+        FileUnreadable: it is another kind of file, or damaged.
     """
     kind = other_kind(file.peek(START_BYTES))
     if kind == PARQUET:
         return _parquet_source(file, source)
     if kind is None:
-        return _text_source(file, source, source.suffix)
+        return _text_source(file, source, source.suffix if suffix is None else suffix)
     if kind != GZIP:
-        raise CommandFailed(f"{source} is {kind}: unpack it first.")
+        raise FileUnreadable(f"{source} is {kind}: unpack it first.")
     unpacked = gzip.GzipFile(fileobj=file)
     with _damage_reported(source):
         kind = other_kind(unpacked.peek(START_BYTES))
     if kind is not None:
-        raise CommandFailed(f"{source} is {kind} within gzip: unpack it first.")
+        raise FileUnreadable(f"{source} is {kind} within gzip: unpack it first.")
     packed_suffix = Path(source.stem).suffix if source.suffix.lower() == ".gz" else source.suffix
     return _text_source(cast("io.BufferedReader", unpacked), source, packed_suffix)
 
 
 def _parquet_source(file: io.BufferedReader, source: Path) -> JsonSource:
     if not file.seekable():
-        raise CommandFailed("A Parquet file is read from its end: name the file, not a pipe.")
+        raise FileUnreadable("A Parquet file is read from its end: name the file, not a pipe.")
     refused = RefusedRows()
     return JsonSource(numbered_lines(parquet_rows(file, source, refused)), "row", refused)
 
@@ -113,10 +114,10 @@ def _whole(chunks: Iterator[bytes], source: Path) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _damage_reported(source: Path) -> Iterator[None]:
-    """Raise damage as ``CommandFailed``; the lines before it may have been sent already."""
+    """Raise damage as ``FileUnreadable``; the lines before it may have been sent already."""
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise CommandFailed(
+        raise FileUnreadable(
             f"{source} is damaged ({error}); lines before the damage may have been imported."
         ) from error
