@@ -29,13 +29,17 @@ MAX_EMBEDDING_DIMENSIONS: Final = 8192
 
 CALLS: Final = frozenset(
     {
-        "annotators", "assignments", "curve", "docs", "events", "exports", "healthz", "labels",
+        "annotators", "assignments", "curve", "docs", "events", "exports", "healthz", "imports",
+        "labels",
         "metrics", "next-pairs", "openapi.json", "pairs", "projects", "prompts", "readyz",
         "session", "stats", "strategies",
     }
 )  # fmt: skip
 PAGES: Final = frozenset({"annotators", "new", "p", "projects", "sign-in", "static"})
 """With ``CALLS``, the first parts of all paths, and so of no ``root_path``."""
+
+MAX_TABLE_BYTES: Final = 4 * 1024**3
+"""The longest CSV or Parquet file that is sent to the API: it is put on the disk to be read."""
 
 DEFAULT_PROJECT: Final = "default"
 NEAR_DUPLICATE_SIMILARITY: Final = 0.95

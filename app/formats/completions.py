@@ -79,12 +79,12 @@ def response_in(row: Row, name: str, prompt: Any) -> dict[str, Any]:
     """
     messages = conversation(row, name)
     if messages is not None:
-        if len(messages) > 1 and not _agree(prompt, messages[:-1]):
+        if len(messages) > 1 and not _has_all(prompt, messages[:-1]):
             raise InvalidInput(f"{row.where(name)}: has other turns than the prompt")
         return last_message(messages, row.where(name))
     text = text_or_empty(row.take(name))
     transcript = _transcript(text) if isinstance(text, str) else None
-    if transcript is not None and _agree(prompt, transcript.before):
+    if transcript is not None and _has_all(prompt, transcript.before):
         return transcript.response
     return {"text": text}
 
@@ -121,7 +121,7 @@ def _ignore_repeats(row: Row, names: Names, answers: Sequence[dict[str, Any]]) -
         prompts = [found[:-1] for found in whole if found is not None]
         if asked is not None:
             prompts.append(prompt_beside(_untaken(row, asked), asked))
-        if any(prompt == before or _agree(prompt, before) for prompt in prompts):
+        if any(prompt == before or _has_all(prompt, before) for prompt in prompts):
             row.ignore(name)
 
 
@@ -239,6 +239,16 @@ def _after(row: Row, names: Names, before: Messages) -> Asked:
     # A prompt beside the conversations is often their last question alone.
     is_whole = len(before) <= (len(raw) if isinstance(raw, list) else 1)
     return complete(row, raw if is_whole else before, name)
+
+
+def _has_all(prompt: Any, before: Messages) -> bool:
+    """Whether the prompt says all that the turns before the answer say: these can be left out."""
+    if isinstance(prompt, str):
+        is_one = len(before) == 1 and _spaced(before[0]["content"]) == _spaced(prompt)
+        return is_one or _is_dialogue(prompt, before)
+    if not is_prompt(prompt) or not prompt or not before:
+        return False
+    return len(before) <= len(prompt) and is_same(before, prompt[-len(before) :])
 
 
 def _agree(prompt: Any, before: Messages) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import (
 )
 from typing import TypeVar
 
+from app.formats.column_map import ColumnMap
 from app.imports.line_splitter import Line
 from app.imports.lines import LineReader, ReadLines
 from app.imports.stream_splitter import StreamSplitter
@@ -25,7 +26,11 @@ T = TypeVar("T")
 
 
 async def read_batches(
-    chunks: AsyncIterable[bytes], *, is_document: bool = False, keep_extra: bool = False
+    chunks: AsyncIterable[bytes],
+    *,
+    is_document: bool = False,
+    keep_extra: bool = False,
+    columns: ColumnMap | None = None,
 ) -> AsyncIterator[ReadLines]:
     """Read the lines of each batch, a few at a time, so that other requests are served between.
 
@@ -35,7 +40,7 @@ async def read_batches(
     Raises:
         UnsupportedMedia: the stream is another kind of file, or in another encoding.
     """
-    reader = LineReader(keep_extra=keep_extra)
+    reader = LineReader(keep_extra=keep_extra, columns=columns)
     async for batch in _batches(chunks, StreamSplitter(MAX_LINE_BYTES, is_document=is_document)):
         read: ReadLines = ([], [])
         for few in _few_at_a_time(batch):

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.errors import InvalidInput, Location, dotted
+from app.formats.column_map import ColumnMap, renamed
 from app.formats.format import Preference, ReadLine
 from app.formats.json import parse_json, refuse_repeated_keys
 from app.formats.registry import AN_ARRAY, read_line
@@ -50,9 +51,13 @@ class LineReader:
     by ``finish``.
     """
 
-    def __init__(self, *, keep_extra: bool = False) -> None:
-        """``keep_extra``: put the columns that are left out into the prompts' metadata."""
+    def __init__(self, *, keep_extra: bool = False, columns: ColumnMap | None = None) -> None:
+        """``keep_extra``: put the columns that are left out into the prompts' metadata.
+
+        ``columns``: the names that columns are read by, where those are not their own.
+        """
         self._keep_extra = keep_extra
+        self._columns = columns or {}
         self._joiner = RowJoiner()
 
     def read(self, lines: Sequence[Line]) -> ReadLines:
@@ -61,7 +66,7 @@ class LineReader:
         bad: list[RejectedLine] = []
         for line in lines:
             try:
-                read = _read(line, keep_extra=self._keep_extra)
+                read = _read(line, self._columns, keep_extra=self._keep_extra)
             except InvalidInput as error:
                 # The JSON parser takes the line for a whole body.
                 detail = error.detail.removeprefix("body.").replace("(line 1, column", "(column")
@@ -114,13 +119,21 @@ def _good_line(found: NumberedRead, prompt: IncomingPrompt) -> GoodLine:
     return GoodLine(found.numbers[0], prompt, preferences, reason, read.left_out)
 
 
-def _read(line: Line, *, keep_extra: bool) -> ReadLine:
+def _read(line: Line, columns: ColumnMap, *, keep_extra: bool) -> ReadLine:
+    value, ignored = renamed(parsed(line), columns)
+    read = read_line(value, keep_extra=keep_extra)
+    return replace(read, left_out=sorted({*read.left_out, *ignored})) if ignored else read
+
+
+def parsed(line: Line) -> Any:
+    """What a line says.
+
+    Raises:
+        InvalidInput: it is no JSON, or too long.
+    """
     if line.content is None:
         raise InvalidInput(line.fault or f"the line is over {MAX_LINE_BYTES} bytes")
-    return read_line(_parsed(line.content), keep_extra=keep_extra)
-
-
-def _parsed(content: bytes) -> Any:
+    content = line.content
     try:
         value = parse_json(content)
     except InvalidInput:

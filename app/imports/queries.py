@@ -1,9 +1,14 @@
 """The SQL of imports that run."""
 
-from sqlalchemy import text
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Result, Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import UnknownProject
+from app.storage import predicates
+from app.storage.sql import statement
 
 # The project cannot be deleted before the import is there to be deleted with it.
 _BEGIN = text(
@@ -35,6 +40,21 @@ _END = text(
     """
     UPDATE imports SET expires_at = least(expires_at, clock_timestamp()) WHERE id = :import_id
     """
+)
+
+_NOTE_PROGRESS = text(
+    """
+    UPDATE imports
+    SET created = :created, extended = :extended, unchanged = :unchanged, rejected = :rejected
+    WHERE id = :import_id
+    """
+)
+_LIST = statement(
+    """
+    SELECT id, started_at, created, extended, unchanged, rejected, {running} AS is_running
+    FROM imports WHERE project_id = :project_id ORDER BY id
+    """,
+    running=predicates.RUNNING_IMPORT,
 )
 
 
@@ -70,3 +90,14 @@ async def end(session: AsyncSession, import_id: int) -> None:
     await session.execute(_LOCK, {"import_id": import_id})
     await session.execute(_DELETE_IF_UNUSED, {"import_id": import_id})
     await session.execute(_END, {"import_id": import_id})
+
+
+async def note_progress(session: AsyncSession, import_id: int, **counts: int) -> None:
+    """Write what has become of an import's lines so far."""
+    await session.execute(_NOTE_PROGRESS, {"import_id": import_id, **counts})
+
+
+async def list_imports(session: AsyncSession, project_id: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The imports of a project whose rows are still there. Served by ``ix_imports_project``."""
+    found: Result[Any] = await session.execute(_LIST, {"project_id": project_id})
+    return found.all()

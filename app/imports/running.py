@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.imports import queries
+from app.imports.schemas import ImportReport
 from app.storage.background import BackgroundTasks
 from app.storage.notifications import Channel, notify
 from app.storage.sessions import Sessions
@@ -59,6 +60,21 @@ class RunningImport(BackgroundTasks):
         """
         if not await queries.hold(session, self.id):
             raise ImportLapsed(f"import {self.id} has lapsed")
+
+    async def note(self, report: ImportReport) -> None:
+        """Write down how far the import is, for those who ask.
+
+        In a transaction of its own: that of a batch must not keep the import from being renewed.
+        """
+        async with self._sessions.begin() as session:
+            await queries.note_progress(
+                session,
+                self.id,
+                created=report.created,
+                extended=report.extended,
+                unchanged=report.unchanged,
+                rejected=report.rejected_count,
+            )
 
     async def begin_again(self) -> None:
         """Go on under a new number, because the old one has lapsed.

@@ -1,7 +1,8 @@
 """What an import answers."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -69,6 +70,12 @@ class ImportReport(BaseModel):
         """Count lines that are rejected; the first ones are told."""
         self.rejected_count += _tell(self.rejected, lines)
 
+    def tell_refused(self, lines: Sequence[RejectedLine], count: int) -> None:
+        """Count rows that could not be read from the file; ``lines`` are the first of them."""
+        told = sorted([*self.rejected, *lines], key=lambda each: each.line)
+        self.rejected = told[:MAX_REJECTED_LINES_TOLD]
+        self.rejected_count += count
+
     def tell_labels_left_out(self, lines: Iterable[RejectedLine]) -> None:
         """Count lines whose preferences were not all kept; the first ones are told."""
         self.labels_left_out_count += _tell(self.labels_left_out, lines)
@@ -83,6 +90,49 @@ class ImportReport(BaseModel):
         for name in columns:
             known = name if name in counts or len(counts) < _MAX_NAMES else _OTHERS
             counts[known] = counts.get(known, 0) + 1
+
+
+class ImportProgress(BaseModel):
+    """How far an import is; the counts are as in its report, of the lines so far."""
+
+    id: str
+    started_at: datetime
+    is_running: bool
+    created: int
+    extended: int
+    unchanged: int
+    rejected: int
+
+
+class RunningImports(BaseModel):
+    """A project's imports that run, or whose prompts are not planned yet."""
+
+    imports: list[ImportProgress]
+
+
+class Column(BaseModel):
+    """A column of a file: what one line has in it, and what the import makes of it."""
+
+    name: str
+    example: str
+    """Its first value that is not empty, cut after 200 characters; JSON where it is no text."""
+    use: Literal["used", "left out", "ignored"]
+    """``used``: it becomes a part of prompts, responses or labels."""
+
+
+class ImportPreview(BaseModel):
+    """What an import would make of the first lines of a file. Nothing is stored."""
+
+    lines: int
+    """How many lines, rows or elements were looked at."""
+    formats: dict[str, int]
+    """How many lines were read by which format."""
+    columns: list[Column]
+    prompts: list[dict[str, Any]]
+    """The first of them, as bodies of ``POST /prompts``."""
+    labels: int
+    """How many preferences the lines carry, which ``labels=keep`` would store."""
+    rejected: list[RejectedLine]
 
 
 def _tell(told: list[RejectedLine], lines: Iterable[RejectedLine]) -> int:

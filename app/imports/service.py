@@ -12,13 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.annotation.imported_labels import ImportedLabel, Outcome, store_imported_labels
 from app.annotation.schemas import IMPORT_ANNOTATOR
 from app.errors import AppError
+from app.formats.column_map import ColumnMap
+from app.imports import queries
 from app.imports.batches import read_ahead, read_batches
 from app.imports.lines import GoodLine
 from app.imports.running import ImportLapsed, RunningImport
-from app.imports.schemas import ImportReport, RejectedLine
+from app.imports.schemas import (
+    ImportProgress,
+    ImportReport,
+    RejectedLine,
+    RunningImports,
+)
 from app.projects import service as projects
 from app.prompts.intake import Taken
 from app.prompts.row_intake import RowIntake, finish_rows, take_in_rows, take_turn_to_add
+from app.storage.ids import IdKind, encode
 from app.storage.sessions import Sessions
 
 _ATTEMPTS: Final = 5
@@ -43,12 +51,14 @@ async def import_prompts(
     keep_labels: bool,
     keep_extra: bool = False,
     is_document: bool = False,
+    columns: ColumnMap | None = None,
 ) -> ImportReport:
     """Store the prompts of a stream of lines. Good lines are stored, bad ones are reported.
 
     Each batch is stored in its own transaction while the next one is read. If the stream breaks
     off, the batches before stay, and nothing of the current one does. ``is_document``: the stream
-    is JSON as a whole, and each of its values counts as a line.
+    is JSON as a whole, and each of its values counts as a line. ``columns``: the names that columns
+    are read by, where those are not their own.
 
     Raises:
         UnknownProject: no project has that name, or it has been deleted since.
@@ -57,7 +67,7 @@ async def import_prompts(
     async with sessions.begin() as session:
         project_id = (await projects.find_project(session, project_name)).id
     report = ImportReport()
-    lines = read_batches(chunks, is_document=is_document, keep_extra=keep_extra)
+    lines = read_batches(chunks, is_document=is_document, keep_extra=keep_extra, columns=columns)
     async with (
         RunningImport(sessions, project_id) as running,
         aclosing(read_ahead(lines)) as batches,
@@ -72,6 +82,7 @@ async def import_prompts(
                 _tell_left_out(report, good, stored.refused, keep_labels=keep_labels)
                 refused = stored.refused
             report.tell_rejected([*bad, *refused])
+            await running.note(report)
     return report
 
 
@@ -188,3 +199,26 @@ def _tell_left_out(
             report.tell_labels_left_out(
                 [RejectedLine(line=line.number, detail=line.labels_left_out)]
             )
+
+
+async def running_imports(session: AsyncSession, project_name: str) -> RunningImports:
+    """The imports of a project that run, or whose prompts are not planned yet; oldest first.
+
+    Raises:
+        UnknownProject: no project has that name.
+    """
+    project = await projects.find_project(session, project_name)
+    return RunningImports(
+        imports=[
+            ImportProgress(
+                id=encode(IdKind.IMPORT, row.id),
+                started_at=row.started_at,
+                is_running=row.is_running,
+                created=row.created,
+                extended=row.extended,
+                unchanged=row.unchanged,
+                rejected=row.rejected,
+            )
+            for row in await queries.list_imports(session, project.id)
+        ]
+    )

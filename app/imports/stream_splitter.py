@@ -82,8 +82,8 @@ def refuse_other_files(start: bytes) -> None:
         kind = f"in {name_of(encoding)}"
     if kind is not None:
         raise UnsupportedMedia(
-            f"the body is {kind}: send JSON in UTF-8, not compressed"
-            " (`annotation-budget import` reads UTF-16, gzip, CSV and Parquet)"
+            f"the body is {kind}: send JSON in UTF-8, not compressed, or CSV or Parquet as what it"
+            " is (`annotation-budget import` reads UTF-16 and gzip too)"
         )
 
 

@@ -17,6 +17,7 @@ class IdKind(StrEnum):
     ASSIGNMENT = "asg"
     LABEL = "lbl"
     ANNOTATOR = "ann"
+    IMPORT = "imp"
 
 
 def encode(kind: IdKind, row_id: int) -> str:

@@ -83,3 +83,16 @@ def test_ultrafeedback_scores_a_completion_by_what_it_has(
 )
 def test_ultrafeedback_refusals_name_the_field(line: Any, start: str) -> None:
     assert refusal(line).startswith(start)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [{"role": "system", "content": "Be bad."}, {"role": "user", "content": "Say hi."}],
+        [{"role": "user", "content": "Say ho."}],
+    ],
+)
+def test_a_turn_that_the_prompt_has_not_is_never_dropped(before: list[dict[str, str]]) -> None:
+    answer = [*before, {"role": "assistant", "content": "hi"}]
+    line = {"instruction": "Say hi.", "completions": [{"response": answer}, {"response": "ho"}]}
+    assert "completions.0.response: has other turns than the prompt" in refusal(line)

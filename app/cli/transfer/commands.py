@@ -22,6 +22,7 @@ commands = typer.Typer(rich_markup_mode="rich")
         "annotation-budget import prompts.ndjson",
         "annotation-budget import hh-train.jsonl.gz --project helpful-v1 --labels keep",
         "annotation-budget import argilla-records.json --labels keep",
+        "annotation-budget import answers.csv --map q=prompt --map a=response --map b=response",
         "zstd -dc prompts.ndjson.zst | annotation-budget import -",
     ),
 )
@@ -42,6 +43,16 @@ def import_prompts(
         str,
         typer.Option("--extra", help="`keep` columns that are left out as metadata, or `ignore`."),
     ] = "ignore",
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="COLUMN=NAME",
+            help="Read a column by another name: `question=prompt`; `response` for one more"
+            " candidate, `metadata` to keep it beside the prompt, `ignore` to leave it out. Once a"
+            " column.",
+        ),
+    ] = None,
     url: Url = DEFAULT_URL,
     admin_key: Key = None,
     data_dir: DataDir = None,
@@ -51,10 +62,11 @@ def import_prompts(
     Prints the counts, what was left out, and the lines that were rejected; the exit status is 1 if
     there are any.
     """
-    from app.cli.transfer.importing import import_file
+    from app.cli.transfer.importing import column_map, import_file
 
+    query = {"project": project, "labels": labels, "extra": extra, **column_map(columns or [])}
     with _service(url, admin_key, data_dir) as client:
-        if import_file(source, client, {"project": project, "labels": labels, "extra": extra}):
+        if import_file(source, client, query):
             raise typer.Exit(1)
 
 

@@ -1,12 +1,14 @@
 """Send a file of prompts to a running service."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import orjson
 
 from app.cli.transfer.service import Query, progress, raise_for_refusal
+from app.errors import CommandFailed
 from app.imports.files.sources import JsonSource, json_source, opened
 from app.settings import MAX_REJECTED_LINES_TOLD
 
@@ -38,6 +40,21 @@ def import_file(source: Path, client: httpx.Client, query: Query) -> bool:
         )
         raise_for_refusal(response)
     return _print_report(response.json(), read)
+
+
+def column_map(pairs: Sequence[str]) -> dict[str, str]:
+    """The query's ``map`` of pairs such as ``question=prompt``; empty without any.
+
+    Raises:
+        CommandFailed: one is no pair.
+    """
+    columns = {}
+    for each in pairs:
+        column, _, name = each.rpartition("=")
+        if not column or not name:
+            raise CommandFailed(f"--map {each}: write COLUMN=NAME.")
+        columns[column] = name
+    return {"map": orjson.dumps(columns).decode()} if columns else {}
 
 
 def _print_report(counts: dict[str, Any], read: JsonSource) -> bool:

@@ -127,7 +127,8 @@ class Import(Base):
     """An import that runs, or whose prompts the planner has not released yet.
 
     It runs until ``expires_at``, which its process moves on while it lives; an import that has
-    ended expires at that moment. ``shared``: another import added to some of the same prompts.
+    ended expires at that moment. ``shared``: another import added to some of the same prompts. The
+    counts are of its lines so far.
     """
 
     __tablename__ = "imports"
@@ -138,6 +139,10 @@ class Import(Base):
     shared: Mapped[bool] = mapped_column(Boolean, server_default="false")
     started_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     expires_at: Mapped[datetime]
+    created: Mapped[int] = mapped_column(server_default="0")
+    extended: Mapped[int] = mapped_column(server_default="0")
+    unchanged: Mapped[int] = mapped_column(server_default="0")
+    rejected: Mapped[int] = mapped_column(server_default="0")
 
 
 class Response(Base):

@@ -38,7 +38,9 @@ async def answer_to_the_end(page: Page) -> None:
                 return
             await page.wait_for_timeout(100)
         else:
-            await answer_pairs(page, ["1"])
+            # An answered pair may still stand there, until it is known that none follows.
+            await page.wait_for_timeout(750)
+            await page.keyboard.press("1")
 
 
 async def test_from_a_file_to_a_dataset(
@@ -57,6 +59,7 @@ async def test_from_a_file_to_a_dataset(
     await admin.click("[type=submit]")
     await admin.wait_for_url("**/setup/prompts")
     await admin.set_input_files("#file", SAMPLE)
+    await admin.click("#start")
     await expect(admin.locator("#told")).to_have_text("50 prompts created")
     await admin.goto(f"/p/{name}/setup/budget")
     await admin.fill("#limit", str(BUDGET))
@@ -75,6 +78,8 @@ async def test_from_a_file_to_a_dataset(
         await desk.goto(link)
         await desk.click("#accept")
         await desk.click("#welcome-on")
+        # The first pairs come when the model has read the first prompts.
+        await desk.wait_for_selector("#pair:not([hidden])", timeout=600_000)
         desks.append(desk)
     ana, ben = desks
     # One undo and one reload on the way: neither loses an answer or gives one twice.

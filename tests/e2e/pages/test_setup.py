@@ -37,6 +37,10 @@ async def test_five_steps_lead_from_a_file_to_a_link_that_annotates(
 
     await page.wait_for_url(f"**/p/{name}/setup/prompts")
     await page.set_input_files("#file", broken)
+    await expect(page.locator("#map-found")).to_contain_text(
+        "50 lines looked at · read as own (50)"
+    )
+    await page.click("#start")
     await expect(page.locator("#told")).to_have_text("50 prompts created · 1 line refused")
     await expect(page.locator("#refused-lines tr")).to_have_count(1)
     async with page.expect_download() as downloading:
@@ -102,6 +106,7 @@ async def test_a_file_that_is_none_is_refused_in_words(
     (tmp_path / "picture.json").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00")
     await page.goto(f"/p/{name}/settings")
     await page.set_input_files("#file", tmp_path / "array.json")
+    await page.click("#start")
     await expect(page.locator("#told")).to_have_text("1 prompt created")
     await page.set_input_files("#file", tmp_path / "picture.json")
     await expect(page.locator("#refused, #upload .err:not(:empty)")).not_to_have_count(0)
@@ -125,3 +130,36 @@ async def test_settings_are_saved_and_a_project_is_erased_by_its_name(
     await page.click("#erase [type=submit]")
     await page.wait_for_url("**/projects")
     assert (await desk.api.get(f"/projects/{desk.project}")).status_code == 404
+
+
+async def test_columns_are_named_before_the_import(
+    page: Page, api: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    name = f"new-{secrets.token_hex(4)}"
+    await api.post("/projects", json={"name": name})
+    table = tmp_path / "answers.csv"
+    table.write_text('q,good,bad,by\n"Why?",Because.,"So, ""there""",me\nHow?,Thus.,No.,you\n')
+    await page.goto(f"/p/{name}/setup/prompts")
+    await page.set_input_files("#file", table)
+    found = page.locator("#map-found")
+    await expect(found).to_contain_text("2 lines looked at · no known shape")
+    await expect(found).to_contain_text("2 would be refused")
+    rows = page.locator("#map-rows .map-row")
+    await expect(rows).to_have_count(4)
+    for column, use in (("q", "prompt"), ("good", "chosen"), ("bad", "rejected")):
+        await (
+            rows.filter(has=page.get_by_text(column, exact=True))
+            .locator("select")
+            .select_option(use)
+        )
+    await expect(found).to_contain_text("read as trl (2) · 2 preferences")
+    await expect(rows.nth(3).locator("[data-use]")).to_have_text("left out")
+    await expect(page.locator("#first-responses li")).to_have_text(["Because.", 'So, "there"'])
+    await rows.nth(3).locator("select").select_option("metadata")
+    await expect(rows.nth(3).locator("[data-use]")).to_be_hidden()
+    await page.check("[name=labels][value=keep]", force=True)
+    await page.click("#start")
+    await expect(page.locator("#told")).to_have_text("2 prompts created · 2 labels kept")
+    (first, _) = (await api.get("/prompts", params={"project": name})).json()["prompts"]
+    stored = (await api.get(f"/prompts/{first['id']}")).json()
+    assert (stored["prompt"], stored["metadata"]) == ("Why?", {"by": "me"})
