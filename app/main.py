@@ -74,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.stopping = asyncio.Event()
     app.state.figures_cache = Cache(fresh_in_proportion_to_cost)
     app.state.totals_cache = Cache(fresh_in_proportion_to_cost)
+    app.state.map_cache = Cache(fresh_in_proportion_to_cost, one_at_a_time=True)
     app.state.curve_cache = Cache(fresh_until_labels_change, one_at_a_time=True)
     app.state.request_metrics = RequestMetrics()
     app.state.rate_limits = rate_limits

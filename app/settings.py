@@ -30,7 +30,7 @@ MAX_EMBEDDING_DIMENSIONS: Final = 8192
 CALLS: Final = frozenset(
     {
         "annotators", "assignments", "curve", "docs", "events", "exports", "healthz", "imports",
-        "labels",
+        "labels", "map",
         "metrics", "next-pairs", "openapi.json", "pairs", "projects", "prompts", "readyz",
         "session", "stats", "strategies",
     }

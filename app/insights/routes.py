@@ -18,7 +18,8 @@ from app.http.problems import problems
 from app.insights import metrics, service
 from app.insights.events import EventStream
 from app.insights.live import LiveFigures
-from app.insights.schemas import LabelEfficiency, LabelTotals, OwnStats, Spend, Stats
+from app.insights.prompt_map import prompt_map
+from app.insights.schemas import LabelEfficiency, LabelTotals, OwnStats, PromptMap, Spend, Stats
 from app.insights.spend import Step, spend_over_time
 from app.projects.schemas import ProjectQuery
 from app.projects.service import find_project
@@ -99,6 +100,22 @@ async def get_spend(
     comes from drawing those days again (bootstrap, 1,000 draws).
     """
     return await spend_over_time(session, project, by, datetime.now(UTC))
+
+
+@router.get(
+    "/map",
+    summary="Prompts on a plane, by what they ask",
+    responses=problems(401, 403, 404, 422),
+)
+async def get_map(
+    request: Request, _: AdminKey, project: ProjectQuery = DEFAULT_PROJECT
+) -> PromptMap:
+    """Where the labels are, and where they are not: at most 20,000 prompts.
+
+    Where it takes long, it is cached for twenty times as long.
+    """
+    state = request.app.state
+    return await prompt_map(state.sessions, state.map_cache, project)
 
 
 @router.get(

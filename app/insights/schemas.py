@@ -285,3 +285,27 @@ class LabelTotals(BaseModel):
     """The labels that count over all projects, by annotator, in the order of the names."""
 
     annotators: list[LabelsOfAnnotator]
+
+
+class PromptMap(BaseModel):
+    """Prompts on a plane, near where they ask near things: a list for each field, in one order.
+
+    ``x`` and ``y`` are the two principal directions of the vectors that prompts are grouped by, and
+    ``share`` how much of their spread these hold (0 to 1; null where they do not differ).
+    """
+
+    ids: list[str]
+    x: list[float]
+    y: list[float]
+    asked: list[str] = Field(description="The beginning of what the prompt asks.")
+    labels: list[int] = Field(description="How many labels of the prompt count.")
+    disputed: list[bool] = Field(description="Whether two of its labels contradict each other.")
+    exploration: list[bool]
+    similarity: list[float | None] = Field(
+        description="The mean cosine similarity of its pairs in the plan; null without any."
+    )
+    share: float | None
+    prompts: int = Field(
+        description="How many prompts the project has. The map shows those that have a vector, and"
+        " an even part of them where they are more than 20,000."
+    )

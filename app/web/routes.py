@@ -15,6 +15,7 @@ from app.web import (
     labels,
     overview,
     projects,
+    prompt_map,
     setup,
     sign_in,
 )
@@ -22,7 +23,18 @@ from app.web.page_route import asks_for_html
 from app.web.render import render
 from app.web.viewer import SignInFirst
 
-PAGES: Final = (assets, sign_in, desk, projects, overview, labels, annotators, export, setup)
+PAGES: Final = (
+    assets,
+    sign_in,
+    desk,
+    projects,
+    overview,
+    labels,
+    prompt_map,
+    annotators,
+    export,
+    setup,
+)
 Handler = Callable[[Request, Any], Awaitable[Response]]
 
 

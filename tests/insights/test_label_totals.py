@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.annotation.conftest import World, world  # noqa: F401 - a fixture
+from tests.annotation.conftest import World
 from tests.annotation.test_settle import held, post
 from tests.support.api import ClientFactory
 
@@ -10,7 +10,7 @@ from tests.support.api import ClientFactory
 async def test_labels_that_count_are_counted_over_all_projects(
     client: httpx.AsyncClient,
     annotator_client: ClientFactory,
-    world: World,  # noqa: F811
+    world: World,
 ) -> None:
     await world.add_pairs(3)
     ana = await annotator_client("ana")

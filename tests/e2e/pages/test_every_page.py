@@ -42,7 +42,7 @@ async def serious(page: Page) -> list[str]:
 def pages_of(desk: Desk) -> Sequence[str]:
     project = f"/p/{desk.project}"
     steps = [f"{project}/setup/{step}" for step in ("prompts", "strategy", "budget", "annotators")]
-    parts = [f"{project}/{part}" for part in ("labels", "export", "settings")]
+    parts = [f"{project}/{part}" for part in ("labels", "map", "export", "settings")]
     own = [project, *parts, *steps, desk.path]
     return ["/projects", "/annotators", "/new", *own]
 
