@@ -47,6 +47,8 @@ class Counts:
     """Pairs with ties, both bad, or as many votes for either response."""
     pairs_without_majority: int = 0
     """Those of the undecided pairs that have votes for either response."""
+    pairs_both_bad: int = 0
+    """Those of the other undecided pairs of which most labels say that both are bad."""
     pairs_joined: int = 0
     """Pairs of the same two texts as another pair of the same prompt text, which has their labels.
     """
@@ -163,7 +165,9 @@ class Judge:
         if preference is None:
             counts.undecided_pairs += 1
             votes = {answer.preferred_response_id for answer in pair.answers}
-            counts.pairs_without_majority += len(votes - {None}) > 1
+            is_divided = len(votes - {None}) > 1
+            counts.pairs_without_majority += is_divided
+            counts.pairs_both_bad += not is_divided and 2 * pair.both_bad > len(pair.answers)
         elif not pair.says_two_things:
             counts.pairs_of_one_text += 1
         elif preference.confidence < self.min_agreement:

@@ -35,7 +35,8 @@ async def preview_export(session: AsyncSession, export: Export) -> Preview:
         labelled_pairs=counts.labelled_pairs + elsewhere,
         rows=counts.rows,
         left_out=LeftOut(
-            tie_or_both_bad=counts.undecided_pairs - counts.pairs_without_majority,
+            tie=counts.undecided_pairs - counts.pairs_without_majority - counts.pairs_both_bad,
+            both_bad=counts.pairs_both_bad,
             no_majority=counts.pairs_without_majority,
             below_agreement=counts.pairs_below_agreement,
             one_text=counts.pairs_of_one_text,

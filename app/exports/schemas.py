@@ -95,7 +95,8 @@ class RecipeList(BaseModel):
 class LeftOut(BaseModel):
     """The labelled pairs that give no row, each counted under one reason."""
 
-    tie_or_both_bad: int
+    tie: int = Field(description="No response is preferred.")
+    both_bad: int = Field(description="Most labels say that both are bad.")
     no_majority: int = Field(description="As many votes for either response.")
     below_agreement: int = Field(description="Less agreement than `min_agreement`.")
     one_text: int = Field(description="Both responses say the same.")
@@ -114,8 +115,8 @@ class Preview(BaseModel):
                 "labelled_pairs": 120,
                 "rows": 98,
                 "left_out": {
-                    "tie_or_both_bad": 20, "no_majority": 2, "below_agreement": 0, "one_text": 0,
-                    "joined": 0, "tools": 0, "circle": 0, "other_split": 0,
+                    "tie": 14, "both_bad": 6, "no_majority": 2, "below_agreement": 0,
+                    "one_text": 0, "joined": 0, "tools": 0, "circle": 0, "other_split": 0,
                 },
                 "pending_prompts": 0,
                 "first": [{"prompt": "Explain DPO.", "chosen": "…", "rejected": "…"}],

@@ -1,6 +1,6 @@
 """All SQL of the projects room."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -173,3 +173,22 @@ async def delete_project(session: AsyncSession, project_id: int) -> None:
     await session.execute(prompts.order_by(Prompt.id).with_for_update())
     await session.execute(delete(Prompt).where(Prompt.project_id == project_id))
     await session.execute(delete(Project).where(Project.id == project_id))
+
+
+_PRICED_PAIRS: Final = 1000
+
+
+async def expected_pair_seconds(session: AsyncSession, project_id: int) -> float | None:
+    """What the first pairs of the plan are expected to take, on average; None without any.
+
+    Served by ``ix_pairs_open``.
+    """
+    first = (
+        select(Pair.expected_seconds)
+        .where(Pair.project_id == project_id, text(predicates.OPEN_PAIR))
+        .order_by(Pair.arm, Pair.position, Pair.id)
+        .limit(_PRICED_PAIRS)
+        .subquery()
+    )
+    seconds: float | None = await session.scalar(select(func.avg(first.c.expected_seconds)))
+    return seconds

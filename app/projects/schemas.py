@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator
 
 from app.settings import (
     DEFAULT_PROJECT,
@@ -70,6 +70,10 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     guidelines: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)] = ""
+    plain_text: Annotated[
+        StrictBool,
+        Field(description="The desk shows prompts and responses as they are, not as Markdown"),
+    ] = False
     strategy: Annotated[str, Field(max_length=64)] = "auto"
     budget: Budget = Budget()
     labels_per_pair: LabelsPerPair = 1

@@ -118,6 +118,11 @@ async def list_projects(
     )
 
 
+async def expected_pair_seconds(session: AsyncSession, project: Project) -> float | None:
+    """What a pair of the plan is expected to take, on average; None while there is no plan."""
+    return await queries.expected_pair_seconds(session, project.id)
+
+
 async def change_project(
     session: AsyncSession, project: Project, change: ProjectChange
 ) -> ProjectRow:

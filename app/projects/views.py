@@ -38,6 +38,7 @@ def project_view(row: ProjectRow) -> ProjectView:
     return ProjectView(
         name=project.name,
         guidelines=project.guidelines,
+        plain_text=project.plain_text,
         strategy=project.strategy,
         budget=Budget(unit=ledger.unit, limit=ledger.limit),
         labels_per_pair=project.labels_per_pair,

@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 STATIC: Final = Path(__file__).parent / "static"
 STYLE_SHEET: Final = "app.css"
+_TYPES: Final = {".js": "text/javascript", ".ndjson": "application/x-ndjson"}
 _KEPT: Final = "public, max-age=31536000, immutable"
 
 router = APIRouter(include_in_schema=False)
@@ -46,7 +47,7 @@ def assets() -> Assets:
     contents = {
         path.relative_to(STATIC).as_posix(): path.read_bytes()
         for path in sorted(STATIC.rglob("*"))
-        if path.suffix in {".js", ".svg"}
+        if path.suffix in {".js", ".svg", ".ndjson"}
     }
     contents[STYLE_SHEET] = b"\n".join(
         path.read_bytes() for path in sorted((STATIC / "css").glob("*.css"))
@@ -91,6 +92,6 @@ async def asset(
 
 
 def _asset(name: str, content: bytes) -> Asset:
-    media_type = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
+    media_type = _TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0]
     assert media_type is not None
     return Asset(media_type, content, gzip.compress(content, mtime=0))

@@ -89,12 +89,12 @@ async def take_pairs(
     request.app.state.announcer.note(claim.project.id)
     found = views.next_pairs(claim, is_admin=False)
     # Rendering long texts takes a while, for which other requests must not wait.
-    return await asyncio.to_thread(_shown, found)
+    return await asyncio.to_thread(_shown, found, is_plain=claim.project.plain_text)
 
 
-def _shown(found: NextPairs) -> DeskPairs:
+def _shown(found: NextPairs, *, is_plain: bool) -> DeskPairs:
     return DeskPairs(
-        pairs=[_pair(pair) for pair in found.pairs],
+        pairs=[_pair(pair, is_plain=is_plain) for pair in found.pairs],
         ledger=found.ledger,
         pending_prompts=found.pending_prompts,
         status=found.status,
@@ -102,15 +102,15 @@ def _shown(found: NextPairs) -> DeskPairs:
     )
 
 
-def _pair(pair: HandedPair) -> DeskPair:
+def _pair(pair: HandedPair, *, is_plain: bool) -> DeskPair:
     return DeskPair(
         assignment_id=pair.assignment_id,
-        prompt=turns(pair.prompt, pair.tools),
-        left=_side(pair.left),
-        right=_side(pair.right),
+        prompt=turns(pair.prompt, pair.tools, is_plain=is_plain),
+        left=_side(pair.left, is_plain=is_plain),
+        right=_side(pair.right, is_plain=is_plain),
         expires_at=pair.expires_at,
     )
 
 
-def _side(shown: ShownResponse) -> Side:
-    return Side(response_html(shown.text, shown.tool_calls), shown.text)
+def _side(shown: ShownResponse, *, is_plain: bool) -> Side:
+    return Side(response_html(shown.text, shown.tool_calls, is_plain=is_plain), shown.text)

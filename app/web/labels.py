@@ -112,7 +112,8 @@ async def labels(
         context["annotators"] = [each.annotator.name for each in people]
     if part != "which":
         shown = chosen.get("pair") or next((item.id for item in context.get("items", [])), None)
-        context["detail"] = await _detail(session, viewer, shown)
+        is_plain = project.project.plain_text
+        context["detail"] = await _detail(session, viewer, shown, is_plain=is_plain)
     template = "labels.html" if part is None else f"fragments/labels_{part}.html"
     context["strengths"] = _STRENGTHS
     return render(request, template, viewer=viewer, **context)
@@ -225,15 +226,17 @@ def _said(label: LabelView, number_of: Mapping[str | None, int]) -> str:
     return ", ".join(words)
 
 
-async def _detail(session: Session, viewer: Principal, pair_id: str | None) -> Detail | None:
+async def _detail(
+    session: Session, viewer: Principal, pair_id: str | None, *, is_plain: bool
+) -> Detail | None:
     if pair_id is None:
         return None
     pair = await review.look_at_pair(session, viewer, pair_id)
     # Rendering long texts takes a while, for which other requests must not wait.
-    return await asyncio.to_thread(_rendered, pair)
+    return await asyncio.to_thread(_rendered, pair, is_plain=is_plain)
 
 
-def _rendered(pair: PairView) -> Detail:
+def _rendered(pair: PairView, *, is_plain: bool) -> Detail:
     majority, tally = _majority(pair)
     number_of = _numbers(pair)
     sides = []
@@ -241,12 +244,12 @@ def _rendered(pair: PairView) -> Detail:
         verdict = None
         if majority in number_of:
             verdict = "preferred" if each.response_id == majority else "not preferred"
-        html = response_html(each.text, each.tool_calls)
+        html = response_html(each.text, each.tool_calls, is_plain=is_plain)
         sides.append(Side(number_of[each.response_id], each, html, verdict))
     return Detail(
         pair=pair,
         asked=asked(pair.prompt),
-        turns=turns(pair.prompt, pair.tools),
+        turns=turns(pair.prompt, pair.tools, is_plain=is_plain),
         sides=sides,
         tally=tally,
         number_of=number_of,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts.service import Principal
+from app.accounts.service import Principal, list_annotators
 from app.annotation.review.filters import LabelFilters
 from app.annotation.review.service import list_labels
 from app.http.paging import Page
@@ -23,6 +23,7 @@ router = APIRouter(prefix="/p/{name}")
 Part = Literal["now", "budget", "curve", "similarity", "recent", "annotators"]
 _NEWEST: Final = 8
 _DAYS: Final = 14
+_MOST_ANNOTATORS: Final = 1000
 _YOUNG: Final = timedelta(days=3)
 """A project that has begun so lately is looked at by the hour."""
 
@@ -69,8 +70,10 @@ async def _figures(
         with_texts=True,
     )
     days = [now.date() - timedelta(days=ago) for ago in range(_DAYS - 1, -1, -1)]
+    people = await list_annotators(session, after_id=0, limit=_MOST_ANNOTATORS)
     return {
         "now": now,
+        "seen": {each.annotator.name: each.annotator.seen_at for each in people},
         "stats": stats,
         "curve": curve,
         "spend": spend,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from app.accounts.dependencies import AdminKey
 from app.accounts.service import Principal
 from app.http.json_route import JsonRoute
+from app.http.session import Session
 from app.projects import service as projects
 from app.projects.views import ProjectRow, project_view
 from app.settings import MAX_TEXT_CHARACTERS
@@ -54,32 +55,43 @@ async def preview(sent: Markdown, _: AdminKey) -> Rendered:
 
 @router.get("/p/{name}/setup/{step}")
 async def setup(
-    request: Request, step: Step, project: ShownProject, viewer: AdminViewer
+    request: Request, step: Step, project: ShownProject, viewer: AdminViewer, session: Session
 ) -> Response:
     """A later step."""
-    return _setup(request, viewer, step, project)
+    seconds = await projects.expected_pair_seconds(session, project.project)
+    return _setup(request, viewer, step, project, pair_seconds=seconds)
 
 
 @router.get("/p/{name}/settings")
-async def settings(request: Request, project: ShownProject, viewer: AdminViewer) -> Response:
+async def settings(
+    request: Request, project: ShownProject, viewer: AdminViewer, session: Session
+) -> Response:
     """All of a project's settings."""
     return render(
         request,
         "settings.html",
         viewer=viewer,
         project=project_view(project),
+        pair_seconds=await projects.expected_pair_seconds(session, project.project),
         step=None,
         **_choices(),
     )
 
 
-def _setup(request: Request, viewer: Principal, step: str, project: ProjectRow | None) -> Response:
+def _setup(
+    request: Request,
+    viewer: Principal,
+    step: str,
+    project: ProjectRow | None,
+    pair_seconds: float | None = None,
+) -> Response:
     number = STEPS.index(step)
     return render(
         request,
         "setup.html",
         viewer=viewer,
         project=None if project is None else project_view(project),
+        pair_seconds=pair_seconds,
         step=step,
         number=number,
         steps=STEPS,

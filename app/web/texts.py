@@ -21,17 +21,20 @@ class Turn:
     html: str
 
 
-def turns(prompt: str | Sequence[Call], tools: Sequence[Call] | None) -> list[Turn]:
-    """The turns of a prompt, after the tools that it may call."""
+def turns(
+    prompt: str | Sequence[Call], tools: Sequence[Call] | None, *, is_plain: bool
+) -> list[Turn]:
+    """The turns of a prompt, after the tools that it may call. ``is_plain``: without Markdown."""
     first = [] if tools is None else [Turn("Tools", _as_code(tools))]
     if isinstance(prompt, str):
-        return [*first, Turn("User", render_text(prompt))]
-    return [*first, *map(_turn, prompt)]
+        return [*first, Turn("User", render_text(prompt, is_plain=is_plain))]
+    return [*first, *(_turn(each, is_plain=is_plain) for each in prompt)]
 
 
-def response_html(text: str, calls: Sequence[Call] | None) -> SafeHtml:
-    """A response, with the tools that it calls."""
-    return render_text(text, code=render_calls(list(calls)) if calls else None)
+def response_html(text: str, calls: Sequence[Call] | None, *, is_plain: bool) -> SafeHtml:
+    """A response, with the tools that it calls. ``is_plain``: without Markdown."""
+    code = render_calls(list(calls)) if calls else None
+    return render_text(text, code=code, is_plain=is_plain)
 
 
 def asked(prompt: str | Sequence[Call]) -> str:
@@ -40,9 +43,11 @@ def asked(prompt: str | Sequence[Call]) -> str:
     return " ".join(text[:_RECOGNISED].split())
 
 
-def _turn(turn: Call) -> Turn:
+def _turn(turn: Call, *, is_plain: bool) -> Turn:
     who = _WHO[turn["role"]] + (f" {turn['name']}" if turn.get("name") else "")
-    return Turn(who, response_html(turn.get("content") or "", turn.get("tool_calls")))
+    return Turn(
+        who, response_html(turn.get("content") or "", turn.get("tool_calls"), is_plain=is_plain)
+    )
 
 
 def _as_code(tools: Sequence[Call]) -> SafeHtml:

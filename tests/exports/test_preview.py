@@ -54,9 +54,22 @@ async def test_it_holds_what_the_download_holds(
 
 async def test_it_says_why_pairs_give_no_row(client: httpx.AsyncClient, filled: None) -> None:
     left_out = (await preview(client))["left_out"]
-    assert left_out["tie_or_both_bad"] == 1
-    assert left_out["no_majority"] == 1
+    assert (left_out["tie"], left_out["both_bad"], left_out["no_majority"]) == (1, 0, 1)
     assert sum(left_out.values()) == 2
+
+
+async def test_pairs_of_which_both_are_bad_are_told_apart_from_ties(
+    client: httpx.AsyncClient, sessions: async_sessionmaker[AsyncSession]
+) -> None:
+    async with sessions.begin() as session:
+        project_id = await add_project(session, "p")
+        for name, choices in (("tie", ["tie"]), ("bad", ["both_bad", "both_bad", "tie"])):
+            prompt, (first, second) = await add_prompt(session, project_id, name, ["a", "b"])
+            pair = await add_pair(session, prompt, first, second)
+            for number, choice in enumerate(choices):
+                await add_label(session, pair, None, annotator=f"ana{number}", choice=choice)
+    left_out = (await preview(client))["left_out"]
+    assert (left_out["tie"], left_out["both_bad"]) == (1, 1)
 
 
 async def test_both_parts_together_are_all(client: httpx.AsyncClient, filled: None) -> None:

@@ -25,6 +25,7 @@ async def test_the_default_project_always_exists_with_the_documented_defaults(
     assert project == {
         "name": "default",
         "guidelines": "",
+        "plain_text": False,
         "strategy": "auto",
         "budget": {"unit": "labels", "limit": None},
         "labels_per_pair": 1,

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -45,3 +46,11 @@ def test_scripts_import_only_scripts_that_exist() -> None:
     for path in STATIC.glob("js/**/*.js"):
         for imported in re.findall(r'(?:from|import) "(\.[^"]+)"', path.read_text()):
             assert (path.parent / imported).is_file(), f"{path.name} imports {imported}"
+
+
+def test_the_sample_of_the_pages_is_that_of_the_examples() -> None:
+    sample = "qafeedback-50.ndjson"
+    examples = Path(__file__).parents[2] / "examples"
+    assert assets().files[f"sample/{sample}"].content == (examples / sample).read_bytes()
+    licence = STATIC / "sample" / "LICENSE-qafeedback"
+    assert licence.read_bytes() == (examples / "LICENSE-qafeedback").read_bytes()

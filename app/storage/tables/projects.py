@@ -108,6 +108,7 @@ class Project(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     guidelines: Mapped[str]
+    plain_text: Mapped[bool] = mapped_column(server_default="false")
     strategy: Mapped[str]
     unit: Mapped[str]
     budget_limit: Mapped[Decimal | None]

@@ -370,3 +370,16 @@ async def test_a_pair_whose_label_somebody_withdrew_comes_back(
     await answer(page, "2")
     (label,) = await desk.until_labelled(1)
     assert label["choice"] == "right"
+
+
+async def test_a_project_may_show_texts_as_they_are(
+    api: httpx.AsyncClient, new_context: ContextFactory
+) -> None:
+    desk = await make_desk(api, [("**Why?**", "# One", "- two\n- three")], plain_text=True)
+    page = await (await new_context(desk.key)).new_page()
+    await page.goto(desk.path)
+    await page.wait_for_selector("#pair:not([hidden])")
+    assert await page.inner_text(".turn-last .prose") == "**Why?**"
+    texts = {await page.inner_text(f"#{side} .prewrap") for side in ("left", "right")}
+    assert texts == {"# One", "- two\n- three"}
+    assert await page.locator("#pair h3, #pair li, .turn-last strong").count() == 0

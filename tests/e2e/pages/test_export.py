@@ -21,7 +21,7 @@ async def test_the_page_counts_shows_and_downloads(
     page = await (await new_context(service.key)).new_page()
     await page.goto(f"/p/{desk.project}/export")
     await expect(page.locator("#flow")).to_contain_text("Rows2")
-    await expect(page.locator("#flow")).to_contain_text("ties, both bad− 1")
+    await expect(page.locator("#flow")).to_contain_text("ties− 1")
     await expect(page.locator("#few")).to_be_visible()
     await page.check("[name=metadata]")
     await expect(page.locator("#first")).to_contain_text("propensity")

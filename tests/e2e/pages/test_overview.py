@@ -61,6 +61,27 @@ async def test_eight_tabs_share_one_stream_and_all_are_live(
     await expect(pages[5].locator("#part-recent")).to_contain_text("tie")
 
 
+async def test_tabs_of_many_projects_never_take_all_connections(
+    desk: Desk, service: RunningService, new_context: ContextFactory
+) -> None:
+    context = await new_context(service.key)
+    names = [desk.project, *(f"{desk.project}-{number}" for number in range(7))]
+    for name in names[1:]:
+        await desk.api.post("/projects", json={"name": name})
+    pages = [await context.new_page() for _ in names]
+    for page, name in zip(pages, names, strict=True):
+        # A seventh connection to the host would never be opened.
+        await page.goto(f"/p/{name}")
+        await expect(page.locator("#live")).to_have_text("Live")
+    held = (
+        "navigator.locks.query().then(({ held }) =>"
+        " held.filter(({ name }) => name.startsWith('ab:stream:')).length)"
+    )
+    assert await pages[0].evaluate(held) == 4
+    await pages[1].close()  # its stream is free for one that has none
+    await pages[7].wait_for_function(f"{held}.then((streams) => streams === 4)")
+
+
 async def test_projects_are_listed_with_what_is_spent(
     desk: Desk, service: RunningService, new_context: ContextFactory
 ) -> None:

@@ -1,6 +1,7 @@
 """Setting a project up in five steps, as somebody does who has a file and a budget."""
 
 import json
+import re
 import secrets
 from pathlib import Path
 
@@ -33,6 +34,7 @@ async def test_five_steps_lead_from_a_file_to_a_link_that_annotates(
     await page.fill("#guidelines", "Be **kind**.\n\n<script>alert(1)</script>")
     await page.click("#preview summary")
     await expect(page.locator("#preview strong")).to_have_text("kind")
+    await page.check("[name=plain_text]")
     await page.click("[type=submit]")
 
     await page.wait_for_url(f"**/p/{name}/setup/prompts")
@@ -62,6 +64,7 @@ async def test_five_steps_lead_from_a_file_to_a_link_that_annotates(
     await page.wait_for_url("**/setup/annotators")
     project = (await api.get(f"/projects/{name}")).json()
     assert project["strategy"] == "dissimilar"
+    assert project["plain_text"] is True
     assert project["exploration"] == 0.2
     assert project["budget"] == {"unit": "labels", "limit": 1000}
     assert project["overlap"] == {"share": 0.075, "labels": 2}
@@ -163,3 +166,29 @@ async def test_columns_are_named_before_the_import(
     (first, _) = (await api.get("/prompts", params={"project": name})).json()["prompts"]
     stored = (await api.get(f"/prompts/{first['id']}")).json()
     assert (stored["prompt"], stored["metadata"]) == ("Why?", {"by": "me"})
+
+
+async def test_the_budget_tells_the_hours_of_work(desk: Desk, page: Page) -> None:
+    await page.goto(f"/p/{desk.project}/setup/budget")
+    work = page.locator("#work")
+    await expect(work).to_have_text(
+        re.compile(r"^A pair takes about [\d.]+ s to read and answer\.$")
+    )
+    seconds = float(await work.get_attribute("data-seconds") or 0)
+    await page.fill("#limit", str(round(36_000 / seconds)))
+    await expect(work).to_contain_text("That makes 10 hours of work.")
+    await page.check("[value=minutes]", force=True)
+    await page.fill("#limit", "120")
+    await expect(work).to_contain_text("2 hours of work, for about")
+    await page.fill("#limit", "much")
+    await expect(work).not_to_contain_text("hours")
+
+
+async def test_the_sample_is_a_click_away(page: Page, api: httpx.AsyncClient) -> None:
+    name = f"new-{secrets.token_hex(4)}"
+    await api.post("/projects", json={"name": name})
+    await page.goto(f"/p/{name}/setup/prompts")
+    await page.click("#sample")
+    await expect(page.locator("#first-responses li")).to_have_count(4)
+    await page.click("#start")
+    await expect(page.locator("#told")).to_have_text("50 prompts created")

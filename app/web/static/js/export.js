@@ -6,7 +6,8 @@ const form = $("export");
 const { project } = form.dataset;
 const DEFAULTS = { split: "all", file: "jsonl", layout: "standard", aggregation: "majority" };
 const REASONS = {
-  tie_or_both_bad: "ties, both bad",
+  tie: "ties",
+  both_bad: "both bad",
   no_majority: "disagreements without a majority",
   below_agreement: "too little agreement",
   one_text: "both responses say the same",

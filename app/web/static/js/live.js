@@ -1,9 +1,12 @@
 // What happens in a project, as it happens. A browser opens at most six connections to a host, so
 // only one tab of a project holds an event stream, and tells the others; none while all are hidden.
+// Tabs of many projects share four streams: whoever gets none looks again now and then instead.
 import { href } from "./api.js";
 
 const KINDS = ["label", "prompts", "plan", "ledger"];
 const RETRY_MS = 15_000;
+const STREAMS = 4;
+const LOOK_MS = 10_000;
 
 /** Call `onEvent(kind, data)` for each event, and `onState(isLive)` when the stream comes or goes. */
 export function watch(project, onEvent, onState = () => {}) {
@@ -20,7 +23,7 @@ export function watch(project, onEvent, onState = () => {}) {
   function begin() {
     if (stop || document.hidden) return;
     const abort = new AbortController();
-    const lead = () => follow(project, tell, abort.signal);
+    const lead = () => leadTabs(project, tell, abort.signal);
     stop = () => abort.abort();
     if (!navigator.locks) return void lead();
     navigator.locks.request(name, { signal: abort.signal }, lead).catch(() => {});
@@ -36,6 +39,39 @@ export function watch(project, onEvent, onState = () => {}) {
   addEventListener("pageshow", begin);
   begin();
 }
+
+/** Be the tab that tells all others of the project, until the signal ends it. */
+async function leadTabs(project, tell, signal) {
+  if (!navigator.locks) return follow(project, tell, signal);
+  while (!signal.aborted) {
+    if (await withStream(() => follow(project, tell, signal))) return;
+    tell({ isLive: true });
+    for (const kind of KINDS) tell({ kind, data: {} });
+    await pause(LOOK_MS, signal);
+  }
+}
+
+/** Do something with one of this browser's streams; gives whether one was free. */
+async function withStream(act) {
+  for (let stream = 0; stream < STREAMS; stream += 1) {
+    const name = `ab:stream:${href("/")}:${stream}`;
+    const had = await navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
+      if (lock) await act();
+      return lock !== null;
+    });
+    if (had) return true;
+  }
+  return false;
+}
+
+const pause = (milliseconds, signal) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 
 /** Hold the stream until the signal ends it; open it again where it breaks for good. */
 function follow(project, tell, signal) {

@@ -9,6 +9,7 @@ const STEPS = ["name", "prompts", "strategy", "budget", "annotators"];
 function valueOf(input) {
   const { kind } = input.dataset;
   const text = input.value.trim();
+  if (input.type === "checkbox") return input.checked;
   if (!kind) return input.value;
   if (text === "") return null;
   const number = Number(text.replaceAll(",", ""));
@@ -66,6 +67,27 @@ async function showPreview() {
   if (!$("preview").open) return;
   const { html } = await call("POST", "/new/preview", { text: $("guidelines").value });
   $("preview").querySelector(".prose").innerHTML = html; // cleaned by the service
+}
+
+// ---- hours of work ----
+const work = $("work");
+/** What the limit means in hours, or in labels, by what a pair is expected to take. */
+function tellWork() {
+  const seconds = Number(work.dataset.seconds);
+  const unit = document.querySelector('[name="budget.unit"]:checked').value;
+  const limit = valueOf($("limit"));
+  const hourly = valueOf($("rate"));
+  const hours = { labels: (limit * seconds) / 3600, minutes: limit / 60, money: limit / hourly }[unit];
+  const few = (value) => value.toLocaleString("en", { maximumSignificantDigits: 2 });
+  const known = typeof limit === "number" && limit > 0 && Number.isFinite(hours);
+  const labels = Math.floor((hours * 3600) / seconds);
+  work.textContent = `A pair takes about ${few(seconds)} s to read and answer.${
+    known ? ` That makes ${few(hours)} hours of work${unit === "labels" ? "" : `, for about ${few(labels)} labels`}.` : ""
+  }`;
+}
+if (work) {
+  tellWork();
+  work.closest("form").addEventListener("input", tellWork);
 }
 
 // ---- annotators ----

@@ -24,6 +24,12 @@ let chosen = null;
 // ---- choosing a file ----
 const choose = (file) => file && begin(file);
 $("file").addEventListener("change", () => choose($("file").files[0]));
+$("sample")?.addEventListener("click", async ({ currentTarget: { dataset } }) => {
+  const name = dataset.address.split("/").at(-1);
+  const answer = await fetch(dataset.address).catch(() => null);
+  if (answer?.ok) choose(new File([await answer.blob()], name));
+  else alert.textContent = "The sample cannot be read. Load the page again.";
+});
 upload.addEventListener("dragover", (event) => event.preventDefault());
 upload.addEventListener("drop", (event) => {
   event.preventDefault();
