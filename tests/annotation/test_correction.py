@@ -152,6 +152,30 @@ async def test_a_surplus_label_does_not_take_the_room_of_the_correction(
     await _sound(world)
 
 
+async def test_room_that_is_left_over_is_for_a_surplus_label(
+    client: httpx.AsyncClient, annotator_client: ClientFactory, world: World
+) -> None:
+    await world.set_project(exploration=0, budget_limit=10, labels_per_pair=2)
+    (number,) = await world.add_pairs(1, labels_wanted=2)
+    ana, ben, chi = [await annotator_client(name) for name in ("ana", "ben", "chi")]
+    (hers,) = await held(ana)
+    await world.lapse_all()
+    counted = []
+    for annotator in (ben, chi):
+        (pair,) = await held(annotator)
+        sent = {"assignment_id": pair["assignment_id"], "choice": "left"}
+        counted.append((await post(annotator, sent))["labels"][0]["id"])
+    late = await post(ana, {"assignment_id": hers["assignment_id"], "choice": "tie"})
+    assert late["labels"][0]["status"] == "surplus"
+    (found,) = (await client.get("/pairs")).json()["pairs"]
+    corrected = await correct(client, found, {"withdraw": counted, "choice": "tie"})
+    by_name = {label["annotator"]: label["status"] for label in corrected["pair"]["labels"]}
+    assert by_name == {"ben": "withdrawn", "chi": "withdrawn", "ana": "counted", "admin": "counted"}
+    assert (await world.pair(number)).counted == 2
+    assert corrected["ledger"]["spent"] == 2
+    await _sound(world)
+
+
 async def test_a_pair_that_the_admin_holds_is_settled_as_held(
     client: httpx.AsyncClient, world: World
 ) -> None:

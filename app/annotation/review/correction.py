@@ -111,6 +111,8 @@ async def _settle(
         raise LabelDiffers(_STANDS) from None
     if settlement.created and settlement.labels[0].status != "counted":
         raise PairFull("your answer would not count: withdraw a label, or raise the budget")
+    # Read the counts again: the statement that wrote the label has changed them.
+    project = await projects.lock_project(session, project.id)
     if project.surplus_labels:
         now = await assignments.pairs_by_id(session, [pair.id])
         await promote_surplus(session, project, now[pair.id])
