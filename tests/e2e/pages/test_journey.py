@@ -103,11 +103,23 @@ async def test_from_a_file_to_a_dataset(
     assert {label["annotator"] for label in counted} == {*people}
     assert len({label["pair_id"] for label in counted}) == BUDGET
 
+    # The tie is settled by the admin; the label of both bad stays.
+    await admin.goto(f"/p/{name}/labels?choice=tie")
+    await admin.click("#settle-open")
+    await admin.click("#settle >> text=1 is better")
+    await admin.click("#settle [type=submit]")
+    await expect(admin.locator("#toast")).to_have_text("Settled.")
+    settled = (await api.get("/labels", params={"project": name, "order": "newest"})).json()
+    mine = settled["labels"][0]
+    assert (mine["annotator"], mine["status"]) == ("admin", "counted")
+    ledger = (await api.get(f"/projects/{name}")).json()["ledger"]
+    assert (ledger["spent"], ledger["remaining"]) == (BUDGET, 0)
+
     await admin.click("text=Export >> nth=0")
-    await expect(admin.locator("#flow")).to_contain_text(f"Rows{BUDGET - 2}")
+    await expect(admin.locator("#flow")).to_contain_text(f"Rows{BUDGET - 1}")
     async with admin.expect_download() as downloading:
         await admin.click("#download")
     await (await downloading.value).save_as(tmp_path / "rows.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
-    assert len(rows) == BUDGET - 2
+    assert len(rows) == BUDGET - 1
     assert all(row.keys() == {"prompt", "chosen", "rejected"} for row in rows)

@@ -79,7 +79,7 @@ async def test_tabs_of_many_projects_never_take_all_connections(
     )
     assert await pages[0].evaluate(held) == 4
     await pages[1].close()  # its stream is free for one that has none
-    await pages[7].wait_for_function(f"{held}.then((streams) => streams === 4)")
+    await pages[7].wait_for_function(f"() => {held}.then((streams) => streams === 4)")
 
 
 async def test_projects_are_listed_with_what_is_spent(
