@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final, cast
 
 from app.errors import FileUnreadable, InvalidInput, TooLarge
+from app.formats.file_kinds import PARQUET as KIND_OF_PARQUET
+from app.formats.file_kinds import START_BYTES, other_kind
 from app.imports.files.refused import RefusedRows
 from app.imports.files.sources import json_source
 from app.settings import MAX_TABLE_BYTES
@@ -51,6 +53,9 @@ async def opened_body(stream: AsyncIterable[bytes], media_type: str) -> AsyncIte
             if size > MAX_TABLE_BYTES:
                 raise TooLarge(f"a table may have {MAX_TABLE_BYTES} bytes: send it as JSON lines")
             await asyncio.to_thread(raw.write, chunk)
+        raw.seek(0)
+        if media_type == PARQUET and other_kind(raw.read(START_BYTES)) != KIND_OF_PARQUET:
+            raise InvalidInput("the body is no Parquet file")
         raw.seek(0)
         file = cast("io.BufferedReader", raw)
         try:

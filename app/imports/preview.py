@@ -1,7 +1,8 @@
 """Look at the first lines of a file, and tell what an import would make of them."""
 
 from collections import Counter
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -40,18 +41,19 @@ async def preview_import(
     good, rejected = reader.read(lines)
     more_good, more_rejected = reader.finish()
     good += more_good
-    formats, found = _look_at(lines, columns or {})
+    rejected += more_rejected
+    formats, found = _look_at(lines, columns or {}, refused={each.line for each in rejected})
     left_out = {name for line in good for name in line.left_out}
     return ImportPreview(
         lines=len(lines),
         formats=formats,
         columns=[
-            Column(name=name, example=example, use=_use(name, columns or {}, left_out))
-            for name, example in found.items()
+            Column(name=name, example=each.example, use=_use(name, each, columns or {}, left_out))
+            for name, each in found.items()
         ],
         prompts=[_body(line) for line in good[:_SHOWN_PROMPTS]],
         labels=sum(len(line.preferences) for line in good),
-        rejected=sorted([*rejected, *more_rejected], key=lambda each: each.line),
+        rejected=sorted(rejected, key=lambda each: each.line),
     )
 
 
@@ -66,10 +68,21 @@ async def _first_lines(chunks: AsyncIterable[bytes], splitter: StreamSplitter) -
     return lines[:PREVIEWED_LINES]
 
 
-def _look_at(lines: Sequence[Line], columns: ColumnMap) -> tuple[dict[str, int], dict[str, str]]:
-    """How many lines have which format, and an example of each column."""
+@dataclass(slots=True)
+class _Found:
+    """What is known of a column."""
+
+    example: str = ""
+    is_read: bool = False
+    """Whether it stands in a line that is not refused."""
+
+
+def _look_at(
+    lines: Sequence[Line], columns: ColumnMap, refused: Collection[int]
+) -> tuple[dict[str, int], dict[str, _Found]]:
+    """How many lines have which format, and what is known of each column."""
     formats: Counter[str] = Counter()
-    examples: dict[str, str] = {}
+    found: dict[str, _Found] = {}
     for line in lines:
         try:
             value = parsed(line)
@@ -78,14 +91,17 @@ def _look_at(lines: Sequence[Line], columns: ColumnMap) -> tuple[dict[str, int],
             continue
         if not isinstance(value, dict) or not isinstance(mapped, dict):
             continue
-        found = find_format(Row(mapped))
-        if found is not None:
-            formats[found.name] += 1
+        matching = find_format(Row(mapped))
+        if matching is not None:
+            formats[matching.name] += 1
         for name, content in value.items():
-            is_new = not examples.get(name) and len(examples) < _MAX_COLUMNS
-            if is_new or (name in examples and not examples[name]):
-                examples[name] = "" if is_empty(content) else _example(content)
-    return dict(formats.most_common()), examples
+            if name not in found and len(found) == _MAX_COLUMNS:
+                continue
+            column = found.setdefault(name, _Found())
+            column.is_read |= line.number not in refused
+            if not column.example and not is_empty(content):
+                column.example = _example(content)
+    return dict(formats.most_common()), found
 
 
 def _example(value: Any) -> str:
@@ -93,9 +109,11 @@ def _example(value: Any) -> str:
     return text[:_MAX_EXAMPLE_CHARACTERS]
 
 
-def _use(name: str, columns: ColumnMap, left_out: set[str]) -> Any:
+def _use(name: str, found: _Found, columns: ColumnMap, left_out: Collection[str]) -> Any:
     if columns.get(name) == IGNORE:
         return "ignored"
+    if not found.is_read:
+        return "unread"
     return "left out" if columns.get(name, name) in left_out else "used"
 
 

@@ -116,8 +116,9 @@ class Column(BaseModel):
     name: str
     example: str
     """Its first value that is not empty, cut after 200 characters; JSON where it is no text."""
-    use: Literal["used", "left out", "ignored"]
-    """``used``: it becomes a part of prompts, responses or labels."""
+    use: Literal["used", "left out", "ignored", "unread"]
+    """``used``: it becomes a part of prompts, responses or labels. ``unread``: it stands only in
+    lines that would be refused."""
 
 
 class ImportPreview(BaseModel):

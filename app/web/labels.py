@@ -90,7 +90,9 @@ async def labels(
 ) -> Response:
     """The page, or a part of it that has changed."""
     name = project.project.name
-    chosen = {key: value for key, value in request.query_params.items() if value and key != "part"}
+    chosen = {
+        key: value for key, value in request.query_params.items() if value.strip() and key != "part"
+    }
     filters = _filters(chosen)
     context: dict[str, Any] = {
         "project": project_view(project) if viewer.is_admin else own_project(project),

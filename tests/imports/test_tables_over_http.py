@@ -98,6 +98,8 @@ async def test_a_row_that_does_not_fit_its_header_is_told_by_its_line(
         (b"a,b;c\n1,2;3\n", CSV, "does not tell how cells are separated"),
         (b"prompt,prompt\n", CSV, "two columns"),
         (b"PAR1 and no more", PARQUET, "damaged"),
+        (b"", PARQUET, "no Parquet file"),
+        (AS_CSV.encode(), PARQUET, "no Parquet file"),
         (b"PK\x03\x04 a workbook", CSV, "Excel"),
     ],
 )
@@ -185,6 +187,7 @@ async def test_a_dry_run_reads_tables_and_maps(client: httpx.AsyncClient, media_
     unmapped = await send(client, content, media_type, dry_run=True)
     assert (unmapped["formats"], len(unmapped["rejected"])) == ({}, 3)
     assert [each["name"] for each in unmapped["columns"]] == ["q", "yes", "no", "x"]
+    assert {each["use"] for each in unmapped["columns"]} == {"unread"}
     columns = {"q": "prompt", "yes": "chosen", "no": "rejected", "x": "ignore"}
     preview = await send(client, content, media_type, dry_run=True, map=json.dumps(columns))
     assert (preview["formats"], preview["rejected"]) == ({"trl": 3}, [])

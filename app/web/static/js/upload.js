@@ -102,7 +102,7 @@ function showMapping(found) {
   if (!$("map-rows").children.length) $("map-rows").replaceChildren(...found.columns.map(row));
   for (const { name, use } of found.columns) {
     const note = [...document.querySelectorAll("[data-use]")].find(({ dataset }) => dataset.use === name);
-    if (note) note.textContent = use === "used" ? "" : use;
+    if (note) note.textContent = ["left out", "ignored"].includes(use) ? use : "";
   }
   $("first-prompt").hidden = !found.prompts.length;
   if (found.prompts.length) showFirst(found.prompts[0]);
