@@ -13,6 +13,7 @@ from app.errors import (
     AssignmentAnswered,
     BudgetBelowSpent,
     LabelDiffers,
+    PairFull,
     TooFewLabelsPerPair,
     Unauthenticated,
     UnknownAssignment,
@@ -308,6 +309,10 @@ class ModelOfRoom:
         self.lapse()
         if label.status == "withdrawn":
             return
+        self._withdraw(who, label)
+        self.promote(label.pair)
+
+    def _withdraw(self, who: str, label: LabelModel) -> None:
         label.status = "withdrawn"
         if label.assignment is not None:
             assignment = self.assignments[label.assignment]
@@ -317,7 +322,62 @@ class ModelOfRoom:
                 assignment.is_over, assignment.lease = False, self.lease
             else:
                 assignment.status = "released"
-        self.promote(label.pair)
+
+    def correct(
+        self, pair: int, withdraw: Sequence[int], answer: str, seconds: int | None
+    ) -> int | LabelModel:
+        """The admin's label: the number of one that stands, or a new one.
+
+        ``answer`` is a choice as if the first response had been on the left. A new assignment has
+        the number 0 until the database gives it one.
+        """
+        self.lapse()
+        for number in withdraw:
+            label = self.labels[number]
+            if label.pair != pair:
+                raise Refused(UnknownLabel)
+            if label.status != "withdrawn":
+                self._withdraw(ADMIN, label)
+        if self.pairs[pair].arm == "imported":
+            return self._correct_imported(pair, answer, seconds)
+        known = [n for n in self.of_annotator(ADMIN) if self.assignments[n].pair == pair]
+        number = known[0] if known else 0
+        if not known:
+            self.assignments[0] = AssignmentModel(
+                pair, ADMIN, "released", Decimal(0), self.lease, swapped=False
+            )
+        is_swapped = self.assignments[number].swapped
+        mirrored = {"left": "right", "right": "left"}
+        choice = mirrored.get(answer, answer) if is_swapped else answer
+        (given,) = self.settle(ADMIN, [(number, choice, seconds)])
+        if isinstance(given, LabelModel) and given.status != "counted":
+            raise Refused(PairFull)
+        self.promote(pair)
+        return given
+
+    def _correct_imported(self, pair: int, answer: str, seconds: int | None) -> int | LabelModel:
+        first, second = self.pairs[pair].responses
+        preferred, rejected = {"left": (first, second), "right": (second, first)}.get(
+            answer, (None, None)
+        )
+        live = self.live_label(pair, ADMIN)
+        if live is None:
+            return LabelModel(
+                pair, ADMIN, answer, preferred, rejected, seconds, "counted", Decimal(0), None
+            )
+        if (self.labels[live].preferred, self.labels[live].choice) != (preferred, answer):
+            raise Refused(LabelDiffers)
+        return live
+
+    def is_disputed(self, number: int) -> bool:
+        """Whether another label of the pair that stands says otherwise."""
+        said = {
+            label.preferred or label.choice
+            for label in self.labels.values()
+            if label.pair == self.labels[number].pair
+            and label.status not in ("withdrawn", "skipped")
+        }
+        return self.labels[number].status not in ("withdrawn", "skipped") and len(said) > 1
 
     def give_back(self, who: str, number: int) -> None:
         assignment = self.assignments[number]

@@ -204,6 +204,7 @@ class RoomMachine(RuleBasedStateMachine):
                 expected.rejected,
                 expected.status,
             )
+            assert label.disputed == model.is_disputed(label.id)
             if expected.status != "withdrawn":
                 assert label.cost == expected.cost
 

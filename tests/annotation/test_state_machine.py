@@ -19,14 +19,15 @@ from app.accounts.schemas import AnnotatorChange
 from app.annotation import service
 from app.annotation.claim import Claim, ClaimRequest, claim_pairs
 from app.annotation.imported_labels import take_imported_labels
-from app.annotation.schemas import ImportedPreference, NewLabel
+from app.annotation.review.correction import correct_pair
+from app.annotation.schemas import Correction, ImportedPreference, NewLabel
 from app.annotation.settle import Settlement, settle_labels
 from app.annotation.undo import withdraw_label
 from app.projects.schemas import NewProject, ProjectChange
 from app.prompts.service import erase_prompt
 from app.storage.ids import IdKind, encode
 from app.storage.tables import Assignment
-from tests.annotation.ledger_model import LabelModel, PairModel
+from tests.annotation.ledger_model import ADMIN, LabelModel, PairModel
 from tests.annotation.room_actions import ACTION, LIMIT, PAIR, SHARE, Action, Answer, PairToBe
 from tests.annotation.room_under_test import RoomMachine
 
@@ -158,6 +159,46 @@ class AnnotationMachine(RoomMachine):
             lambda: self.model.undo(who, number),
             lambda session: withdraw_label(session, self.principals[who], number),
         )
+
+    def correct(
+        self, pick: int, withdraw: list[int], among: str, answer: str, seconds: int | None
+    ) -> None:
+        pair = picked(self.model.pairs, pick)
+        labels = {
+            number
+            for number, label in self.model.labels.items()
+            if among == "all" or label.pair == pair
+        }
+        numbers = [picked(labels, each) for each in withdraw if labels]
+        first, second = self.model.pairs[pair].responses
+        preferred = {"left": first, "right": second}.get(answer)
+        said = {"choice": answer}
+        if preferred is not None:
+            said = {"preferred_response_id": encode(IdKind.RESPONSE, preferred)}
+        sent = Correction.model_validate(
+            {
+                "withdraw": [encode(IdKind.LABEL, number) for number in numbers],
+                "seconds": seconds,
+                **said,
+            }
+        )
+        stepped = self.step(
+            lambda: self.model.correct(pair, numbers, answer, seconds),
+            lambda session: correct_pair(session, self.principals[ADMIN], pair, sent),
+        )
+        if stepped is None:
+            return
+        label, given = stepped
+        own = self.do(lambda session: self._assignments_of(session, ADMIN))
+        if 0 in self.model.assignments:
+            self.model.assignments[own[pair]] = self.model.assignments.pop(0)
+        if isinstance(label, LabelModel):
+            (stored,) = given.labels
+            kept = {number: each for number, each in self.model.labels.items() if number > 0}
+            self.model.labels = kept | {stored.id: label}
+            label.assignment = None if label.assignment is None else own[pair]
+        else:
+            assert [each.id for each in given.labels] == [label]
 
     def give_back(self, by: str, pick: int) -> None:
         if not self.model.assignments:
