@@ -1,6 +1,8 @@
 """What holds on every page: it can be used by everybody, and nothing in it acts by itself."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -75,6 +77,43 @@ async def test_everybody_can_use_it(
         if path == "/sign-in":
             await context.request.post("/session", data={"key": service.key})
     assert not any(found.values()), {path: each for path, each in found.items() if each}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_what_opens_on_a_page_can_be_used_by_everybody(
+    desk: Desk, service: RunningService, new_context: ContextFactory, theme: str, tmp_path: Path
+) -> None:
+    await label_one(desk)
+    options: dict[str, Any] = {"color_scheme": theme, "reduced_motion": "reduce"}
+    found = {}
+    invited = (await desk.api.post(f"/annotators/{desk.annotator}/invitation")).json()
+    page = await (await new_context(**options)).new_page()
+    await page.goto(f"/sign-in#invitation={invited['invitation']}")
+    await page.wait_for_selector("#invited:not([hidden])")
+    found["an invitation"] = await serious(page)
+    await page.click("#accept")
+    await page.wait_for_selector("#welcome:not([hidden])")
+    found["a key"] = await serious(page)
+
+    page = await (await new_context(service.key, **options)).new_page()
+    await page.goto(f"/p/{desk.project}/labels")
+    await page.click("#settle-open")
+    await page.click("#settle >> text=1 is better")
+    found["an answer of one's own"] = await serious(page)
+    await page.click("#settle-close")
+    await page.click("[data-withdraw]")
+    found["a question"] = await serious(page)
+    await page.goto(f"/p/{desk.project}/map")
+    await page.click("#list button >> nth=0")
+    await page.wait_for_selector("#card:not([hidden])")
+    found["a prompt of the map"] = await serious(page)
+    await page.goto(f"/p/{desk.project}/setup/prompts")
+    table = tmp_path / "a.csv"
+    table.write_text("q,a,b\n?,yes,no\n")
+    await page.set_input_files("#file", table)
+    await page.wait_for_selector("#map-rows .map-row")
+    found["columns"] = await serious(page)
+    assert not any(found.values()), {state: each for state, each in found.items() if each}
 
 
 async def test_hostile_texts_do_nothing(
