@@ -178,6 +178,8 @@ async def test_counts_say_how_many_there_are_of_each_kind(
     assert (await counts(status="counted"))["labels"] == 4
     of_ana = {"labels": 2, "disagreements": 1, "reasons": 1, "edited": 0, "limit": 10_000}
     assert await counts(annotator="ana", status="counted") == of_ana
+    assert (await counts(arm="strategy"))["labels"] == 5
+    assert (await counts(arm="exploration", choice="left", since="2020-01-01"))["labels"] == 0
     monkeypatch.setattr("app.annotation.review.service.COUNTED_AT_MOST", 3)
     assert (await counts())["labels"] == 3
 

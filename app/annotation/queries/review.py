@@ -199,7 +199,11 @@ async def count_labels(
 
 
 def _counted(filters: LabelFilters, span: Span) -> Select[Any]:
-    statement = select(literal(1, literal_execute=True)).where(*_conditions(filters, span))
+    statement = (
+        select(literal(1, literal_execute=True))
+        .select_from(Label)
+        .where(*_conditions(filters, span))
+    )
     if filters.arm is not None:
         statement = statement.join(Pair, Pair.id == Label.pair_id).where(
             Pair.arm == filters.arm.value

@@ -1,5 +1,6 @@
 """The desk: one key answers, nothing is lost, and everything can be taken back."""
 
+import asyncio
 import statistics
 
 import httpx
@@ -383,3 +384,18 @@ async def test_a_project_may_show_texts_as_they_are(
     texts = {await page.inner_text(f"#{side} .prewrap") for side in ("left", "right")}
     assert texts == {"# One", "- two\n- three"}
     assert await page.locator("#pair h3, #pair li, .turn-last strong").count() == 0
+
+
+async def test_answers_given_while_another_is_on_its_way_are_sent_too(
+    page: Page, desk: Desk
+) -> None:
+    async def slowly(route: Route) -> None:
+        await asyncio.sleep(3)
+        await route.continue_()
+
+    await page.route("**/labels", slowly)
+    for key in ("1", "2", "t"):
+        await page.wait_for_selector("#pair:not([hidden])")
+        await page.wait_for_timeout(750)
+        await page.keyboard.press(key)
+    await desk.until_labelled(3)

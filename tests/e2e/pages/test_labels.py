@@ -82,11 +82,12 @@ async def test_filters_stand_in_the_address_and_count(page: Page, argued: tuple[
 
 
 async def test_a_search_finds_words_of_texts_and_reasons(page: Page) -> None:
+    asked = await page.locator(".item .q").nth(3).inner_text()
     await page.keyboard.press("/")
-    await page.keyboard.type("SKY BLUE")
+    await page.keyboard.type(asked.upper())
     await page.keyboard.press("Enter")
-    await page.wait_for_url(lambda url: "q=SKY+BLUE" in url)
-    await expect(page.locator(".item .q")).to_have_text("Why is the sky blue?")
+    await page.wait_for_url(lambda url: "q=" in url)
+    await expect(page.locator(".item .q")).to_have_text(asked)
     await page.fill("#q", "  ")
     await page.press("#q", "Enter")
     await expect(page.locator(".item")).to_have_count(4)

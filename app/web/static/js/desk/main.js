@@ -48,9 +48,9 @@ class Desk {
     this.isMine = true;
     this.outbox.load();
     dropOldDrafts();
-    const loading = setTimeout(() => view.showOnly("loading"), LOADING_MS);
+    const loading = setTimeout(() => this.pair || view.showOnly("loading"), LOADING_MS);
     await this.flush();
-    await this.look();
+    if (!this.pair) await this.look();
     clearTimeout(loading);
   }
 
@@ -173,7 +173,7 @@ class Desk {
     clearTimeout(this.postTimer);
     this.postTimer = setTimeout(() => this.flush(), TAP_MS);
     if (hasNext) this.fill();
-    else this.flush().then(() => this.look());
+    else this.flush().then(() => this.pair || this.look());
   }
 
   strengthen(last) {

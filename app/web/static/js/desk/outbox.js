@@ -13,7 +13,8 @@ export class Outbox {
   constructor(project, { onSent, onRefused, onTrouble }) {
     Object.assign(this, { project, onSent, onRefused, onTrouble });
     this.waiting = new Map();
-    this.isSending = false;
+    this.due = new Set(); // of what waits: those to be sent now
+    this.flushing = null;
     this.failures = 0;
     addEventListener("online", () => this.flush().catch(() => {}));
   }
@@ -30,6 +31,7 @@ export class Outbox {
   stop() {
     clearTimeout(this.timer);
     this.waiting.clear();
+    this.due.clear();
   }
 
   get size() {
@@ -50,6 +52,7 @@ export class Outbox {
   /** Take an answer out again; gives whether it was still here and not being sent. */
   take(assignment) {
     if (assignment === this.sending || !this.waiting.delete(assignment)) return false;
+    this.due.delete(assignment);
     drop(OUTBOX + assignment);
     return true;
   }
@@ -59,15 +62,21 @@ export class Outbox {
     if (assignment === this.sending) await this.request.catch(() => {});
   }
 
-  /** Send everything, one after the other. */
-  async flush(options = {}) {
-    if (this.isSending) return;
-    this.isSending = true;
+  /** Send everything that waits by now, one after the other, after what is on its way already. */
+  flush() {
+    for (const assignment of this.waiting.keys()) this.due.add(assignment);
+    this.flushing ??= this.sendDue().finally(() => {
+      this.flushing = null;
+    });
+    return this.flushing;
+  }
+
+  async sendDue() {
     clearTimeout(this.timer);
-    try {
-      for (const assignment of [...this.waiting.keys()]) await this.send(assignment, options);
-    } finally {
-      this.isSending = false;
+    // What becomes due meanwhile is visited too.
+    for (const assignment of this.due) {
+      await this.send(assignment);
+      this.due.delete(assignment);
     }
   }
 
@@ -78,11 +87,11 @@ export class Outbox {
     }
   }
 
-  async send(assignment, options) {
+  async send(assignment) {
     const entry = this.waiting.get(assignment);
     if (!entry) return;
     this.sending = assignment;
-    this.request = call("POST", "/labels", entry.label, options);
+    this.request = call("POST", "/labels", entry.label);
     try {
       const { labels, ledger } = await this.request;
       this.forget(assignment);
