@@ -28,7 +28,7 @@ from app.web.viewer import AdminViewer, ShownProject, Viewer
 router = APIRouter(prefix="/p/{name}/labels")
 
 Part = Literal["which", "browse", "detail"]
-Query_ = Mapping[str, str]
+_Chosen = Mapping[str, str]
 _PAIRS: Final = 20
 _SIMILAR: Final = 8
 _MOST_ANNOTATORS: Final = 500
@@ -143,7 +143,7 @@ async def similar(
     )
 
 
-def _filters(chosen: Query_) -> LabelFilters:
+def _filters(chosen: _Chosen) -> LabelFilters:
     """The filters of the address. Labels that count are shown, unless it says otherwise."""
     given = {name: chosen[name] for name in chosen if name in _FILTER_NAMES}
     if given.setdefault("status", "counted") == _ANY_STATUS:
@@ -161,7 +161,7 @@ def _uncounted(filters: LabelFilters) -> LabelFilters:
     return LabelFilters(**kept | {"reason": None, "edited": None, "disagreement": None})
 
 
-def _address(request: Request, chosen: Query_) -> Callable[..., str]:
+def _address(request: Request, chosen: _Chosen) -> Callable[..., str]:
     """``address(status="any", cursor=None)``: this page's, with some of its query changed."""
     path = request.scope["path"]
     root_path = request.scope.get("root_path", "")

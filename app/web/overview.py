@@ -11,6 +11,7 @@ from app.annotation.review.service import list_labels
 from app.http.paging import Page
 from app.http.session import Session
 from app.insights import service as insights
+from app.insights.schemas import Stats
 from app.insights.spend import Step, spend_over_time
 from app.projects.views import project_view
 from app.web import charts
@@ -42,6 +43,13 @@ async def overview(
     if by is None:
         by = "hour" if now - project.project.created_at < _YOUNG else "day"
     template = "overview.html" if part is None else f"fragments/overview_{part}.html"
+    name = project.project.name
+    figures = await _figures(request, session, name, by, now)
+    # Parts are asked for again with each label, so each brings only what it alone shows.
+    if part in (None, "recent"):
+        figures |= await _recent(session, viewer, name)
+    if part in (None, "annotators"):
+        figures |= await _people(session, figures["stats"], now)
     return render(
         request,
         template,
@@ -49,17 +57,29 @@ async def overview(
         project=project_view(project),
         since=project.project.created_at,
         by=by,
-        **await _figures(request, session, viewer, project.project.name, by, now),
+        now=now,
+        **figures,
     )
 
 
 async def _figures(
-    request: Request, session: Session, viewer: Principal, name: str, by: Step, now: datetime
+    request: Request, session: Session, name: str, by: Step, now: datetime
 ) -> dict[str, Any]:
     state = request.app.state
     stats = await insights.project_stats(state.sessions, state.figures_cache, name)
     curve = await insights.label_efficiency(state.sessions, state.curve_cache, name)
     spend = await spend_over_time(session, name, by, now)
+    return {
+        "stats": stats,
+        "curve": curve,
+        "spend": spend,
+        "budget_chart": charts.budget_chart(spend, now),
+        "curve_chart": charts.curve_chart(curve),
+        "histogram": charts.histogram_chart(stats.similarity_histogram),
+    }
+
+
+async def _recent(session: Session, viewer: Principal, name: str) -> dict[str, Any]:
     newest = await list_labels(
         session,
         viewer,
@@ -69,19 +89,14 @@ async def _figures(
         is_newest_first=True,
         with_texts=True,
     )
+    return {"newest": newest.labels, "asked": asked}
+
+
+async def _people(session: Session, stats: Stats, now: datetime) -> dict[str, Any]:
     days = [now.date() - timedelta(days=ago) for ago in range(_DAYS - 1, -1, -1)]
     people = await list_annotators(session, after_id=0, limit=_MOST_ANNOTATORS)
     return {
-        "now": now,
         "seen": {each.annotator.name: each.annotator.seen_at for each in people},
-        "stats": stats,
-        "curve": curve,
-        "spend": spend,
-        "budget_chart": charts.budget_chart(spend, now),
-        "curve_chart": charts.curve_chart(curve),
-        "histogram": charts.histogram_chart(stats.similarity_histogram),
-        "newest": newest.labels,
-        "asked": asked,
         "days_of": {
             each.name: [
                 next((of_day.labels for of_day in each.labels_per_day if of_day.day == day), 0)

@@ -58,7 +58,9 @@ async def setup(
     request: Request, step: Step, project: ShownProject, viewer: AdminViewer, session: Session
 ) -> Response:
     """A later step."""
-    seconds = await projects.expected_pair_seconds(session, project.project)
+    seconds = None
+    if step == "budget":
+        seconds = await projects.expected_pair_seconds(session, project.project)
     return _setup(request, viewer, step, project, pair_seconds=seconds)
 
 

@@ -143,7 +143,7 @@ _WRITE_ANSWERS = statement(
         JOIN (SELECT id, pair_id, {said} AS said FROM labels WHERE {judging}) AS labels
             ON labels.pair_id = answer.pair_id
         WHERE answer.choice <> 'skip'
-            AND said <> coalesce(answer.preferred_response_id::text, answer.choice)
+            AND said <> {said}
     ), disputed AS (
         UPDATE labels SET disputed = true
         FROM contradicted WHERE labels.id = contradicted.id AND NOT disputed

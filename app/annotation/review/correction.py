@@ -19,6 +19,7 @@ from app.storage.ids import IdKind, decode, encode
 from app.storage.notifications import Channel, notify
 from app.storage.tables import Pair, Project
 
+_ALSO_SAID = {"strength", "seconds", "rationale", "edited"}
 _STANDS = "your own label of this pair says otherwise: name it in withdraw"
 
 
@@ -100,10 +101,7 @@ async def _settle(
     answer: dict[str, Any] = {
         "assignment_id": encode(IdKind.ASSIGNMENT, assignment.id),
         "choice": choice,
-        "strength": sent.strength,
-        "seconds": sent.seconds,
-        "rationale": sent.rationale,
-        "edited": sent.edited,
+        **sent.model_dump(include=_ALSO_SAID),
     }
     try:
         settlement = await settle_labels(session, principal, [NewLabel(**answer)])
@@ -132,11 +130,8 @@ async def _store(
         response_ids=(pair.first_response_id, pair.second_response_id),
         preferred_response_id=preferred,
         annotator=principal.name,
-        strength=sent.strength,
         both_bad=sent.choice == "both_bad",
-        seconds=sent.seconds,
-        rationale=sent.rationale,
-        edited=sent.edited,
+        **sent.model_dump(include=_ALSO_SAID),
     )
     (stored,) = await store_imported_labels(session, project.id, [label], one_answer=True)
     if stored.outcome is Outcome.CONFLICT:

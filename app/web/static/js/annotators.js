@@ -1,5 +1,5 @@
 // Annotators and keys. A question stands in the row that it is about, and says what happens.
-import { Problem, call, clearProblem, href, showProblem, toast } from "./api.js";
+import { Problem, call, clearProblem, copyText, href, showProblem } from "./api.js";
 import { ask } from "./ask.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -55,15 +55,7 @@ function showLink(name, invitation) {
   $("#copy").focus();
 }
 
-$("#copy").addEventListener("click", async () => {
-  try {
-    await navigator.clipboard.writeText($("#link").textContent);
-    toast("Copied.");
-  } catch {
-    getSelection().selectAllChildren($("#link"));
-    toast("Selected: copy it with your keyboard.");
-  }
-});
+$("#copy").addEventListener("click", () => copyText($("#link")));
 // Whoever was just added stands in the table only after the page is loaded again.
 $("#seen").addEventListener("click", () => location.reload());
 

@@ -19,23 +19,23 @@ export const onSignedOut = (renew) => {
 };
 
 /**
- * One call. Gives the parsed answer (null for 204), and throws a `Problem` for anything but 2xx, a
+ * One call. With a `contentType` the body goes out as it is, else as JSON. Gives the parsed answer (null for 204), and throws a `Problem` for anything but 2xx, a
  * `TypeError` without a connection. Where the session has ended, it is renewed and the call repeated.
  */
-export async function call(method, path, body, { onAnswer, ...options } = {}) {
+export async function call(method, path, body, { onAnswer, contentType, ...options } = {}) {
   const headers = { Accept: "application/json", "X-CSRF-Token": meta("csrf-token") };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (body !== undefined) headers["Content-Type"] = contentType ?? "application/json";
   const answer = await fetch(href(path), {
     method,
     headers,
-    body: body === undefined ? undefined : JSON.stringify(body),
+    body: body === undefined || contentType ? body : JSON.stringify(body),
     credentials: "same-origin",
     ...options,
   });
   onAnswer?.(answer);
   const isRenewable = path !== "/session" && !options.keepalive;
   if (answer.status === 401 && isRenewable && (await renewSession())) {
-    return call(method, path, body, { onAnswer, ...options });
+    return call(method, path, body, { onAnswer, contentType, ...options });
   }
   const text = await answer.text();
   const parsed = text && /json/.test(answer.headers.get("Content-Type") ?? "") ? JSON.parse(text) : null;
@@ -92,4 +92,15 @@ export function toast(message) {
   hiding = setTimeout(() => {
     note.hidden = true;
   }, 3500);
+}
+
+/** Copy an element's text; where the browser forbids it, select it instead. */
+export async function copyText(element, what = "it") {
+  try {
+    await navigator.clipboard.writeText(element.textContent);
+    toast("Copied.");
+  } catch {
+    getSelection().selectAllChildren(element);
+    toast(`Selected: copy ${what} with your keyboard.`);
+  }
 }

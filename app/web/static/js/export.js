@@ -1,5 +1,5 @@
 // Export: what follows the options is asked for anew when they change.
-import { Problem, call, href, toast } from "./api.js";
+import { Problem, call, copyText, href } from "./api.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("export");
@@ -103,13 +103,6 @@ form.addEventListener("change", show);
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
-  if (!button) return;
-  try {
-    await navigator.clipboard.writeText($(button.dataset.copy).textContent);
-    toast("Copied.");
-  } catch {
-    getSelection().selectAllChildren($(button.dataset.copy));
-    toast("Selected: copy it with your keyboard.");
-  }
+  if (button) copyText($(button.dataset.copy));
 });
 show();

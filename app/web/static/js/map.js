@@ -79,8 +79,7 @@ function resize() {
   canvas.height = Math.round(height * ratio);
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   const scale = (values, size) => {
-    const least = Math.min(...bounds(values));
-    const most = Math.max(...bounds(values));
+    const [least, most] = bounds(values);
     const span = most - least || 1;
     return values.map((value) => MARGIN + ((value - least) / span) * (size - 2 * MARGIN));
   };
@@ -88,7 +87,8 @@ function resize() {
   grid = new Map();
   points.ids.forEach((_, index) => {
     const cell = cellOf(places.x[index], places.y[index]);
-    grid.set(cell, [...(grid.get(cell) ?? []), index]);
+    if (grid.has(cell)) grid.get(cell).push(index);
+    else grid.set(cell, [index]);
   });
   draw();
 }

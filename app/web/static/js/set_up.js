@@ -1,5 +1,5 @@
 // The forms of the set-up and of the settings: each changes the project through the API.
-import { Problem, call, clearProblem, href, showProblem, toast } from "./api.js";
+import { Problem, call, clearProblem, copyText, href, showProblem, toast } from "./api.js";
 
 const $ = (id) => document.getElementById(id);
 const FACTORS = { number: 1, percent: 0.01, minutes: 60 };
@@ -113,15 +113,7 @@ $("invite")?.addEventListener("submit", async (event) => {
   }
   $("names").value = left.join("\n");
 });
-$("copy-links")?.addEventListener("click", async () => {
-  try {
-    await navigator.clipboard.writeText($("link-list").textContent);
-    toast("Copied.");
-  } catch {
-    getSelection().selectAllChildren($("link-list"));
-    toast("Selected: copy them with your keyboard.");
-  }
-});
+$("copy-links")?.addEventListener("click", () => copyText($("link-list"), "them"));
 
 // ---- erasure ----
 $("erase")?.addEventListener("submit", async (event) => {

@@ -1,7 +1,7 @@
 // Signing in: with a key that is typed, or with a key or an invitation in the fragment of the
 // address, which the browser sends to no server. A fragment never replaces a session without being
 // asked.
-import { Problem, call, href, toast } from "./api.js";
+import { Problem, call, copyText, href } from "./api.js";
 
 const form = document.getElementById("sign-in");
 const error = document.getElementById("error");
@@ -77,15 +77,9 @@ function welcome({ name, key }) {
   document.getElementById("welcome-on").href = nextPage();
   document.getElementById("welcome").hidden = false;
   document.getElementById("welcome").focus();
-  document.getElementById("welcome-copy").addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(key);
-      toast("Copied.");
-    } catch {
-      getSelection().selectAllChildren(document.getElementById("welcome-key"));
-      toast("Selected: copy it with your keyboard.");
-    }
-  });
+  document
+    .getElementById("welcome-copy")
+    .addEventListener("click", () => copyText(document.getElementById("welcome-key")));
 }
 
 const signedIn = (await call("GET", "/session").catch(() => null))?.name;

@@ -58,17 +58,9 @@ async function look() {
   const body = await beginning(file);
   if (body === null) return showMapping(null);
   const query = new URLSearchParams({ project, dry_run: "true", ...map() });
-  const headers = {
-    Accept: "application/json",
-    "Content-Type": typeOf(file),
-    "X-CSRF-Token": document.querySelector('meta[name="csrf-token"]').content,
-  };
   try {
-    const answer = await fetch(href(`/prompts/import?${query}`), { method: "POST", headers, body });
-    const found = await answer.json();
-    if (file !== chosen) return;
-    if (!answer.ok) throw new Problem(answer.status, found);
-    showMapping(found);
+    const found = await call("POST", `/prompts/import?${query}`, body, { contentType: typeOf(file) });
+    if (file === chosen) showMapping(found);
   } catch (problem) {
     alert.textContent =
       problem instanceof Problem ? problem.message : "The file cannot be read, or the service not reached.";
