@@ -19,19 +19,24 @@ export function watch(project, onEvent, onState = () => {}) {
   };
   if (channel) channel.onmessage = ({ data }) => take(data);
   let stop = null;
+  let wasAway = false;
 
   function begin() {
     if (stop || document.hidden) return;
     const abort = new AbortController();
-    const lead = () => leadTabs(project, tell, abort.signal);
+    const lead = (isLate) => leadTabs(project, tell, abort.signal, isLate);
     stop = () => abort.abort();
-    if (!navigator.locks) return void lead();
-    navigator.locks.request(name, { signal: abort.signal }, lead).catch(() => {});
+    if (!navigator.locks) return void lead(wasAway);
+    navigator.locks
+      .request(name, { ifAvailable: true }, (lock) => (lock ? lead(wasAway) : null))
+      .then(() => navigator.locks.request(name, { signal: abort.signal }, () => lead(true)))
+      .catch(() => {});
   }
 
   function end() {
     stop?.();
     stop = null;
+    wasAway = true;
   }
 
   document.addEventListener("visibilitychange", () => (document.hidden ? end() : begin()));
@@ -41,14 +46,20 @@ export function watch(project, onEvent, onState = () => {}) {
 }
 
 /** Be the tab that tells all others of the project, until the signal ends it. */
-async function leadTabs(project, tell, signal) {
-  if (!navigator.locks) return follow(project, tell, signal);
+async function leadTabs(project, tell, signal, isLate) {
+  if (!navigator.locks) return follow(project, tell, signal, isLate);
   while (!signal.aborted) {
-    if (await withStream(() => follow(project, tell, signal))) return;
+    if (await withStream(() => follow(project, tell, signal, isLate))) return;
+    isLate = true;
     tell({ isLive: true });
-    for (const kind of KINDS) tell({ kind, data: {} });
+    tellAll(tell);
     await pause(LOOK_MS, signal);
   }
+}
+
+/** Anything may have changed. */
+function tellAll(tell) {
+  for (const kind of KINDS) tell({ kind, data: {} });
 }
 
 /** Do something with one of this browser's streams; gives whether one was free. */
@@ -73,14 +84,21 @@ const pause = (milliseconds, signal) =>
     });
   });
 
-/** Hold the stream until the signal ends it; open it again where it breaks for good. */
-function follow(project, tell, signal) {
+/**
+ * Hold the stream until the signal ends it; open it again where it breaks for good. `isLate`: it
+ * follows one that has ended, and something may have happened in between.
+ */
+function follow(project, tell, signal, isLate) {
   return new Promise((resolve) => {
     let stream = null;
     let timer = 0;
     const open = () => {
       stream = new EventSource(href(`/events?project=${encodeURIComponent(project)}`));
-      stream.onopen = () => tell({ isLive: true });
+      stream.onopen = () => {
+        tell({ isLive: true });
+        if (isLate) tellAll(tell);
+        isLate = true;
+      };
       stream.onerror = () => {
         tell({ isLive: false });
         if (stream.readyState === EventSource.CLOSED) timer = setTimeout(open, RETRY_MS);
