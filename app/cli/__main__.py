@@ -9,6 +9,7 @@ from app.cli.errors import plain_errors
 from app.cli.installation import refuse_foreign_packages
 from app.cli.serve.commands import commands as serve
 from app.cli.simulate.commands import commands as simulate
+from app.cli.training.commands import commands as training
 from app.cli.transfer.commands import commands as transfer
 
 cli = typer.Typer(
@@ -18,7 +19,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for family in (serve, transfer, simulate, database):
+for family in (serve, transfer, simulate, training, database):
     cli.add_typer(family)
 
 

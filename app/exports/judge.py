@@ -1,5 +1,6 @@
 """Turn the labelled pairs of a prompt into its preferences."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from itertools import groupby
@@ -28,7 +29,8 @@ class Scale:
 class Counts:
     """What became of the labelled pairs of a file.
 
-    Every labelled pair is counted once: as preferred, or as one of the kinds that are left out.
+    Every labelled pair is counted once: as preferred, as tied, or as one of the kinds that are left
+    out.
     """
 
     prompts: int = 0
@@ -49,6 +51,8 @@ class Counts:
     """Those of the undecided pairs that have votes for either response."""
     pairs_both_bad: int = 0
     """Those of the other undecided pairs of which most labels say that both are bad."""
+    tied_pairs: int = 0
+    """Pairs of which most labels say a tie, if the recipe takes ties."""
     pairs_joined: int = 0
     """Pairs of the same two texts as another pair of the same prompt text, which has their labels.
     """
@@ -82,6 +86,9 @@ class Judge:
     is_left_out: Callable[[Sequence[LabelledPair]], bool] = lambda _: False
     """Whether the file cannot hold a prompt, given with its labelled pairs."""
     odds: PairOdds | None = None
+    confidences: PairOdds | None = None
+    """The odds from which rows have their ``confidence``."""
+    takes_ties: bool = False
     rewards: Rewards | None = None
     with_margin: bool = False
     by_prompt: bool = False
@@ -91,6 +98,14 @@ class Judge:
     scale: Scale = field(default_factory=Scale)
     counts: Counts = field(default_factory=Counts)
     _judged: int = 0
+    _expected_wrong: float = 0.0
+
+    @property
+    def label_noise(self) -> float | None:
+        """The mean probability that a preference of the file is wrong; None without confidences."""
+        if self.confidences is None or not self.counts.preferred_pairs:
+            return None
+        return self._expected_wrong / self.counts.preferred_pairs
 
     def judge(self, pairs: Sequence[LabelledPair]) -> JudgedPrompt | None:
         """Judge all labelled pairs of one prompt, or of all prompts that have its text.
@@ -119,6 +134,7 @@ class Judge:
             disliked=tuple(pair for pair in own if self._is_disliked(pair)),
             rewards=rewards,
             rank=self._judged,
+            tied=tuple(pair for pair in own if self.takes_ties and self._is_tied(pair)),
         )
 
     def _held(self, pairs: Sequence[LabelledPair]) -> Sequence[LabelledPair]:
@@ -162,7 +178,9 @@ class Judge:
 
     def _preferred(self, pair: LabelledPair, counts: Counts) -> PreferredPair | None:
         preference = self._preference(pair)
-        if preference is None:
+        if self.takes_ties and self._is_tied(pair):
+            counts.tied_pairs += 1
+        elif preference is None:
             counts.undecided_pairs += 1
             votes = {answer.preferred_response_id for answer in pair.answers}
             is_divided = len(votes - {None}) > 1
@@ -179,10 +197,7 @@ class Judge:
     def _preference(self, pair: LabelledPair) -> Preference | None:
         if self.odds is None:
             return majority(pair.answers)
-        log_odds = self.odds.of(pair.pair_id)
-        for joined_id, is_swapped in pair.joined:
-            joined_odds = self.odds.of(joined_id)
-            log_odds += -joined_odds if is_swapped else joined_odds
+        log_odds = _log_odds(self.odds, pair)
         likelier = pair.first if log_odds > 0 else pair.second
         return weighted(pair.answers, likelier.response_id, abs(log_odds))
 
@@ -230,6 +245,11 @@ class Judge:
         preferred.reward_chosen = rewards.get(preferred.chosen.response_id, 0.0)
         preferred.reward_rejected = rewards.get(preferred.rejected.response_id, 0.0)
         preferred.mean_weight = self.scale.mean_weight
+        if self.confidences is not None:
+            log_odds = _log_odds(self.confidences, preferred.pair)
+            is_first = preferred.chosen is preferred.pair.first
+            preferred.confidence = 1 / (1 + math.exp(-log_odds if is_first else log_odds))
+            self._expected_wrong += 1 - preferred.confidence
         if self.with_margin and self.scale.margin_is_strength:
             preferred.margin = preferred.preference.strength
         elif self.with_margin and self.rewards is not None:
@@ -242,6 +262,20 @@ class Judge:
             return False
         share = pair.both_bad / len(pair.answers)
         return share > 0.5 and share >= self.min_agreement
+
+    def _is_tied(self, pair: LabelledPair) -> bool:
+        ties = sum(answer.preferred_response_id is None for answer in pair.answers) - pair.both_bad
+        share = ties / len(pair.answers)
+        return share > 0.5 and share >= self.min_agreement and pair.says_two_things
+
+
+def _log_odds(odds: PairOdds, pair: LabelledPair) -> float:
+    """The log odds that the first response is the better, with those of the pairs joined to it."""
+    found = odds.of(pair.pair_id)
+    for joined_id, is_swapped in pair.joined:
+        joined = odds.of(joined_id)
+        found += -joined if is_swapped else joined
+    return found
 
 
 def _count_prompts(pairs: Sequence[LabelledPair], own: Sequence[LabelledPair]) -> int:

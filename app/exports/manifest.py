@@ -60,15 +60,17 @@ def manifest(
             "surplus": options.surplus,
             "metadata": options.metadata,
         },
-        "annotators": None if snapshot.odds is None else _reliability(snapshot.odds),
+        "annotators": _reliability(snapshot.odds or snapshot.confidences),
         "pending_prompts": snapshot.pending_prompts,
         "prompts_with_tools_left_out": snapshot.tools.prompts_left_out,
         "files": [_file(export, each) for each in files],
     }
 
 
-def _reliability(odds: PairOdds) -> dict[str, Any]:
+def _reliability(odds: PairOdds | None) -> dict[str, Any] | None:
     """Without the annotators' names, because datasets are passed on."""
+    if odds is None:
+        return None
     return {
         "count": len(odds.reliability),
         "reliability": sorted(odds.reliability.round(6).tolist()),
@@ -86,4 +88,6 @@ def _file(export: Export, file: BundledFile) -> dict[str, Any]:
                 facts["margin"] = "gap of the rewards"
         if Need.MEAN_WEIGHT in export.recipe.needs:
             facts["mean_unscaled_weight"] = file.written.scale.mean_weight
+        if file.written.label_noise is not None:
+            facts["label_noise"] = round(file.written.label_noise, 6)
     return facts

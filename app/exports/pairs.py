@@ -69,8 +69,9 @@ class LabelledPair:
 class PreferredPair:
     """A pair with a preference: what most recipes make rows of.
 
-    The rewards are 0, ``margin`` is None and ``mean_weight`` is 1 unless the recipe needs them.
-    ``mean_weight`` is the mean of the unscaled weights of the whole file.
+    The rewards are 0, ``margin`` is None and ``mean_weight`` and ``confidence`` are 1 unless the
+    recipe needs them. ``mean_weight`` is the mean of the unscaled weights of the whole file,
+    ``confidence`` the probability that the preference is right.
     """
 
     pair: LabelledPair
@@ -79,6 +80,7 @@ class PreferredPair:
     reward_rejected: float = 0.0
     margin: float | None = None
     mean_weight: float = 1.0
+    confidence: float = 1.0
 
     @property
     def chosen(self) -> Candidate:
@@ -105,6 +107,13 @@ class PreferredPair:
         return None
 
     @property
+    def improved(self) -> str | None:
+        """The edited text, unless it is empty or says what one of the two responses says."""
+        edited = self.edited
+        said = ("", self.chosen.text.strip(), self.rejected.text.strip())
+        return None if edited is None or edited.strip() in said else edited
+
+    @property
     def _first_is_chosen(self) -> bool:
         return self.preference.preferred_response_id == self.pair.first.response_id
 
@@ -116,8 +125,9 @@ class JudgedPrompt:
     If it is stored several times, ``pairs`` are those of all of them, and it has the ids of the
     first.
 
-    ``disliked`` are the pairs of which most labels say that both are bad; ``rewards`` are those of
-    the labelled responses, by id; ``rank`` counts the prompts of the file from 1.
+    ``disliked`` are the pairs of which most labels say that both are bad, ``tied`` those of which
+    most say a tie, if the recipe takes ties; ``rewards`` are those of the labelled responses, by
+    id; ``rank`` counts the prompts of the file from 1.
     """
 
     pairs: tuple[LabelledPair, ...]
@@ -125,6 +135,7 @@ class JudgedPrompt:
     disliked: tuple[LabelledPair, ...]
     rewards: Mapping[int, float]
     rank: int
+    tied: tuple[LabelledPair, ...] = ()
 
     @property
     def prompt_id(self) -> int:

@@ -51,6 +51,8 @@ class Need(StrEnum):
     REFERENCE = "reference"
     LOG_PROBABILITIES = "log-probabilities"
     EDITS = "edits"
+    CONFIDENCE = "confidence"
+    TIES = "ties"
 
 
 class Tools(StrEnum):

@@ -81,7 +81,7 @@ class RecipeList(BaseModel):
                 "recipes": [
                     {
                         "name": "dpo",
-                        "description": "Preference pairs for DPO, IPO, SimPO, ORPO and CPO",
+                        "description": "Preference pairs for DPO and all losses of plain pairs",
                         "columns": ["prompt", "chosen", "rejected"],
                     }
                 ]

@@ -83,6 +83,8 @@ class Snapshot:
     tools: FoundTools = field(default_factory=FoundTools)
     odds: PairOdds | None = None
     """With Dawid-Skene aggregation."""
+    confidences: PairOdds | None = None
+    """If the recipe needs them, whatever the aggregation."""
     rewards: Rewards | None = None
     """If the recipe needs rewards, or once the margins of a file turn out to need them."""
 
@@ -94,6 +96,7 @@ class WrittenFile:
     counts: Counts
     scale: Scale
     has_rewards: bool = False
+    label_noise: float | None = None
 
 
 async def begin_export(session: AsyncSession, export: Export) -> Snapshot:
@@ -109,9 +112,13 @@ async def begin_export(session: AsyncSession, export: Export) -> Snapshot:
         await find_repeated_prompts(session, export.project_id),
         await find_tools(session, export.source, export.recipe, export.options),
     )
-    if export.options.aggregation is Aggregation.DAWID_SKENE:
+    is_weighted = export.options.aggregation is Aggregation.DAWID_SKENE
+    needs_confidences = Need.CONFIDENCE in export.recipe.needs
+    if is_weighted or needs_confidences:
         votes = await queries.load_votes(session, export.source)
-        snapshot.odds = await run_in_threadpool(dawid_skene, votes)
+        odds = await run_in_threadpool(dawid_skene, votes)
+        snapshot.odds = odds if is_weighted else None
+        snapshot.confidences = odds if needs_confidences else None
     if Need.REWARDS in export.recipe.needs:
         snapshot.rewards = await fit_rewards(session, export.source)
     return snapshot
@@ -155,6 +162,7 @@ async def stream_file(
         async for prompts in batches:
             # In a thread, because a batch of long texts would block every other request.
             yield await run_in_threadpool(writer.write, prompts)
+    written.label_noise = writer.label_noise
     yield await run_in_threadpool(writer.finish)
 
 
@@ -233,6 +241,8 @@ def _judge(export: Export, snapshot: Snapshot, split: Split, scale: Scale) -> Ju
         min_agreement=export.options.min_agreement,
         is_left_out=partial(is_left_out, export.recipe, export.options.layout),
         odds=snapshot.odds,
+        confidences=snapshot.confidences,
+        takes_ties=Need.TIES in export.recipe.needs,
         rewards=snapshot.rewards,
         with_margin=export.with_margin,
         by_prompt=isinstance(export.recipe, PromptRecipe),
@@ -254,6 +264,10 @@ class _Writer:
     @property
     def counts(self) -> Counts:
         return self._judge.counts
+
+    @property
+    def label_noise(self) -> float | None:
+        return self._judge.label_noise
 
     def write(self, prompts: Prompts) -> bytes:
         return self._encoder.encode(self._rows(prompts))

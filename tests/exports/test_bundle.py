@@ -92,6 +92,7 @@ async def test_the_manifest_comes_last_and_counts_what_is_there(
         "undecided_pairs": 1,
         "pairs_without_majority": 0,
         "pairs_both_bad": 0,
+        "tied_pairs": 0,
         "pairs_joined": 0,
         "pairs_below_agreement": 1,
         "pairs_of_one_text": 1,

@@ -213,7 +213,9 @@ async def test_any_labels_give_files_that_load_and_are_counted(
             "pairs_joined",
         )
         dropped = sum(counts[each] for each in left_out) + counts["pairs_dropped_for_cycles"]
-        assert counts["labelled_pairs"] == counts["preferred_pairs"] + dropped
+        assert (
+            counts["labelled_pairs"] == counts["preferred_pairs"] + counts["tied_pairs"] + dropped
+        )
         for row in table.to_pylist():
             if "chosen_id" in row:
                 assert row["chosen"] != row["rejected"]

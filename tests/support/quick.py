@@ -22,6 +22,7 @@ SLOW_PATHS: Final = (
     "exports/test_bundle.py",
     "exports/test_loaders.py",
     "exports/test_trl.py",
+    "training",
     # These start processes.
     "cli/test_cli.py",
     "cli/test_installation.py",

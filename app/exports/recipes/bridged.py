@@ -1,11 +1,11 @@
 """Pairs that differ by an edit alone: BMC, Bridging and Modeling Correlations (arXiv 2408.07471).
 
-One row a pair with an annotator's edit of the preferred response: ``chosen`` is the edit, a
-pseudo-winner close to what it is compared with; ``rejected`` is the pair's loser. For
+One row a pair with an annotator's edit of the preferred response: ``chosen`` is the edit, and
+``rejected`` is what was edited, so that the two stay close. For
 −log σ(β Σₜ λₜ log π(y_wᵗ|·)/π_ref(y_wᵗ|·) − β Σₜ λₜ log π(y_lᵗ|·)/π_ref(y_lᵗ|·)), where λₜ is 1 for
 tokens that both share and 1 + min(1/π, δ) for those in which they differ. The edit is the first by
-somebody whose label agrees with the row; one that is empty, or says what the loser says, gives no
-row. Prompts with tools or tool calls are left out: an edit is a text alone.
+somebody whose label agrees with the row; an empty one, and one that says what either response says,
+gives no row. Prompts with tools or tool calls are left out: an edit is a text alone.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,17 @@ from app.exports.recipe import PLAIN_PAIR, Layout, Need, PairRecipe, Row, plain_
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
-    edited = preferred.edited
-    if edited is not None and edited.strip() not in ("", preferred.rejected.text.strip()):
-        yield plain_pair(preferred, layout) | {"chosen": text_turns(edited, layout)}
+    if preferred.improved is not None:
+        row = plain_pair(preferred, layout)
+        yield row | {
+            "chosen": text_turns(preferred.improved, layout),
+            "rejected": row["chosen"],
+        }
 
 
 RECIPE = PairRecipe(
     name="bridged",
-    description="Preference pairs whose chosen text is an annotator's edit, for BMC",
+    description="An annotator's edits, each against the response that was edited, for BMC",
     columns=PLAIN_PAIR,
     rows=_rows,
     needs=frozenset({Need.EDITS}),

@@ -43,7 +43,7 @@ async def project(
                 }
             for winner, loser in ((0, 1), (1, 2), (0, 2)):
                 pair = await add_pair(session, prompt, responses[winner], responses[loser])
-                await add_label(session, pair, responses[winner], edited=f"{TEXTS[loser]} edited!")
+                await add_label(session, pair, responses[winner], edited=f"{TEXTS[winner]} edited!")
                 if (number + winner) % 2:
                     await add_label(session, pair, responses[winner], annotator="bo")
     return client
@@ -108,7 +108,7 @@ def self_exploring(policy: Tensor, row: Row) -> Tensor:
 
 def contrastive(policy: Tensor, row: Row) -> Tensor:
     clamped = min(max(row["margin"], -40.0), 40.0)
-    return -logsigmoid(margin(policy, row) - 0.1 * clamped)
+    return -logsigmoid(margin(policy, row) - BETA * 0.2 * clamped)
 
 
 @pytest.mark.parametrize(

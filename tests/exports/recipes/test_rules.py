@@ -265,15 +265,37 @@ def _edited(answers: tuple[Answer, ...], edits: tuple[str | None, ...]) -> Prefe
     return replace(plain, pair=pair)
 
 
-def test_bridged_takes_the_first_edit_by_somebody_who_agrees() -> None:
+def test_bridged_compares_the_first_edit_by_somebody_who_agrees_with_what_was_edited() -> None:
     answers = (Answer(10, None), Answer(11, None), Answer(11, None), Answer(11, None))
     pair = _edited(answers, ("of the other", None, "better", "later"))
 
     assert _rows("bridged", pair) == [
-        {"prompt": "Explain DPO.", "chosen": "better", "rejected": LOST}
+        {"prompt": "Explain DPO.", "chosen": "better", "rejected": WON}
     ]
 
 
-@pytest.mark.parametrize("edit", [None, " ", f" {LOST}\n"])
-def test_bridged_leaves_out_an_edit_that_is_none(edit: str | None) -> None:
-    assert _rows("bridged", _edited((Answer(11, None),), (edit,))) == []
+def test_tpo_puts_the_edit_above_both() -> None:
+    pair = _edited((Answer(11, None),), ("better",))
+    texts = {"chosen": WON, "rejected": LOST, "reference": "better"}
+
+    assert _rows("tpo", pair) == [{"prompt": "Explain DPO.", **texts}]
+
+
+@pytest.mark.parametrize("recipe", ["bridged", "tpo"])
+@pytest.mark.parametrize("edit", [None, " ", f" {LOST}\n", WON])
+def test_an_edit_that_is_none_gives_no_row(recipe: str, edit: str | None) -> None:
+    assert _rows(recipe, _edited((Answer(11, None),), (edit,))) == []
+
+
+def test_a_confidence_is_given_to_six_digits() -> None:
+    (row,) = _rows("confidence", preferred_pair(confidence=2 / 3))
+    assert row["confidence"] == 0.666667
+
+
+def test_ties_come_after_the_preferences_of_their_prompt() -> None:
+    prompt = judged_prompt(_pair(2, 1), tied=(_pair(1, 3).pair,))
+
+    assert _rows("ties", prompt) == [
+        {"prompt": "Explain DPO.", "chosen": "text 2", "rejected": "text 1", "tie": False},
+        {"prompt": "Explain DPO.", "chosen": "text 1", "rejected": "text 3", "tie": True},
+    ]

@@ -1,0 +1,1 @@
+"""Training on exported datasets: the papers' losses, trainers on top of TRL, evaluation."""
