@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from datasets import Dataset
 from peft import LoraConfig, TaskType, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
+from transformers import AutoModelForCausalLM, AutoTokenizer, SchedulerType, TrainingArguments
 from trl import (
     DPOConfig,
     DPOTrainer,
@@ -99,6 +99,20 @@ def check_device(device: Device) -> None:
     }
     if not there[device]:
         raise CommandFailed(f"--device {device}: PyTorch finds no such device here")
+
+
+def place(device: Device) -> torch.device:
+    """Where PyTorch computes: ``auto`` is CUDA, MPS or the CPU, what is there first.
+
+    Raises:
+        CommandFailed: the device is not there.
+    """
+    check_device(device)
+    if device is not Device.AUTO:
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def load_tokenizer(model: str) -> Any:
@@ -209,6 +223,11 @@ def _arguments(job: Job, make_arguments: Any) -> dict[str, Any]:
 
 def _training_arguments(job: Job) -> dict[str, Any]:
     settings = job.settings
+    schedulers = [each.value for each in SchedulerType]
+    if settings.scheduler not in schedulers:
+        raise CommandFailed(
+            f"--scheduler {settings.scheduler}: must be one of {', '.join(schedulers)}"
+        )
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     at_once = min(settings.device_batch_size, max(1, settings.batch_size // processes))
     if settings.batch_size % (at_once * processes):

@@ -44,6 +44,11 @@ def model_card(job: Job, record: Mapping[str, Any]) -> str:
         f"{len(data.train)} rows to train on.",
         f"SHA-256 of its {'manifest' if data.recipe else 'file'}: `{data.sha256}`.",
     ]
+    if record["rows_left_out"]:
+        lines.append(
+            f"{record['rows_left_out']} of them were left out: their prompts fill"
+            f" {job.settings.max_length} tokens."
+        )
     if data.changed:
         lines.append(f"Changed since the export: {', '.join(data.changed)}.")
     lines += ["", "## Settings", "", "| setting | value | from |", "|---|---|---|"]

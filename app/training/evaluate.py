@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
+import torch
 from datasets import Dataset
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification
@@ -67,6 +68,7 @@ def evaluate(
     beta: float,
     max_length: int,
     progress: Progress,
+    device: torch.device,
     sampling: Sampling | None = None,
     seed: int = 0,
 ) -> Evaluation:
@@ -93,7 +95,7 @@ def evaluate(
     said: list[list[str]] = []
     first = _first_rows(asked, 0 if sampling is None else sampling.limit)
     for name, sign in ((model, 1.0), (reference, -1.0)):
-        loaded = load_causal_model(name).eval()
+        loaded = load_causal_model(name).to(device).eval()
         advance = progress(f"Log-probabilities of {name}", len(flat))
         log_ratios += sign * log_probabilities(loaded, flat, advance)
         if sampling is not None:
@@ -103,7 +105,7 @@ def evaluate(
     rewards = beta * log_ratios.reshape(-1, 2)
     margins = rewards[:, 0] - rewards[:, 1]
     if sampling is not None:
-        wins = _wins(sampling, [rows[place] for place in first], said, progress)
+        wins = _wins(sampling, [rows[place] for place in first], said, device, progress)
         win_rate = estimate(wins, list(range(len(wins))), seed)
     right = (margins > 0) + 0.5 * (margins == 0)
     return Evaluation(
@@ -156,16 +158,18 @@ def _wins(
     sampling: Sampling,
     rows: Sequence[Mapping[str, Any]],
     said: Sequence[Sequence[str]],
+    device: torch.device,
     progress: Progress,
 ) -> NDArray[np.float64]:
     """1 where the first model's answer scores higher, 0 where the second's does, ½ if equal."""
     tokenizer = load_tokenizer(sampling.reward_model)
     try:
-        judge = AutoModelForSequenceClassification.from_pretrained(sampling.reward_model).eval()
+        judge = AutoModelForSequenceClassification.from_pretrained(sampling.reward_model)
     except (OSError, ValueError) as error:
         raise CommandFailed(f"--reward-model {sampling.reward_model}: {error}") from error
     if judge.config.num_labels != 1:
         raise CommandFailed(f"--reward-model {sampling.reward_model}: gives no single score")
+    judge = judge.to(device).eval()
     judged: list[Tokens] = []
     for texts in said:
         for row, text in zip(rows, texts, strict=True):

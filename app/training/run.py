@@ -19,6 +19,9 @@ from app.training.degree_trainer import DegreeTrainer
 RECORD: Final = "training.json"
 """What was trained, in the model's folder: settings, data, versions, figures."""
 CHECKPOINTS: Final = "checkpoints"
+_NEW_RECORD: Final = f"{RECORD}.new"
+_BEFORE_THE_RECORD: Final = {CHECKPOINTS, _NEW_RECORD}
+"""What a run leaves that is stopped before it has written its record."""
 _STATE: Final = "trainer_state.json"
 _PACKAGES: Final = ("annotation-budget", "trl", "transformers", "peft", "torch")
 
@@ -32,6 +35,8 @@ class Trained:
     was_there: bool = False
     resumed_at: int | None = None
     """The optimizer step at which an earlier run had been interrupted."""
+    left_out: int = 0
+    """Rows to train on whose prompt leaves no room for a response within the length."""
 
 
 def train(job: Job, out: Path) -> Trained:
@@ -51,6 +56,9 @@ def train(job: Job, out: Path) -> Trained:
         return Trained(out, held["figures"], was_there=True)
     set_seed(job.settings.seed)
     trainer = build_trainer(job)
+    left_out = len(job.data.train) - len(trainer.train_dataset)
+    if not len(trainer.train_dataset):
+        raise CommandFailed(f"no row is left: every prompt fills {job.settings.max_length} tokens")
     checkpoint, step = last_checkpoint(job.checkpoints)
     if trainer.is_world_process_zero():
         out.mkdir(parents=True, exist_ok=True)
@@ -63,12 +71,13 @@ def train(job: Job, out: Path) -> Trained:
             "wanted": wanted,
             "finished": True,
             "figures": figures,
+            "rows_left_out": left_out,
             "versions": {name: version(name) for name in _PACKAGES},
         }
         (out / CARD).write_text(model_card(job, record), encoding="utf-8")
         _write(out, record)
         shutil.rmtree(job.checkpoints, ignore_errors=True)
-    return Trained(out, figures, resumed_at=step)
+    return Trained(out, figures, resumed_at=step, left_out=left_out)
 
 
 def last_checkpoint(folder: Path) -> tuple[Path | None, int | None]:
@@ -104,7 +113,8 @@ def _wanted(job: Job) -> dict[str, Any]:
 
 def _held(out: Path) -> dict[str, Any] | None:
     """What an earlier run wrote about itself; None if the folder is new or empty."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if not out.exists() or (out.is_dir() and names <= _BEFORE_THE_RECORD):
         return None
     try:
         held: dict[str, Any] = json.loads((out / RECORD).read_bytes())
@@ -126,7 +136,7 @@ def _difference(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 
 def _write(out: Path, record: Mapping[str, Any]) -> None:
-    beside = out / f"{RECORD}.new"
+    beside = out / _NEW_RECORD
     beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     beside.replace(out / RECORD)
 

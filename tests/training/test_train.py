@@ -85,3 +85,92 @@ def test_lora_gives_a_whole_model_and_its_adapter(
         before, after = weights(tiny_model), weights(tmp_path / "out")
         assert before.keys() == after.keys()
         assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def command(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(each) for each in arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("loss", "more", "message"),
+    [
+        ("dpo", ["--scheduler", "steps"], "--scheduler steps: must be one of linear"),
+        ("dpo", ["--device", "cuda"], "--device cuda: PyTorch finds no such device"),
+        ("dpo", ["--device", "tpu"], "--device tpu: must be one of auto"),
+        ("dpo", ["--batch-size", "6"], "--batch-size 6 cannot be made of batches of 4"),
+        ("dpo", ["--max-length", "5"], "no row is left: every prompt fills 5 tokens"),
+        ("pro", ["--max-length", "5"], "no row is left: every prompt fills 5 tokens"),
+        ("ipo", ["--option", "label_smoothing"], "must be NAME=VALUE"),
+        ("ipo", ["--option", "no_such=1"], "DPOConfig has no such argument"),
+        ("ipo", ["--weighted"], "it has no place for a weight"),
+        ("pro", ["--weighted"], "pro needs the column `weight`"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(
+    loss: str,
+    more: list[str],
+    message: str,
+    tiny_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if more == ["--device", "cuda"] and torch.cuda.is_available():
+        pytest.skip("there is such a device")
+    data = write_folder(tmp_path / "data", LOSSES[loss].recipe)
+    where = ["--data", data, "--model", tiny_model, "--out", tmp_path / "out", "--device", "cpu"]
+
+    assert command("train", loss, *where, *more) == 1
+
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("Error: ")
+    assert message in said
+    assert not (tmp_path / "out" / "training.json").exists()
+
+
+def test_a_folder_of_a_run_that_failed_at_once_can_be_used(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    data = write_folder(tmp_path / "data", "dpo")
+    where = ["--data", data, "--model", tiny_model, "--out", tmp_path / "out", "--device", "cpu"]
+    assert command("train", "dpo", *where, "--max-length", "5") == 1
+
+    run("dpo", data, tiny_model, tmp_path / "out")
+
+
+def test_rows_without_room_are_told(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_folder(tmp_path / "data", "dpo")
+    file = data / "train.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[0]["prompt"] = "long " * 100
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    run("dpo", data, tiny_model, tmp_path / "out", "--max-length", "100")
+
+    assert "1 rows were left out" in capsys.readouterr().err
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "1 of them were left out: their prompts fill 100 tokens." in card
+    assert "Changed since the export: train.jsonl." in card
+
+
+def test_a_dry_run_shows_the_settings_and_writes_nothing(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_folder(tmp_path / "data", "dpo")
+    where = ["--data", data, "--model", tiny_model, "--out", tmp_path / "out"]
+
+    assert command("train", "aps", *where, "--dry-run", "--rho", "0.3") == 0
+
+    said = capsys.readouterr().out
+    assert "8 rows to train on, 4 held out." in said
+    assert [
+        line.split() for line in said.splitlines() if line.startswith(("rho", "lora_rank"))
+    ] == [
+        ["lora_rank", "64", "paper"],
+        ["rho", "0.3", "given"],
+    ]
+    assert not (tmp_path / "out").exists()

@@ -213,6 +213,7 @@ def evaluate(
     ] = 0.0,
     limit: Annotated[int, typer.Option("--limit", min=1, help="The most prompts to answer.")] = 500,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of answers and intervals.")] = 0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     json_out: Annotated[
         Path | None, typer.Option("--json", help="Write the figures there.")
     ] = None,
@@ -232,6 +233,7 @@ def evaluate(
         temperature=temperature,
         limit=limit,
         seed=seed,
+        device=device,
         json_out=json_out,
     )
 

@@ -66,6 +66,12 @@ def run_training(
     else:
         resumed = "" if done.resumed_at is None else f" (resumed at step {done.resumed_at})"
         typer.echo(f"{int(done.figures['steps'])} steps{resumed}: the model is in {out}.")
+    if done.left_out:
+        typer.echo(
+            f"{done.left_out} rows were left out: their prompts fill --max-length"
+            f" {job.settings.max_length}.",
+            err=True,
+        )
     for name, value in done.figures.items():
         if name.startswith(("eval_loss", "eval_rewards", "eval_order")):
             typer.echo(f"{name}: {value:.4f}")
@@ -84,12 +90,15 @@ def run_evaluation(
     temperature: float,
     limit: int,
     seed: int,
+    device: str,
     json_out: Path | None,
 ) -> None:
     """Evaluate, and print the figures."""
     _check_extra()
+    from app.training.build import place
     from app.training.data import read_data
     from app.training.evaluate import Sampling, evaluate
+    from app.training.settings import Device
 
     read = read_data(data)
     if split not in read.splits:
@@ -111,6 +120,7 @@ def run_evaluation(
             beta=beta,
             max_length=max_length,
             progress=lambda name, total: _advance(bar, name, total),
+            device=place(_one_of(Device, "--device", device)),
             sampling=sampling,
             seed=seed,
         )
