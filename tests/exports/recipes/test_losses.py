@@ -1,4 +1,4 @@
-"""The papers' losses, written out from their formulas, on exported files.
+"""The papers' losses, as `train` has them, on exported files.
 
 The policy is the smallest there is: one logit for each byte, so log π(y) = Σ log softmax(w)[byte].
 What is proved is the data: that a loss falls when it is trained, that it moves chosen against
@@ -18,6 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from app.training.losses import bmc as losses_bmc
+from app.training.losses import dlma as losses_dlma
+from app.training.losses import optune as losses_optune
+from app.training.losses import pro as losses_pro
+from app.training.losses import selm as losses_selm
 from tests.exports.dataset import add_label, add_pair, add_project, add_prompt
 
 Row = dict[str, Any]
@@ -98,17 +103,17 @@ def rdo(policy: Tensor, row: Row) -> Tensor:
 
 
 def optune(policy: Tensor, row: Row) -> Tensor:
-    return torch.sigmoid(torch.tensor(row["reward_gap"])) * dpo(policy, row)
+    return losses_optune.optune(margin(policy, row), torch.tensor(row["reward_gap"]))
 
 
 def self_exploring(policy: Tensor, row: Row) -> Tensor:
-    """As SELM's own `optimistic_dpo_loss`."""
-    return dpo(policy, row) + 0.001 * BETA * log_ratio(policy, row["reference_response"])
+    ratio = log_ratio(policy, row["reference_response"])
+    return losses_selm.optimistic(margin(policy, row), ratio, alpha=0.001, beta=BETA)
 
 
 def contrastive(policy: Tensor, row: Row) -> Tensor:
-    clamped = min(max(row["margin"], -40.0), 40.0)
-    return -logsigmoid(margin(policy, row) - BETA * 0.2 * clamped)
+    given = torch.tensor(row["margin"])
+    return losses_dlma.contrastive(margin(policy, row), given, beta=BETA, share=0.2, limit=40.0)
 
 
 @pytest.mark.parametrize(
@@ -196,18 +201,12 @@ async def test_reward_augmented_pairs_are_right_by_the_goal_conditioned_reward(
 
 
 def pro(policy: Tensor, row: Row) -> Tensor:
-    """As PRO's own `compute_loss`: mean log-probability of a token as the score π."""
-    scores = torch.stack([token_log_probabilities(policy, text).mean() for text in row["suffix"]])
-    reward = torch.tensor(row["reward"])
-    total = torch.zeros(())
-    for k in range(len(reward) - 1):
-        inverse_temperature = reward[k] - reward[k + 1 :]
-        assert (inverse_temperature > 0).all()
-        own = scores[k] * inverse_temperature.max()
-        rest = (scores[k + 1 :] * inverse_temperature).exp().sum()
-        total = total + torch.log(own.exp() + rest) - own
-    sft = -log_probability(policy, row["suffix"][row["sft_index"]])
-    return total + 0.0005 * (len(reward) - 1) ** 2 * sft
+    tokens = [token_log_probabilities(policy, text) for text in row["suffix"]]
+    means = torch.stack([each.mean() for each in tokens])[None]
+    sums = torch.stack([each.sum() for each in tokens])[None]
+    rewards, present = torch.tensor([row["reward"]]), torch.ones_like(means).bool()
+    ranked = losses_pro.ranking(means, rewards, present)
+    return (ranked + 0.0005 * losses_pro.supervised(sums, present))[0]
 
 
 async def test_pro_ranks_as_the_file_does(project: httpx.AsyncClient) -> None:
@@ -226,18 +225,16 @@ async def test_pro_ranks_as_the_file_does(project: httpx.AsyncClient) -> None:
 
 
 def bmc(policy: Tensor, row: Row) -> Tensor:
-    """λ is 1 where both texts agree, 1 + min(1/π, δ) where they differ; δ is 2 in BMC's code."""
+    """A token is a byte; δ is 2."""
+    texts = [row[side].encode() for side in ("chosen", "rejected")]
     sides = []
-    matcher = difflib.SequenceMatcher(None, row["chosen"], row["rejected"], autojunk=False)
-    for place, side in enumerate(("chosen", "rejected")):
+    for side, mask in zip(("chosen", "rejected"), losses_bmc.differing(*texts), strict=True):
         tokens = token_log_probabilities(policy, row[side])
         before = token_log_probabilities(torch.zeros(256), row[side])
-        is_shared = torch.zeros(len(tokens))
-        for block in matcher.get_matching_blocks():
-            start = block[place]
-            is_shared[start : start + block.size] = 1.0
-        extra = torch.clamp(torch.exp(-tokens.detach()), max=2.0)
-        sides.append(((1 + (1 - is_shared) * extra) * (tokens - before)).sum())
+        differs = torch.tensor(mask)
+        weighted = tokens * losses_bmc.token_weights(tokens, differs, delta=2.0)
+        reference = before * losses_bmc.token_weights(before, differs, delta=2.0)
+        sides.append((weighted - reference).sum())
     return -logsigmoid(BETA * (sides[0] - sides[1]))
 
 
