@@ -3,8 +3,10 @@
 import pytest
 
 from app.errors import CommandFailed
+from app.exports.recipes import RECIPES
 from app.training.losses import LOSSES, find_loss
 from app.training.settings import resolve
+from tests.test_docs import rows
 
 
 def test_the_authors_settings_are_the_defaults() -> None:
@@ -43,3 +45,21 @@ def test_a_setting_of_another_loss_is_refused() -> None:
 def test_an_unknown_loss_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(CommandFailed, match=r"no loss is called dppo; there are: aot, .*, tpo"):
         find_loss("dppo")
+
+
+def test_the_page_has_every_loss_with_its_settings() -> None:
+    table = rows("training.md")
+    assert set(table) >= set(LOSSES)
+    for name, loss in LOSSES.items():
+        _, description, paper, recipe, settings = table[name]
+        assert description == loss.description
+        assert (loss.paper or "–") in paper
+        assert recipe == f"[`{loss.recipe}`](recipes/{loss.recipe}.md)"
+        for setting, value in [*loss.authors.items(), *loss.own.items()]:
+            assert f"{setting.replace('_', ' ')} {value:g}" in settings
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_served_by_a_recipe_that_has_its_columns(name: str) -> None:
+    loss = LOSSES[name]
+    assert set(loss.columns) <= set(RECIPES[loss.recipe].columns)
