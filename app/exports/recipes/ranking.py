@@ -5,8 +5,9 @@ the prompt's turns once for each (as PRO's own loader pairs them; ``meta`` has t
 ``sft_index`` 0 (the best one serves the SFT term). For
 L = −Σₖ log( exp(πₖ/Tₖᵏ) / Σ_{i≥k} exp(πᵢ/Tᵢᵏ) ) + β L_SFT with 1/Tᵢᵏ = rᵏ − rⁱ for i > k and Tₖᵏ
 the least of them. The order never contradicts a preference of the labels; what they leave open, the
-rewards decide. Equal rewards give no signal: where the two disagree, the rewards are pooled, and
-kept one least step apart. Prompts with tools or tool calls are left out: the columns are strings.
+rewards decide. Where the two disagree, the rewards are pooled. Equal rewards give no signal, so
+they are set a tenth of a standard deviation apart. Prompts with tools or tool calls are left out:
+the columns are strings.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,8 @@ from app.storage.ids import IdKind, encode
 
 _SPEAKERS: Final = {"assistant": "<|assistant|>"}
 _PROMPTER: Final = "<|prompter|>"
-_STEP: Final = 10.0**-DIGITS
+_STEP: Final = 0.1
+"""How far apart equal rewards are set, in standard deviations."""
 
 
 def _rows(prompt: JudgedPrompt, _: Layout) -> Iterator[Row]:
@@ -72,10 +74,10 @@ def _falling(rewards: Sequence[float]) -> list[float]:
     falling: list[float] = []
     for total, size in pools:
         for _ in range(size):
-            value = total / size
-            if falling:
-                value = min(value, falling[-1] - _STEP)
-            falling.append(round(value, DIGITS))
+            value = round(total / size, DIGITS)
+            if falling and value >= falling[-1]:
+                value = round(falling[-1] - _STEP, DIGITS)
+            falling.append(value)
     return falling
 
 

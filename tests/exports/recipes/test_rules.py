@@ -121,7 +121,7 @@ def test_a_ranking_falls_strictly_with_a_prefix_for_each() -> None:
     (row,) = _rows("ranking", judged_prompt(*pairs))
 
     assert row["suffix"] == ["text 4", "text 1", "text 2", "text 3"]
-    assert row["reward"] == [0.9, 0.5, 0.1, 0.0999]
+    assert row["reward"] == [0.9, 0.5, 0.1, 0.0]
     assert row["prefix"] == [["<|prompter|>Explain DPO.", "<|assistant|>"]] * 4
     assert row["sft_index"] == 0
     assert row["meta"] == {
@@ -140,14 +140,14 @@ def _ranking(*pairs: PreferredPair, rewards: dict[int, float]) -> tuple[list[int
 def test_a_ranking_breaks_ties_one_step_apart() -> None:
     order, reward = _ranking(_pair(2, 1), rewards={1: 0.5, 2: 0.5})
 
-    assert (order, reward) == ([2, 1], [0.5, 0.4999])
+    assert (order, reward) == ([2, 1], [0.5, 0.4])
 
 
 def test_a_ranking_contradicts_no_label_whatever_the_rewards_say() -> None:
     order, reward = _ranking(_pair(1, 2), _pair(2, 3), rewards={1: -1.0, 2: 0.0, 3: 1.0, 4: 0.25})
 
     assert order == [1, 2, 3]
-    assert reward == [0.0, -0.0001, -0.0002]
+    assert reward == [0.0, -0.1, -0.2]
 
 
 def test_a_ranking_takes_by_reward_what_labels_leave_open() -> None:
