@@ -53,14 +53,17 @@ async function beginning(file) {
   return end < 0 ? null : start.slice(0, end + 1);
 }
 
+let looks = 0;
+
 async function look() {
   const file = chosen;
+  const number = ++looks; // an answer to an earlier look may come later
   const body = await beginning(file);
   if (body === null) return showMapping(null);
   const query = new URLSearchParams({ project, dry_run: "true", ...map() });
   try {
     const found = await call("POST", `/prompts/import?${query}`, body, { contentType: typeOf(file) });
-    if (file === chosen) showMapping(found);
+    if (file === chosen && number === looks) showMapping(found);
   } catch (problem) {
     alert.textContent =
       problem instanceof Problem ? problem.message : "The file cannot be read, or the service not reached.";
