@@ -81,9 +81,16 @@ def weighted(answers: Sequence[Answer], response_id: int, log_odds: float) -> Pr
         labels=len(answers),
         agreement=sum(votes) / len(votes),
         strength=_mean_strength(answers, response_id),
-        confidence=1 / (1 + math.exp(-log_odds)),
+        confidence=probability(log_odds),
         evidence=log_odds,
     )
+
+
+def probability(log_odds: float) -> float:
+    """σ(log_odds), also where e to its power would be too large for a number."""
+    if log_odds < 0:
+        return 1 - probability(-log_odds)
+    return 1 / (1 + math.exp(-log_odds))
 
 
 def _mean_strength(answers: Sequence[Answer], response_id: int) -> float | None:

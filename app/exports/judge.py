@@ -1,11 +1,10 @@
 """Turn the labelled pairs of a prompt into its preferences."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from itertools import groupby
 
-from app.exports.aggregate import Preference, majority, weighted
+from app.exports.aggregate import Preference, majority, probability, weighted
 from app.exports.cycles import Edge, break_cycles
 from app.exports.filter import Split, SplitRule
 from app.exports.pairs import JudgedPrompt, LabelledPair, PreferredPair
@@ -177,10 +176,11 @@ class Judge:
         return decided
 
     def _preferred(self, pair: LabelledPair, counts: Counts) -> PreferredPair | None:
-        preference = self._preference(pair)
         if self.takes_ties and self._is_tied(pair):
             counts.tied_pairs += 1
-        elif preference is None:
+            return None
+        preference = self._preference(pair)
+        if preference is None:
             counts.undecided_pairs += 1
             votes = {answer.preferred_response_id for answer in pair.answers}
             is_divided = len(votes - {None}) > 1
@@ -248,7 +248,7 @@ class Judge:
         if self.confidences is not None:
             log_odds = _log_odds(self.confidences, preferred.pair)
             is_first = preferred.chosen is preferred.pair.first
-            preferred.confidence = 1 / (1 + math.exp(-log_odds if is_first else log_odds))
+            preferred.confidence = probability(log_odds if is_first else -log_odds)
             self._expected_wrong += 1 - preferred.confidence
         if self.with_margin and self.scale.margin_is_strength:
             preferred.margin = preferred.preference.strength
@@ -258,15 +258,16 @@ class Judge:
         return preferred
 
     def _is_disliked(self, pair: LabelledPair) -> bool:
-        if not pair.both_bad:
-            return False
-        share = pair.both_bad / len(pair.answers)
-        return share > 0.5 and share >= self.min_agreement
+        return self._say_most(pair, pair.both_bad)
 
     def _is_tied(self, pair: LabelledPair) -> bool:
         ties = sum(answer.preferred_response_id is None for answer in pair.answers) - pair.both_bad
-        share = ties / len(pair.answers)
-        return share > 0.5 and share >= self.min_agreement and pair.says_two_things
+        return self._say_most(pair, ties) and pair.says_two_things
+
+    def _say_most(self, pair: LabelledPair, labels: int) -> bool:
+        """Whether so many of the pair's labels are most of them, and enough."""
+        share = labels / len(pair.answers)
+        return share > 0.5 and share >= self.min_agreement
 
 
 def _log_odds(odds: PairOdds, pair: LabelledPair) -> float:

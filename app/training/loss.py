@@ -41,6 +41,8 @@ class _Described:
     columns: tuple[str, ...] = ()
     authors: Mapping[str, float | int | str] = field(default_factory=dict)
     own: Mapping[str, float] = field(default_factory=dict)
+    own_source: str = "paper"
+    """Where the values of ``own`` are from: ``paper``, or ``default`` if they are ours."""
 
 
 @dataclass(slots=True)

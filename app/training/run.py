@@ -30,7 +30,6 @@ _PACKAGES: Final = ("annotation-budget", "trl", "transformers", "peft", "torch")
 class Trained:
     """What came of a training. ``was_there``: the folder already held exactly this model."""
 
-    out: Path
     figures: Mapping[str, float]
     was_there: bool = False
     resumed_at: int | None = None
@@ -53,7 +52,7 @@ def train(job: Job, out: Path) -> Trained:
             " choose another --out, or delete it"
         )
     if held is not None and held["finished"]:
-        return Trained(out, held["figures"], was_there=True)
+        return Trained(held["figures"], was_there=True)
     set_seed(job.settings.seed)
     trainer = build_trainer(job)
     left_out = len(job.data.train) - len(trainer.train_dataset)
@@ -77,7 +76,7 @@ def train(job: Job, out: Path) -> Trained:
         (out / CARD).write_text(model_card(job, record), encoding="utf-8")
         _write(out, record)
         shutil.rmtree(job.checkpoints, ignore_errors=True)
-    return Trained(out, figures, resumed_at=step, left_out=left_out)
+    return Trained(figures, resumed_at=step, left_out=left_out)
 
 
 def last_checkpoint(folder: Path) -> tuple[Path | None, int | None]:

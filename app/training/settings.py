@@ -94,10 +94,8 @@ def resolve(
     read_from = "TRL" if isinstance(loss, TrlLoss) else "paper"
     sources = {each.name: "default" for each in fields(Settings)}
     sources |= dict.fromkeys(loss.authors, read_from)
-    sources |= dict.fromkeys(loss.own, read_from)
+    sources |= dict.fromkeys(loss.own, loss.own_source)
     sources |= dict.fromkeys([*given, *own, *options], "given")
-    if loss.name == "spo":
-        sources |= {name: "default" for name in loss.own if name not in own}
     return Resolved(
         settings=settings, own={**loss.own, **own}, options=dict(options), sources=sources
     )

@@ -52,10 +52,10 @@ def run_training(
         checkpoints=out / CHECKPOINTS,
         save_every=save_every,
     )
-    check_columns(job.data, found, weighted=job.settings.weighted)
     if job.data.changed:
         typer.echo(f"Changed since the export: {', '.join(job.data.changed)}.", err=True)
     if dry_run:
+        check_columns(job.data, found, weighted=job.settings.weighted)
         _print_table(("setting", "value", "from"), job.resolved.as_rows())
         held_out = 0 if job.data.test is None else len(job.data.test)
         typer.echo(f"{len(job.data.train)} rows to train on, {held_out} held out.")

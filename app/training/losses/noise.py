@@ -60,6 +60,7 @@ ROBUST = PairLoss(
     recipe="confidence",
     columns=(_COLUMN,),
     own={"highest_epsilon": 0.45},
+    own_source="default",
     losses=_robust,
 )
 SOFT = PairLoss(

@@ -1,6 +1,7 @@
 """DPO, and the losses that TRL has, by name: DPO's relatives, KTO, reward models, SFT.
 
-What the authors of each ran is told where it was read from their code; the rest are TRL's defaults.
+What the authors of each ran is told where it was read from their code; the rest are the defaults of
+``Settings``, and for arguments that it does not have, TRL's.
 """
 
 from collections.abc import Mapping

@@ -78,6 +78,7 @@ LOSS = PairLoss(
     paper="2409.17791",
     recipe="dpo",
     own={"gamma": 0.1, "degrees": 4},
+    own_source="default",
     losses=_losses,
     versions=True,
 )

@@ -47,6 +47,7 @@ RAO_KUPPER = PairLoss(
     recipe="ties",
     columns=(_COLUMN,),
     own={"nu": 3.0},
+    own_source="default",  # from memory
     losses=_rao_kupper,
 )
 DAVIDSON = PairLoss(
@@ -56,5 +57,6 @@ DAVIDSON = PairLoss(
     recipe="ties",
     columns=(_COLUMN,),
     own={"nu": 1.0},
+    own_source="default",  # from memory
     losses=_davidson,
 )
