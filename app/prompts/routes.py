@@ -12,7 +12,10 @@ from app.projects.schemas import ProjectQuery
 from app.prompts import service
 from app.prompts.addition import add_responses
 from app.prompts.answers import prompt_summary, prompt_view, retried_prompt, taken_prompts
+from app.prompts.metadata import add_metadata
 from app.prompts.schemas import (
+    ChangedResponses,
+    NewMetadataList,
     NewPrompt,
     NewResponses,
     PromptList,
@@ -59,6 +62,18 @@ async def post_responses(
 ) -> TakenResponses:
     """For example responses sampled from a newer model. Safe to repeat."""
     return await add_responses(session, prompt_id, body.responses)
+
+
+@router.patch(
+    "/{prompt_id}/responses",
+    summary="Add to the metadata of responses",
+    responses=problems(401, 403, 404, 413, 415, 422),
+)
+async def patch_responses(
+    prompt_id: str, body: NewMetadataList, session: Session, _: AdminKey
+) -> ChangedResponses:
+    """For example log-probabilities under a model. Other keys stay. All or nothing."""
+    return ChangedResponses(updated=await add_metadata(session, prompt_id, body.responses))
 
 
 @router.get("", summary="List prompts", responses=problems(401, 403, 404, 422))

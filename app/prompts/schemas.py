@@ -201,6 +201,29 @@ class NewResponses(Sent):
     ]
 
 
+class NewMetadata(Sent):
+    """Keys to add to a response's metadata. ``id`` is the caller's own, or ours."""
+
+    id: ExternalId
+    metadata: Metadata
+
+
+class NewMetadataList(Sent):
+    """Metadata of several responses to one prompt."""
+
+    model_config = _example({"responses": [{"id": "sft-a", "metadata": {"logprob_safe": -41.2}}]})
+
+    responses: Annotated[list[NewMetadata], Field(min_length=1, max_length=MAX_RESPONSES)]
+
+
+class ChangedResponses(BaseModel):
+    """How many responses a request changed."""
+
+    model_config = _example({"updated": 1})
+
+    updated: int
+
+
 class Named(BaseModel):
     """A stored thing: our id, and the caller's own if it has one."""
 

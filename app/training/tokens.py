@@ -34,7 +34,7 @@ def tokenise(
     else:
         alone = _templated(tokenizer, prompt, tools, add_generation_prompt=True)
         whole = _templated(tokenizer, [*prompt, *response], tools)
-    return Tokens(whole, _common_prefix(alone, whole))
+    return Tokens(whole, common_prefix(alone, whole))
 
 
 def _templated(
@@ -46,7 +46,8 @@ def _templated(
     return list(found["input_ids"])
 
 
-def _common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
     for place, (left, right) in enumerate(zip(one, other, strict=False)):
         if left != right:
             return place

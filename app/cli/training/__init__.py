@@ -1,1 +1,1 @@
-"""`train`, `evaluate`, `losses`."""
+"""`train`, `evaluate`, `logprobs`, `losses`."""

@@ -1,4 +1,4 @@
-"""`train`, `evaluate` and `losses`."""
+"""`train`, `evaluate`, `logprobs` and `losses`."""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs
 
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.options import examples
+from app.cli.options import DEFAULT_URL, DataDir, Key, Project, Url, examples
 
 commands = typer.Typer(rich_markup_mode="rich")
 
@@ -17,7 +17,7 @@ _AUTHORS = "default: what the authors of the loss ran, else {}"
 Model = Annotated[
     str, typer.Option("--model", help="A model's folder, or its name on the Hugging Face Hub.")
 ]
-Data = Annotated[
+TrainingData = Annotated[
     Path, typer.Option("--data", help="A folder that `export` wrote, or a single file of rows.")
 ]
 
@@ -41,7 +41,7 @@ def _own(flag: str, text: str, **more: Any) -> Any:
 def train(
     *,
     loss: Annotated[str, typer.Argument(metavar="LOSS", help="A name of `losses`.")],
-    data: Data,
+    data: TrainingData,
     model: Model,
     out: Annotated[Path, typer.Option("--out", help="The folder for the trained model.")],
     dry_run: Annotated[
@@ -195,7 +195,7 @@ def evaluate(
     reference: Annotated[
         str, typer.Option("--reference", help="The model that the training began from.")
     ],
-    data: Data,
+    data: TrainingData,
     split: Annotated[str, typer.Option("--split", help="test or train.")] = "test",
     beta: Annotated[float, typer.Option("--beta", min=0, help="β of the rewards.")] = 0.1,
     max_length: Annotated[
@@ -236,6 +236,64 @@ def evaluate(
         device=device,
         json_out=json_out,
     )
+
+
+@commands.command(
+    epilog=examples(
+        "annotation-budget logprobs --model my-sft-model --project helpful-v1",
+        "annotation-budget logprobs --model my-sft-model --about helpful",
+        "annotation-budget logprobs --model my-sft-model "
+        "--good 'Answer politely. {}' --bad 'Answer rudely. {}'",
+    )
+)
+def logprobs(
+    *,
+    model: Model,
+    project: Project = "default",
+    about: Annotated[
+        str,
+        typer.Option("--about", help="The authors' two prompts on being `harmless` or `helpful`."),
+    ] = "harmless",
+    good: Annotated[
+        str | None,
+        typer.Option(
+            "--good", help="The text before a response that asks for a good one; {} is the prompt."
+        ),
+    ] = None,
+    bad: Annotated[
+        str | None, typer.Option("--bad", help="The same, asking for a bad response.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Score responses again that have their numbers.")
+    ] = False,
+    max_length: Annotated[
+        int, typer.Option("--max-length", min=2, help="Leave out what has more tokens.")
+    ] = 2048,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    url: Url = DEFAULT_URL,
+    admin_key: Key = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Give each response its log-probabilities under a good and a bad prompt, for DLMA.
+
+    They are stored in the metadata of the responses, where the recipe `contrastive` reads them. The
+    same command again goes on where it stopped.
+    """
+    from app.cli.training.logprobs import run_logprobs
+    from app.cli.transfer.commands import open_service
+
+    with open_service(url, admin_key, data_dir) as client:
+        run_logprobs(
+            client,
+            project,
+            model,
+            about=about,
+            good=good,
+            bad=bad,
+            again=again,
+            max_length=max_length,
+            device=device,
+        )
 
 
 @commands.command(epilog=examples("annotation-budget losses"))

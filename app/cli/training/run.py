@@ -33,7 +33,7 @@ def run_training(
     dry_run: bool,
 ) -> None:
     """Train, or with ``dry_run`` print what would be done."""
-    _check_extra()
+    check_extra()
     from app.training.build import Job
     from app.training.data import check_columns, read_data
     from app.training.losses import find_loss
@@ -42,13 +42,13 @@ def run_training(
 
     found = find_loss(loss)
     if "precision" in given:
-        given = {**given, "precision": _one_of(Precision, "--precision", given["precision"])}
+        given = {**given, "precision": one_of(Precision, "--precision", given["precision"])}
     job = Job(
         loss=found,
         resolved=resolve(found, given, own, _options(options)),
         data=read_data(data),
         model=model,
-        device=_one_of(Device, "--device", device),
+        device=one_of(Device, "--device", device),
         checkpoints=out / CHECKPOINTS,
         save_every=save_every,
     )
@@ -94,7 +94,7 @@ def run_evaluation(
     json_out: Path | None,
 ) -> None:
     """Evaluate, and print the figures."""
-    _check_extra()
+    check_extra()
     from app.training.build import place
     from app.training.data import read_data
     from app.training.evaluate import Sampling, evaluate
@@ -120,7 +120,7 @@ def run_evaluation(
             beta=beta,
             max_length=max_length,
             progress=lambda name, total: _advance(bar, name, total),
-            device=place(_one_of(Device, "--device", device)),
+            device=place(one_of(Device, "--device", device)),
             sampling=sampling,
             seed=seed,
         )
@@ -148,7 +148,7 @@ def print_losses() -> None:
     _print_table(("loss", "recipe", ""), rows)
 
 
-def _check_extra() -> None:
+def check_extra() -> None:
     """Check that the extra is installed, and keep the libraries from calling home.
 
     Raises:
@@ -160,7 +160,12 @@ def _check_extra() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
-def _one_of(kind: Any, flag: str, value: str) -> Any:
+def one_of(kind: Any, flag: str, value: str) -> Any:
+    """The member of an enumeration that a flag names.
+
+    Raises:
+        CommandFailed: it names none.
+    """
     try:
         return kind(value)
     except ValueError as error:

@@ -65,7 +65,7 @@ def import_prompts(
     from app.cli.transfer.importing import column_map, import_file
 
     query = {"project": project, "labels": labels, "extra": extra, **column_map(columns or [])}
-    with _service(url, admin_key, data_dir) as client:
+    with open_service(url, admin_key, data_dir) as client:
         if import_file(source, client, query):
             raise typer.Exit(1)
 
@@ -137,14 +137,14 @@ def export_dataset(
         "metadata": metadata,
         "compression": compression,
     }
-    with _service(url, admin_key, data_dir) as client:
+    with open_service(url, admin_key, data_dir) as client:
         if out is not None and is_folder(out):
             export_folder(recipe, client, query, out)
         else:
             export_file(recipe, client, query, out)
 
 
-def _service(
+def open_service(
     url: str, admin_key: str | None, data_dir: Path | None
 ) -> "AbstractContextManager[httpx.Client]":
     """The running service, opened with the given key or the one in the data folder."""

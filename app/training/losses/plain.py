@@ -1,7 +1,8 @@
 """DPO, and the losses that TRL has, by name: DPO's relatives, KTO, reward models, SFT.
 
-What the authors of each ran is told where it was read from their code; the rest are the defaults of
-``Settings``, and for arguments that it does not have, TRL's.
+``authors`` has what the authors of a loss ran where that was read from their code, and of TRL's own
+trainers TRL's defaults where they differ from ours. The rest are the defaults of ``Settings``, and
+for arguments that it does not have, TRL's.
 """
 
 from collections.abc import Mapping
@@ -73,6 +74,7 @@ TRL_LOSSES: Final = (
         description="A reward model, with a margin where the data have one",
         paper="2307.09288",
         recipe="reward",
+        authors={"learning_rate": 1e-4},
         trainer=Trainer.REWARD,
     ),
     TrlLoss(
@@ -80,6 +82,7 @@ TRL_LOSSES: Final = (
         description="Supervised fine-tuning on the chosen responses, before any of the others",
         paper=None,
         recipe="dpo",
+        authors={"learning_rate": 2e-5},
         trainer=Trainer.SFT,
     ),
     TrlLoss(
@@ -111,6 +114,7 @@ TRL_LOSSES: Final = (
         paper="2405.16681",
         recipe="tpo",
         columns=("reference",),
+        authors={"beta": 0.01, "learning_rate": 5e-7},
         trainer=Trainer.TPO,
     ),
 )

@@ -1,0 +1,122 @@
+"""What `logprobs` does: read responses from the service, score them, send the numbers back."""
+# ruff: noqa: PLC0415 - the libraries are checked before they are imported
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import httpx
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from app.cli.training.run import check_extra, one_of
+from app.cli.transfer.service import raise_for_refusal
+from app.errors import CommandFailed
+from app.formats.tool_calls import render_response
+
+_PROMPTS_AT_ONCE: Final = 16
+_PAGE: Final = 200
+
+
+@dataclass(slots=True)
+class _Counts:
+    scored: int = 0
+    there: int = 0
+    too_long: int = 0
+
+
+def run_logprobs(
+    client: httpx.Client,
+    project: str,
+    model: str,
+    *,
+    about: str,
+    good: str | None,
+    bad: str | None,
+    again: bool,
+    max_length: int,
+    device: str,
+) -> None:
+    """Score the responses of a project that have no numbers of this model and these prompts."""
+    check_extra()
+    from app.training.build import load_causal_model, load_tokenizer, place
+    from app.training.contrast import AUTHORS, MADE_BY, contrast_metadata, own_contrast
+    from app.training.settings import Device
+
+    if (good is None) != (bad is None):
+        raise CommandFailed("--good and --bad go together")
+    if good is not None and bad is not None:
+        contrast = own_contrast(good, bad)
+    elif about in AUTHORS:
+        contrast = AUTHORS[about]
+    else:
+        raise CommandFailed(f"--about {about}: must be one of {', '.join(AUTHORS)}")
+    where = place(one_of(Device, "--device", device))
+    project_view = _get(client, f"/projects/{project}")
+    tokenizer = load_tokenizer(model)
+    loaded = load_causal_model(model).to(where).eval()
+    made_by = f"{model} {contrast.name}"
+    counts = _Counts()
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("Prompts", total=project_view["counts"]["prompts"])
+        stored = _prompts(client, project)
+        while prompts := list(islice(stored, _PROMPTS_AT_ONCE)):
+            wanted = [
+                (prompt, response)
+                for prompt in prompts
+                for response in prompt["responses"]
+                if again or (response["metadata"] or {}).get(MADE_BY) != made_by
+            ]
+            found = contrast_metadata(
+                loaded,
+                tokenizer,
+                contrast,
+                [(prompt["prompt"], _said(response)) for prompt, response in wanted],
+                max_length=max_length,
+            )
+            new: dict[str, list[dict[str, Any]]] = {}
+            for (prompt, response), numbers in zip(wanted, found, strict=True):
+                if numbers is not None:
+                    metadata = {**numbers, MADE_BY: made_by}
+                    entry = {"id": response["id"], "metadata": metadata}
+                    new.setdefault(prompt["id"], []).append(entry)
+            for prompt_id, responses in new.items():
+                body = {"responses": responses}
+                raise_for_refusal(client.patch(f"/prompts/{prompt_id}/responses", json=body))
+            counts.scored += sum(map(len, new.values()))
+            counts.too_long += found.count(None)
+            counts.there += sum(len(each["responses"]) for each in prompts) - len(wanted)
+            bar.advance(task, len(prompts))
+    typer.echo(f"{counts.scored} responses scored, {counts.there} had their numbers already.")
+    if counts.too_long:
+        typer.echo(
+            f"{counts.too_long} responses were left out: with their prompt they are longer than"
+            f" --max-length {max_length}.",
+            err=True,
+        )
+
+
+def _prompts(client: httpx.Client, project: str) -> Iterator[dict[str, Any]]:
+    """The prompts of a project with their responses."""
+    cursor = None
+    while True:
+        query: dict[str, str | int] = {"project": project, "limit": _PAGE}
+        page = _get(client, "/prompts", query if cursor is None else {**query, "cursor": cursor})
+        for summary in page["prompts"]:
+            yield _get(client, f"/prompts/{summary['id']}")
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return
+
+
+def _get(client: httpx.Client, path: str, query: dict[str, str | int] | None = None) -> Any:
+    answer = client.get(path, params=query)
+    raise_for_refusal(answer)
+    return answer.json()
+
+
+def _said(response: dict[str, Any]) -> str:
+    return render_response(response["text"], response["tool_calls"])
