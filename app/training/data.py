@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, config, load_dataset
 from datasets.exceptions import DatasetGenerationError
 
 from app.errors import CommandFailed
@@ -21,13 +22,15 @@ _PAIR: Final = ("prompt", "chosen", "rejected")
 class Data:
     """An exported dataset. ``splits`` has ``train`` and, if the export has one, ``test``.
 
-    ``sha256`` is that of the manifest, or of the file where there is none; ``changed`` names files
-    that are not what the manifest says.
+    ``sha256`` is that of the manifest, or of the file where there is none; ``files`` has the
+    SHA-256 of each file of rows, by name, and ``changed`` names those that are not what the
+    manifest says.
     """
 
     path: Path
     splits: DatasetDict
     sha256: str
+    files: Mapping[str, str]
     recipe: str | None = None
     project: str | None = None
     changed: tuple[str, ...] = ()
@@ -62,12 +65,14 @@ def read_data(path: Path) -> Data:
     """
     if path.is_dir():
         return _read_folder(path)
+    if not path.exists():
+        raise CommandFailed(f"{path} does not exist")
     if path.suffix not in _KINDS:
         raise CommandFailed(f"{path} is no folder, nor a file of the kind .jsonl or .parquet")
-    if not path.is_file():
-        raise CommandFailed(f"{path} does not exist")
-    rows = _load(path, _KINDS[path.suffix], data_files={"train": str(path)})
-    return Data(path=path, splits=rows, sha256=_sha256(path))
+    digest = _sha256(path)
+    files = {path.name: digest}
+    rows = _load(path, files, _KINDS[path.suffix], data_files={"train": str(path)})
+    return Data(path=path, splits=rows, sha256=digest, files=files)
 
 
 def _read_folder(path: Path) -> Data:
@@ -76,21 +81,22 @@ def _read_folder(path: Path) -> Data:
         raise CommandFailed(f"{path} has no {MANIFEST}: it is no folder that `export` wrote")
     try:
         manifest = json.loads(manifest_file.read_bytes())
-        files = {each["name"]: each["sha256"] for each in manifest["files"]}
+        exported = {each["name"]: each["sha256"] for each in manifest["files"]}
         recipe, project = manifest["recipe"]["name"], manifest["project"]["name"]
     except (ValueError, KeyError, TypeError) as error:
         raise CommandFailed(f"{manifest_file} is no manifest of `export`") from error
-    missing = [name for name in files if not (path / name).is_file()]
+    missing = [name for name in exported if not (path / name).is_file()]
     if missing:
         raise CommandFailed(f"{path} lacks {missing[0]}, which its manifest names")
-    changed = [name for name, digest in files.items() if _sha256(path / name) != digest]
+    files = {name: _sha256(path / name) for name in exported}
     return Data(
         path=path,
-        splits=_load(path, str(path)),
+        splits=_load(path, files, str(path)),
         sha256=_sha256(manifest_file),
+        files=files,
         recipe=recipe,
         project=project,
-        changed=tuple(changed),
+        changed=tuple(name for name in files if files[name] != exported[name]),
     )
 
 
@@ -134,9 +140,16 @@ def _needed(loss: Loss) -> tuple[str, ...]:
     return (*_PAIR, *loss.columns)
 
 
-def _load(path: Path, source: str, **options: Any) -> DatasetDict:
+def _load(path: Path, files: Mapping[str, str], source: str, **options: Any) -> DatasetDict:
+    """The rows, kept in a cache of just these files.
+
+    The library's own cache goes by the folder's name and its card: a folder of the same name with
+    other rows would be read from there.
+    """
+    contents = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    cache = Path(config.HF_DATASETS_CACHE) / "annotation-budget" / contents
     try:
-        return load_dataset(source, **options)
+        return load_dataset(source, cache_dir=str(cache), **options)
     except (ValueError, OSError, DatasetGenerationError) as error:
         raise CommandFailed(f"{path} cannot be read as a dataset: {error}") from error
 

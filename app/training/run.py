@@ -102,7 +102,7 @@ def _wanted(job: Job) -> dict[str, Any]:
             "recipe": job.data.recipe,
             "project": job.data.project,
             "sha256": job.data.sha256,
-            "changed": list(job.data.changed),
+            "files": dict(job.data.files),
         },
         "settings": {name: str(value) for name, value in asdict(job.settings).items()},
         "own": {name: float(value) for name, value in job.resolved.own.items()},

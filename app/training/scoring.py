@@ -13,7 +13,8 @@ from app.training.tokens import Tokens
 
 Advance = Callable[[int], None]
 """Told how many rows are done."""
-_ROWS_AT_ONCE: Final = 8
+_ROWS_AT_ONCE: Final = {"cuda": 32}
+_ROWS_AT_ONCE_ELSEWHERE: Final = 8
 
 
 def log_probabilities(
@@ -83,8 +84,9 @@ def _batches(
 ) -> Iterator[tuple[NDArray[np.intp], Tensor, Tensor]]:
     """Rows of like length together: their places, tokens and attention mask, padded right."""
     order = np.argsort([-len(ids) for ids in rows], kind="stable")
-    for first in range(0, len(order), _ROWS_AT_ONCE):
-        places = order[first : first + _ROWS_AT_ONCE]
+    at_once = _ROWS_AT_ONCE.get(model.device.type, _ROWS_AT_ONCE_ELSEWHERE)
+    for first in range(0, len(order), at_once):
+        places = order[first : first + at_once]
         length = len(rows[places[0]])
         ids = [rows[place] + [0] * (length - len(rows[place])) for place in places]
         mask = [[1] * len(rows[place]) + [0] * (length - len(rows[place])) for place in places]

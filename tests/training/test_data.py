@@ -1,6 +1,7 @@
 """Folders that `export` wrote, and what is wrong with others."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,20 @@ def test_a_changed_file_is_told(tmp_path: Path) -> None:
     assert len(data.train) == TRAIN_ROWS - 1
 
 
+def test_a_folder_of_the_same_name_has_its_own_rows(tmp_path: Path) -> None:
+    # The library's own cache would give the first folder's rows again.
+    first = write_folder(tmp_path / "one" / "data", "dpo")
+    second = tmp_path / "two" / "data"
+    shutil.copytree(first, second)
+    lines = (second / "train.jsonl").read_text().splitlines(keepends=True)
+    (second / "train.jsonl").write_text("".join(lines[:3]))
+    assert [len(read_data(each).train) for each in (first, second)] == [TRAIN_ROWS, 3]
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     for name, message in {
-        "missing": "is no folder, nor a file",
+        "missing": "does not exist",
+        "rows.txt": "is no folder, nor a file of the kind",
         "missing.jsonl": "does not exist",
         "empty": "has no manifest.json",
         "broken": "is no manifest",
@@ -51,6 +63,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
             path.mkdir()
         elif name in ("broken", "cut", "wrong"):
             write_folder(path, "dpo")
+        elif name == "rows.txt":
+            path.write_text("x")
         if name == "broken":
             (path / "manifest.json").write_text("[]")
         elif name == "cut":
