@@ -45,6 +45,9 @@ DEFAULT_PROJECT: Final = "default"
 NEAR_DUPLICATE_SIMILARITY: Final = 0.95
 SKIPS_UNTIL_RETIRED: Final = 3
 
+MAX_ROUND: Final = 1000
+"""The highest number of a round of responses."""
+
 PLAN_AHEAD: Final = 4000
 """Pairs of one project that the planner keeps in the plan, waiting to be handed out."""
 

@@ -234,6 +234,7 @@ class PairResponse(ShownResponse):
     external_id: str | None = None
     model: str | None = None
     score: float | None = None
+    round: int | None = None
 
 
 class PairTexts(BaseModel):

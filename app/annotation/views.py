@@ -117,6 +117,7 @@ def _pair_response(response: Response, *, is_admin: bool) -> PairResponse:
         "external_id": response.external_id,
         "model": response.model,
         "score": response.score,
+        "round": response.round,
     }
     return PairResponse(**shown.model_dump(exclude_unset=True), **(origin if is_admin else {}))
 

@@ -58,6 +58,7 @@ def manifest(
             "aggregation": str(options.aggregation),
             "min_agreement": options.min_agreement,
             "surplus": options.surplus,
+            "rounds": options.rounds,
             "metadata": options.metadata,
         },
         "annotators": _reliability(snapshot.odds or snapshot.confidences),

@@ -1,7 +1,7 @@
 """What the exports' endpoints take and answer."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,8 @@ from app.exports.recipe import Layout
 from app.exports.streaming import Compression
 
 _MAX_SEED = 2**63 - 1
+ALL_ROUNDS: Final = "all"
+LATEST_ROUND: Final = "latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,14 @@ class ExportOptions:
     surplus: Annotated[
         bool, Query(description="Take surplus labels too: late ones, that were not charged.")
     ] = False
+    rounds: Annotated[
+        str,
+        Query(
+            pattern=rf"^({ALL_ROUNDS}|{LATEST_ROUND}|[1-9]\d{{0,3}}(,[1-9]\d{{0,3}}){{0,99}})$",
+            description="Only pairs of these rounds of responses, as `2`, `2,3`, or `latest`. A"
+            " pair belongs to the older round of its two responses.",
+        ),
+    ] = ALL_ROUNDS
     metadata: Annotated[bool, Query(description="Add the columns of provenance.")] = False
     compression: Annotated[
         Compression,

@@ -25,7 +25,7 @@ from app.exports.reliability import PairOdds, dawid_skene
 from app.exports.repeats import Repeats
 from app.exports.reward_model import fit_rewards
 from app.exports.rewards import Rewards
-from app.exports.schemas import ExportOptions
+from app.exports.schemas import ALL_ROUNDS, LATEST_ROUND, ExportOptions
 from app.exports.streaming import Compression, gzip_packer
 from app.exports.tools import FoundTools, cell, column, find_tools, is_left_out
 
@@ -55,7 +55,12 @@ class Export:
     @property
     def source(self) -> Source:
         """The labels that the export takes."""
-        return Source(self.project_id, surplus=self.options.surplus, needs=self.recipe.needs)
+        return Source(
+            self.project_id,
+            surplus=self.options.surplus,
+            rounds=_read_rounds(self.options.rounds),
+            needs=self.recipe.needs,
+        )
 
     def own_columns(self, tools: FoundTools) -> Columns:
         """The recipe's columns, and that of tools where a prompt has any."""
@@ -71,6 +76,13 @@ class Export:
         """Whether its rows have margins."""
         has_metadata = self.options.metadata and isinstance(self.recipe, PairRecipe)
         return has_metadata or Need.MARGIN in self.recipe.needs
+
+
+def _read_rounds(text: str) -> tuple[int, ...] | None:
+    """The rounds as a ``Source`` has them."""
+    if text == ALL_ROUNDS:
+        return None
+    return () if text == LATEST_ROUND else tuple(sorted({int(each) for each in text.split(",")}))
 
 
 @dataclass(slots=True)

@@ -48,6 +48,9 @@ def response(part: Row, said: dict[str, Any]) -> dict[str, Any]:
     found["score"] = number(part, "score")
     if part.gives("reference"):
         found["reference"] = flag(part, "reference")
+    if part.gives("round"):
+        told = number(part, "round")
+        found["round"] = int(told) if told is not None and told.is_integer() else told
     return found | _structures(part, "metadata", "embedding", "tool_calls")
 
 

@@ -153,7 +153,7 @@ def _choose(
     orders = _orders(strategy, model, blocks, project.seed)
     for block, order in zip(blocks, orders, strict=True):
         limit = min(choice.per_prompt, block.taken.shape[1])
-        columns = next_pairs(order, block.taken, limit)
+        columns = next_pairs(order, block.taken, limit, block.pair_rounds)
         if settings.pairs_per_prompt is not None:
             room = settings.pairs_per_prompt - block.rounds
             columns[np.arange(limit)[None, :] >= room[:, None]] = -1

@@ -15,9 +15,14 @@ from app.planner.choosing import Choice, choose_pairs, first_page, page_size, pl
 from app.planner.decide import Memory, Outcome, find_strategy
 from app.planner.queries.outlook import Outlook, begin_planning
 from app.planner.queries.pairs import ChosenPair, count_open, recount_pairs
-from app.planner.queries.prompts import PlannablePrompt, next_by_id, next_by_round, plannable_among
-from app.selection.ordering import earliest_position
-from app.selection.strategy import Strategy
+from app.planner.queries.prompts import (
+    PlannablePrompt,
+    next_by_id,
+    next_by_round,
+    next_fresh,
+    plannable_among,
+)
+from app.selection.ordering import FIRST_ROUND, earliest_position
 from app.settings import PLAN_AHEAD
 from app.storage.notifications import Channel, notify
 from app.storage.sessions import Sessions
@@ -31,37 +36,63 @@ async def top_up_by_round(
     With ``fill`` until the plan holds ``PLAN_AHEAD`` pairs, else only pairs before the horizon.
     """
     assert project.dimensions is not None
-    strategy = find_strategy(project.settings.strategy)
     wanted = limit = page_size(project.dimensions)
     if fill:
         wanted = PLAN_AHEAD - await count_open(session, project.project_id, PLAN_AHEAD)
         limit = min(limit, wanted)
-    prompts = await next_by_round(
-        session, project, near_duplicates_last=strategy.near_duplicates_last, limit=limit
-    )
-    if not fill:
-        prompts = [prompt for prompt in prompts if _is_before_horizon(project, strategy, prompt)]
     added = 0
-    if prompts:
-        page = first_page(prompts, strategy, project.dimensions)
-        # A short page holds all prompts there are: their rounds can be planned together.
-        is_short = len(page) == len(prompts) < limit
-        choice = Choice(
-            per_prompt=math.ceil(wanted / len(page)) if is_short and fill else 1,
-            after_all_others=page[0].exploration,
-        )
-        chosen = await choose_pairs(session, project, strategy, memory.model, page, choice)
-        productive = {pair.prompt_id for pair in chosen}
-        barren = [prompt.id for prompt in page if prompt.id not in productive]
-        await recount_pairs(session, barren)
-        added = await plan_pairs(session, project, chosen)
+    for next_prompts in (next_fresh, _next_by_round):
+        prompts = await next_prompts(session, project, limit=limit)
+        if not fill:
+            prompts = [prompt for prompt in prompts if _is_before_horizon(project, prompt)]
+        if prompts:
+            together = wanted if fill and len(prompts) < limit else 0
+            added = await _plan_first(session, project, memory, prompts, together)
+        if added:
+            break
     memory = replace(memory, filling=fill and added > 0, unranked=memory.unranked + added)
     return Outcome(memory, moved=added > 0)
 
 
-def _is_before_horizon(project: Outlook, strategy: Strategy, prompt: PlannablePrompt) -> bool:
+async def _next_by_round(
+    session: AsyncSession, project: Outlook, *, limit: int
+) -> list[PlannablePrompt]:
+    last = find_strategy(project.settings.strategy).near_duplicates_last
+    return await next_by_round(session, project, near_duplicates_last=last, limit=limit)
+
+
+async def _plan_first(
+    session: AsyncSession,
+    project: Outlook,
+    memory: Memory,
+    prompts: Sequence[PlannablePrompt],
+    together: int,
+) -> int:
+    """Plan the next pair of the first of these prompts; gives how many pairs that were.
+
+    If these are all prompts there are, several turns can be planned together: ``together`` is how
+    many pairs are wanted of them in all, else 0.
+    """
+    assert project.dimensions is not None
+    strategy = find_strategy(project.settings.strategy)
+    page = first_page(prompts, strategy, project.dimensions)
+    choice = Choice(
+        per_prompt=max(1, math.ceil(together / len(page))) if len(page) == len(prompts) else 1,
+        after_all_others=page[0].exploration,
+        before=math.inf if page[0].next_round == 1 else FIRST_ROUND,
+    )
+    chosen = await choose_pairs(session, project, strategy, memory.model, page, choice)
+    productive = {pair.prompt_id for pair in chosen}
+    barren = [prompt.id for prompt in page if prompt.id not in productive]
+    await recount_pairs(session, barren)
+    return await plan_pairs(session, project, chosen)
+
+
+def _is_before_horizon(project: Outlook, prompt: PlannablePrompt) -> bool:
+    strategy = find_strategy(project.settings.strategy)
     position = earliest_position(
-        pairs_planned=prompt.pairs_planned,
+        of_round=prompt.next_round,
+        turn=prompt.turn,
         near_duplicate=prompt.near_duplicate and strategy.near_duplicates_last,
         order_key=prompt.order_key,
         after_all_others=prompt.exploration,

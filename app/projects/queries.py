@@ -73,6 +73,9 @@ def _select_rows() -> Select[Any]:
     open_pairs = (
         select(func.count()).where(Pair.project_id == Project.id, Pair.open).scalar_subquery()
     )
+    later_rounds = select(func.max(Prompt.latest_round)).where(
+        Prompt.project_id == Project.id, text(predicates.WITH_LATER_ROUND)
+    )
     has_lapsed = Assignment.expires_at < func.clock_timestamp()
     held = (
         select(
@@ -93,6 +96,7 @@ def _select_rows() -> Select[Any]:
             open_pairs.label("open_pairs"),
             held.c.held,
             held.c.lapsed_reserved,
+            func.coalesce(later_rounds.scalar_subquery(), 1).label("latest_round"),
         )
         .join(ProjectIntake, ProjectIntake.project_id == Project.id)
         .join(held, true())
@@ -126,6 +130,7 @@ def _read_row(row: Row[Any]) -> ProjectRow:
         open_pairs=row.open_pairs,
         held=row.held,
         lapsed_reserved=row.lapsed_reserved,
+        latest_round=row.latest_round,
     )
 
 

@@ -122,6 +122,7 @@ class Counts(BaseModel):
     """How much a project holds. ``open_pairs`` is the plan: pairs that can be handed out now.
 
     ``failed_prompts`` have a text that the embedding model fails on, and wait for nothing.
+    ``latest_round`` is that of the newest responses.
     """
 
     prompts: int
@@ -131,6 +132,7 @@ class Counts(BaseModel):
     held_assignments: int
     labels: int
     surplus_labels: int
+    latest_round: int
 
 
 class ProjectView(_Settings):

@@ -29,6 +29,7 @@ class ProjectRow:
     open_pairs: int
     held: int
     lapsed_reserved: Decimal
+    latest_round: int
 
 
 def project_view(row: ProjectRow) -> ProjectView:
@@ -94,4 +95,5 @@ def counts_view(row: ProjectRow) -> Counts:
         held_assignments=row.held,
         labels=row.project.counted_labels,
         surplus_labels=row.project.surplus_labels,
+        latest_round=row.latest_round,
     )

@@ -32,14 +32,14 @@ async def add_responses(
 ) -> TakenResponses:
     """Add responses to a prompt, whose own embedding stays as it is.
 
-    A response with the id and text of a stored one is the same, sent again. One with only the text
-    of a stored one is dropped as a duplicate.
+    A response with the id and text of a stored one is the same, sent again, and stays in its round.
+    One with only the text of a stored one is dropped as a duplicate.
 
     Raises:
         UnknownPrompt: no prompt has that id.
         PromptDiffers: a response's id is stored with another text.
         EmbeddingsDiffer: the embeddings do not fit the project's.
-        Conflict: the prompt would have too many responses, or a second reference.
+        Conflict: the prompt would have too many responses, or a second reference of a round.
     """
     found = await find_prompt(session, public_id)
     await writing.take_turn_to_add(session, found.project_id)
@@ -64,7 +64,7 @@ async def add_responses(
     if details:
         await writing.set_response_details(session, details)
     waits = bool(fresh) and vectors is None
-    status = await _extend(session, found.project_id, prompt, len(ids), waits=waits)
+    status = await _extend(session, found.project_id, prompt, fresh, waits=waits)
     return TakenResponses(
         id=encode(IdKind.PROMPT, prompt.id),
         external_id=prompt.external_id,
@@ -120,20 +120,29 @@ async def _check(
     if len(prompt.responses) + len(fresh) > MAX_RESPONSES:
         detail = f"the prompt would have more than {MAX_RESPONSES} responses"
         raise Conflict(detail, errors=(FieldError(("responses",), detail),))
-    if any(each.reference for each in fresh) and await reading.has_reference(session, prompt.id):
-        detail = "the prompt has a reference response already"
+    references = {each.round for each in prompt.responses if each.reference}
+    if any(each.reference and each.round in references for each in fresh):
+        detail = "the prompt has a reference response of that round already"
         raise Conflict(detail, errors=(FieldError(("responses",), detail),))
 
 
 async def _extend(
-    session: AsyncSession, project_id: int, prompt: StoredPrompt, added: int, *, waits: bool
+    session: AsyncSession,
+    project_id: int,
+    prompt: StoredPrompt,
+    fresh: Sequence[NewResponse],
+    *,
+    waits: bool,
 ) -> str:
-    """Update the prompt to its new number of responses; gives its status."""
-    if not added:
+    """Update the prompt to its new responses; gives its status."""
+    if not fresh:
         return prompt.status
     status = "pending" if waits else prompt.status
-    total = pair_count(len(prompt.responses) + added)
-    await writing.extend_prompt(session, prompt.id, status=status, pairs_total=total)
+    total = pair_count(len(prompt.responses) + len(fresh))
+    latest = max(each.round for each in fresh)
+    await writing.extend_prompt(
+        session, prompt.id, status=status, pairs_total=total, latest_round=latest
+    )
     await announce(session, project_id, is_pending=waits)
     if status != prompt.status:
         await writing.count_as_pending(session, prompt.id, was_failed=prompt.status == "failed")

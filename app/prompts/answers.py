@@ -77,6 +77,7 @@ def prompt_view(prompt: Prompt, responses: Iterable[Response]) -> PromptView:
                 model=each.model,
                 score=each.score,
                 reference=each.reference,
+                round=each.round,
                 metadata=each.response_metadata,
             )
             for each in responses

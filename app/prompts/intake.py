@@ -209,6 +209,7 @@ def as_stored(sent: Sequence[NewResponse], ids: Sequence[int]) -> list[StoredRes
             score=each.score,
             metadata=each.metadata,
             reference=each.reference,
+            round=each.round,
         )
         for response_id, each in zip(ids, sent, strict=True)
     ]

@@ -21,6 +21,7 @@ class StoredResponse:
     score: float | None
     metadata: dict[str, Any] | None
     reference: bool = False
+    round: int = 1
 
     @property
     def exact(self) -> Exact:

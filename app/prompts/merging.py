@@ -114,14 +114,15 @@ def begin(first: IncomingPrompt, stored: StoredPrompt | None) -> Draft:
 def add_row(draft: Draft, row: IncomingPrompt, space: EmbeddingSpace) -> list[StoredResponse]:
     """Add a row to its prompt; gives its responses, in its order. A refused row changes nothing.
 
-    A response that says what another says already is the same one, whatever its id. Its score and
-    metadata are brought up to date. The prompt's own metadata keep the keys of all rows.
+    A response that says what another says already is the same one, whatever its id, and stays in
+    its round. Its score and metadata are brought up to date. The prompt's own metadata keep the
+    keys of all rows.
 
     Raises:
         PromptDiffers: its id is stored with another prompt or other tools, or a response's with
             another text.
         EmbeddingsDiffer: the embeddings do not fit the project's.
-        Conflict: the prompt would have too many responses, or a second reference.
+        Conflict: the prompt would have too many responses, or a second reference of a round.
         InvalidInput: the prompt's metadata would be too large.
     """
     if not is_same(row.content, draft.content):
@@ -155,10 +156,11 @@ def _check_room(draft: Draft, fresh: int) -> None:
 def _check_reference(
     draft: Draft, sent: Sequence[NewResponse], matched: Sequence[StoredResponse | None]
 ) -> None:
-    references = [each for each in draft.responses if each.reference]
+    references = {each.round: each for each in draft.responses if each.reference}
     for response, same in zip(sent, matched, strict=True):
-        if response.reference and references and references[0] is not same:
-            raise _conflict("the prompt has another reference response already")
+        its_round = response.round if same is None else same.round
+        if response.reference and references.get(its_round, same) is not same:
+            raise _conflict("the prompt has another reference response of that round already")
 
 
 def _conflict(detail: str) -> Conflict:
@@ -189,6 +191,7 @@ def _add(draft: Draft, row: IncomingPrompt, index: int) -> StoredResponse:
         score=sent.score,
         metadata=sent.metadata,
         reference=sent.reference,
+        round=sent.round,
     )
     draft.responses.append(added)
     return added

@@ -303,14 +303,18 @@ async def _write_changes(session: AsyncSession, intake: RowIntake) -> list[readi
     ]
     await writing.mark_with_tools(session, with_calls)
     states = await reading.read_states(session, changed)
-    extended: dict[int, tuple[str, int]] = {}
+    extended: dict[int, writing.Extension] = {}
     reopened: list[reading.PromptState] = []
     for prompt_id, draft in changed.items():
         if draft.added:
             is_pending = not draft.new_vectors()
             state = states[prompt_id]
             status = "pending" if is_pending else state.status
-            extended[prompt_id] = status, pair_count(len(draft.responses))
+            extended[prompt_id] = writing.Extension(
+                status,
+                pair_count(len(draft.responses)),
+                max(each.response.round for each in draft.added),
+            )
             if is_pending and state.status != "pending":
                 reopened.append(state)
     await writing.extend_prompts(session, intake.import_id, extended)

@@ -23,6 +23,7 @@ from app.settings import (
     MAX_EXTERNAL_ID_CHARACTERS,
     MAX_PROMPTS_PER_REQUEST,
     MAX_RESPONSES,
+    MAX_ROUND,
     MAX_TEXT_CHARACTERS,
     MIN_RESPONSES,
 )
@@ -67,6 +68,14 @@ class NewResponse(Sent):
     model: Annotated[str, Field(max_length=MAX_EXTERNAL_ID_CHARACTERS)] | None = None
     score: Annotated[float, Field(allow_inf_nan=False)] | None = None
     reference: bool = False
+    round: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MAX_ROUND,
+            description="Which turn of sampling, labelling and training it was sampled in.",
+        ),
+    ] = 1
     metadata: Metadata | None = None
     embedding: Embedding | None = None
 
@@ -111,8 +120,9 @@ def _check_kept(responses: list[NewResponse]) -> int:
     named = [response.id for response in responses if response.id is not None]
     if len(named) != len(set(named)):
         raise ValueError("two responses have the same id")
-    if sum(response.reference for response in responses) > 1:
-        raise ValueError("more than one response is the reference")
+    references = [response.round for response in responses if response.reference]
+    if len(references) != len(set(references)):
+        raise ValueError("more than one response of a round is the reference")
     kept = [responses[index] for index in keep_distinct([each.said for each in responses]).kept]
     lengths = {None if each.embedding is None else len(each.embedding) for each in kept}
     if len(lengths) > 1:
@@ -329,6 +339,7 @@ class ResponseView(Named):
     model: str | None
     score: float | None
     reference: bool
+    round: int
     metadata: dict[str, Any] | None
 
 
@@ -347,6 +358,7 @@ class PromptView(Named):
                     "model": "sft-v3",
                     "score": None,
                     "reference": False,
+                    "round": 1,
                     "metadata": None,
                 }
             ],

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.selection.arrays import BoolArray, FloatArray, IntArray
-from app.selection.pair_grid import column_of, pair_count
+from app.selection.pair_grid import column_of, pair_columns, pair_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class PromptCandidate:
     words: Sequence[int] | IntArray | None = None
     """How many words each response has, in the order of ``response_ids``; used only if all prompts
     have them."""
+    response_rounds: Sequence[int] | None = None
+    """The round of each response, in the order of ``response_ids``; None: all are of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class PromptBlock:
     """Unit vectors of the prompts, ``(prompts, dimensions)``; None: not known."""
     words: IntArray | None = None
     """How many words each response has: ``(prompts, k)``; None: not known."""
+    response_rounds: IntArray | None = None
+    """The round of each response: ``(prompts, k)``; None: all are of the first."""
     typicality: FloatArray | None = None
     """Each response's mean similarity to the others of its prompt, ``(prompts, k)``; None: all of
     them are in the block, so it is computed from the embeddings."""
@@ -69,6 +73,14 @@ class PromptBlock:
     def responses(self) -> int:
         """The number of responses, k."""
         return int(self.response_ids.shape[1])
+
+    @property
+    def pair_rounds(self) -> IntArray | None:
+        """The round of each pair, the older one of its responses: ``(prompts, pairs)``."""
+        if self.response_rounds is None:
+            return None
+        first, second = pair_columns(self.responses)
+        return np.minimum(self.response_rounds[:, first], self.response_rounds[:, second])
 
     def select(self, rows: IntArray) -> "PromptBlock":
         """The prompts in these rows."""
@@ -96,6 +108,10 @@ def _block(prompts: list[PromptCandidate]) -> PromptBlock:
         [prompt.embeddings[row] for prompt, row in zip(prompts, order, strict=True)]
     )
     words = _of_all([prompt.words for prompt in prompts])
+    rounds = None
+    if any(prompt.response_rounds is not None for prompt in prompts):
+        size = response_ids.shape[1]
+        rounds = np.array([prompt.response_rounds or [1] * size for prompt in prompts])
     return PromptBlock(
         prompt_ids=np.array([prompt.prompt_id for prompt in prompts], dtype=np.int64),
         response_ids=response_ids,
@@ -106,6 +122,7 @@ def _block(prompts: list[PromptCandidate]) -> PromptBlock:
         order_keys=np.array([prompt.order_key for prompt in prompts], dtype=np.float64),
         prompt_embeddings=_of_all([prompt.prompt_embedding for prompt in prompts]),
         words=None if words is None else np.take_along_axis(words, order, axis=1),
+        response_rounds=None if rounds is None else np.take_along_axis(rounds, order, axis=1),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,25 @@ from app.selection.strategy import PairOrder, Strategy
 _ROUND_BITS = 12
 """A prompt has at most 64·63/2 = 2016 pairs, so its rounds fit in 12 bits."""
 _LAST_TIER = float(2 ** (_ROUND_BITS + 1))
+FIRST_ROUND: Final = 0.0
+"""Where the positions of the first round begin; those of later rounds are lower."""
 
 
-def next_pairs(order: PairOrder, taken: BoolArray, limit: int) -> IntArray:
-    """Each prompt's best pairs that are not taken: columns, ``(prompts, limit)``; -1: none left."""
+def next_pairs(
+    order: PairOrder, taken: BoolArray, limit: int, rounds: IntArray | None = None
+) -> IntArray:
+    """Each prompt's best pairs that are not taken: columns, ``(prompts, limit)``; -1: none left.
+
+    Args:
+        order: the strategy's order.
+        taken: pairs that are or were in the plan, ``(prompts, pairs)``.
+        limit: how many of each prompt.
+        rounds: the rounds of the pairs, ``(prompts, pairs)``: those of later ones come first.
+    """
     keys = np.where(taken, np.inf, order.pair_keys)
-    if limit == 1:
+    if rounds is not None:
+        best = np.lexsort((keys, np.where(taken, np.inf, -rounds)), axis=1)[:, :limit]
+    elif limit == 1:
         best = keys.argmin(axis=1)[:, None]
     else:
         best = np.argsort(keys, axis=1, kind="stable")[:, :limit]
@@ -64,7 +78,7 @@ def _pairs_per_cost(value: PairValue, block: PromptBlock, order: PairOrder) -> P
 def _seconds_of_best(block: PromptBlock, order: PairOrder) -> FloatArray:
     """The cost of each prompt's best open pair: ``(prompts,)``."""
     assert block.expected_seconds is not None
-    best = np.maximum(next_pairs(order, block.taken, 1), 0)
+    best = np.maximum(next_pairs(order, block.taken, 1, block.pair_rounds), 0)
     seconds = np.asarray(block.expected_seconds, dtype=np.float64)
     return np.asarray(np.take_along_axis(seconds, best, axis=1)[:, 0])
 
@@ -76,16 +90,32 @@ def shortlist_places(
 
     The prompts of a shortlist exchange their keys of the uniform order: the best prompt gets the
     lowest. So shortlists follow each other, and prompts outside them keep their places. Keys are
-    exchanged within a round, near-duplicates and others apart.
+    exchanged among prompts whose next pairs come next together, near-duplicates and others apart.
     """
     if not strategy.ranks_prompts or not blocks:
         return list(orders)
-    tiers = np.concatenate([2 * block.rounds + block.near_duplicate for block in blocks])
+    tiers = np.concatenate([_next_turn(block) + block.near_duplicate for block in blocks])
     uniform = np.concatenate([block.order_keys for block in blocks])
     ranks = _prompt_ranks(blocks, orders)
     keys = np.empty(len(ranks))
     keys[np.lexsort((ranks, tiers))] = uniform[np.lexsort((uniform, tiers))]
     return _with_prompt_keys(orders, keys)
+
+
+def _next_turn(block: PromptBlock) -> FloatArray:
+    """Where the next pair of each prompt comes, but for its key: ``(prompts,)``."""
+    turns = 2.0 * block.rounds
+    rounds = block.pair_rounds
+    if rounds is not None:
+        following = np.where(block.taken, 1, rounds).max(axis=1)
+        planned = (block.taken & (rounds == following[:, None])).sum(axis=1)
+        turns = np.where(following > 1, _ahead(following) + 2.0 * planned, turns)
+    return turns
+
+
+def _ahead(rounds: IntArray) -> FloatArray:
+    """How far the pairs of a round come before those of the first: all of them do."""
+    return -2.0 * _LAST_TIER * (rounds - 1)
 
 
 def _prompt_ranks(blocks: Sequence[PromptBlock], orders: Sequence[PairOrder]) -> IntArray:
@@ -117,7 +147,8 @@ def plan_positions(
 
     Prompts go round by round; within a round by their keys, near-duplicates last if the strategy
     says so. A collection-wide strategy orders pairs by their own keys, cosines. A position does not
-    change when something arrives later.
+    change when something arrives later. Pairs of later rounds of responses come before all others,
+    at positions below zero.
 
     Args:
         strategy: the strategy that gave ``order``.
@@ -131,18 +162,47 @@ def plan_positions(
         ``(prompts, n)``; meaningless where ``chosen`` is -1.
     """
     base = _LAST_TIER if after_all_others else 0.0
+    columns = np.maximum(chosen, 0)
+    turns = block.rounds[:, None] + np.arange(chosen.shape[1])
+    ahead: FloatArray | float = 0.0
+    if block.pair_rounds is not None:
+        rounds = np.take_along_axis(block.pair_rounds, columns, axis=1)
+        ahead = _ahead(rounds)
+        turns = np.where(rounds > 1, _turns_within(rounds, block), turns)
     if strategy.collection_wide:
-        keys = np.take_along_axis(order.pair_keys, np.maximum(chosen, 0), axis=1)
-        return base + (1.0 + keys.astype(np.float64)) / 2
-    rounds = block.rounds[:, None] + np.arange(chosen.shape[1])
+        keys = np.take_along_axis(order.pair_keys, columns, axis=1)
+        return base + ahead + (1.0 + keys.astype(np.float64)) / 2
     aside = block.near_duplicate[:, None] & strategy.near_duplicates_last
-    return base + 2.0 * rounds + aside + order.prompt_keys[:, None].astype(np.float64)
+    return base + ahead + 2.0 * turns + aside + order.prompt_keys[:, None].astype(np.float64)
+
+
+def _turns_within(rounds: IntArray, block: PromptBlock) -> IntArray:
+    """How many pairs of the same round come before each chosen one: ``(prompts, n)``.
+
+    ``rounds`` are those of the chosen pairs.
+    """
+    assert block.pair_rounds is not None
+    turns = np.empty_like(rounds)
+    for place in range(rounds.shape[1]):
+        its_own = rounds[:, place, None]
+        planned = (block.taken & (block.pair_rounds == its_own)).sum(axis=1)
+        turns[:, place] = planned + (rounds[:, :place] == its_own).sum(axis=1)
+    return turns
 
 
 def earliest_position(
-    *, pairs_planned: int, near_duplicate: bool, order_key: float, after_all_others: bool
+    *, of_round: int, turn: int, near_duplicate: bool, order_key: float, after_all_others: bool
 ) -> float:
-    """The position of a prompt's next pair, with a strategy that goes round by round."""
-    return (
-        (_LAST_TIER if after_all_others else 0.0) + 2.0 * pairs_planned + near_duplicate + order_key
-    )
+    """The position of a prompt's next pair, with a strategy that goes round by round.
+
+    Args:
+        of_round: the round of responses that the next pair is of.
+        turn: how many pairs of the prompt are planned; after the first round only those of the
+            same round count.
+        near_duplicate: whether the prompt comes last in its turn.
+        order_key: of the prompt.
+        after_all_others: as for ``plan_positions``.
+    """
+    base = _LAST_TIER if after_all_others else 0.0
+    ahead = -2.0 * _LAST_TIER * (of_round - 1)
+    return base + ahead + 2.0 * turn + near_duplicate + order_key

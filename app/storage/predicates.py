@@ -57,6 +57,12 @@ PLANNABLE_PROMPT: Final = f"{ARRIVED_PROMPT} AND pairs_planned < pairs_total AND
 Queries add the project's own bound, ``pairs_per_prompt``.
 """
 
+FRESH_PROMPT: Final = f"{PLANNABLE_PROMPT} AND next_round > 1"
+"""A prompt whose next pair is of a later round than the first. ``ix_prompts_fresh``."""
+
+WITH_LATER_ROUND: Final = "latest_round > 1"
+"""A prompt with responses of a later round than the first. ``ix_prompts_rounds``."""
+
 WITH_NEW_RESPONSES: Final = (
     f"status = 'ready' AND pairs_considered < pairs_total AND {NOT_IN_IMPORT}"
 )

@@ -20,6 +20,7 @@ COUNTS = Counts(
     held_assignments=1,
     labels=0,
     surplus_labels=0,
+    latest_round=1,
 )
 LEDGER = LedgerView(unit="labels", limit=10, spent=0, reserved=1, remaining=9)
 START = Figures(1, COUNTS, LEDGER, dict.fromkeys(EventKind, "0"))

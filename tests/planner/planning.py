@@ -112,19 +112,22 @@ class PlanWorld:
             )
         return ids
 
-    async def add_responses(self, prompt_id: int, vectors: Floats) -> None:
+    async def add_responses(self, prompt_id: int, vectors: Floats, of_round: int = 1) -> None:
         """More responses of a prompt, as ``POST /prompts/{id}/responses`` adds them."""
         async with self.sessions.begin() as session:
             before = await session.scalar(
                 select(func.count()).where(Response.prompt_id == prompt_id)
             )
             assert before is not None
-            await self._add_responses(session, [prompt_id], vectors[None], before, 1)
+            await self._add_responses(session, [prompt_id], vectors[None], before, 1, of_round)
             total = before + len(vectors)
             await session.execute(
                 update(Prompt)
                 .where(Prompt.id == prompt_id)
-                .values(pairs_total=total * (total - 1) // 2)
+                .values(
+                    pairs_total=total * (total - 1) // 2,
+                    latest_round=func.greatest(Prompt.latest_round, of_round),
+                )
             )
 
     @staticmethod
@@ -134,12 +137,18 @@ class PlanWorld:
         vectors: Floats,
         first: int,
         words: int | NDArray[np.int64],
+        of_round: int = 1,
     ) -> None:
         lengths = np.broadcast_to(words, vectors.shape[:2])
         ids = await session.scalars(
             insert(Response).returning(Response.id, sort_by_parameter_order=True),
             [
-                {"prompt_id": one, "position": first + place, "text": "word " * int(length)}
+                {
+                    "prompt_id": one,
+                    "position": first + place,
+                    "text": "word " * int(length),
+                    "round": of_round,
+                }
                 for one, row in zip(prompt_ids, lengths, strict=True)
                 for place, length in enumerate(row)
             ],

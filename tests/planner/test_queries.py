@@ -32,11 +32,14 @@ async def test_each_index_of_the_planner_is_used(world: PlanWorld, session: Asyn
         "ix_prompts_unplanned",
         "ix_prompts_outgrown",
         "ix_prompts_plannable",
+        "ix_prompts_fresh",
         "ix_pairs_untouched",
     } <= await indexes(session, outlook._OUTLOOK, {"ids": [world.project_id]})
     for by_round in (prompts._NEXT_BY_ROUND, prompts._NEXT_BY_ROUND_UNIFORMLY):
         assert "ix_prompts_plannable" in await indexes(session, by_round, page)
     assert "ix_pairs_untouched" in await indexes(session, prompts._WITH_UNSEEN_PAIRS, project)
+    fresh = {**project, "pairs_per_prompt": None, "limit": 100}
+    assert "ix_prompts_fresh" in await indexes(session, prompts._NEXT_FRESH, fresh)
     outgrown = {**project, "limit": 100}
     assert "ix_prompts_outgrown" in await indexes(session, unseen._LOCK_OUTGROWN, outgrown)
     settings = {**project, "overlap_share": 0.1, "labels_per_pair": 1, "overlap_labels": 2}

@@ -49,6 +49,7 @@ async def test_the_default_project_always_exists_with_the_documented_defaults(
             "held_assignments": 0,
             "labels": 0,
             "surplus_labels": 0,
+            "latest_round": 1,
         },
     }
 

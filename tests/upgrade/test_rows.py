@@ -74,6 +74,12 @@ def test_every_row_is_what_it_was(old_rows: Rows, upgraded_url: str) -> None:
     assert_same(without(now, CHANGED), without(old_rows, CHANGED))
 
 
+def test_what_is_stored_is_of_the_first_round(upgraded_url: str) -> None:
+    now = rows(upgraded_url)
+    assert {row["round"] for row in now["responses"]} == {1}
+    assert {(row["latest_round"], row["next_round"]) for row in now["prompts"]} == {(1, 1)}
+
+
 async def test_the_schema_is_the_newest_and_the_ledger_is_right(upgraded_url: str) -> None:
     engine = create_engine(upgraded_url, pool_size=1)
     try:

@@ -97,6 +97,10 @@ def export_dataset(
         float, typer.Option("--min-agreement", help="Least share of labels that agree with a row.")
     ] = 0.5,
     surplus: Annotated[bool, typer.Option("--surplus", help="Take surplus labels too.")] = False,
+    rounds: Annotated[
+        str,
+        typer.Option("--rounds", help="Rounds of responses: `all`, `latest`, `2`, or `2,3`."),
+    ] = "all",
     aggregation: Annotated[
         str,
         typer.Option(
@@ -134,6 +138,7 @@ def export_dataset(
         "min_agreement": min_agreement,
         "aggregation": aggregation,
         "surplus": surplus,
+        "rounds": rounds,
         "metadata": metadata,
         "compression": compression,
     }

@@ -10,6 +10,7 @@ import numpy as np
 from sqlalchemy import (
     ColumnElement,
     Row,
+    ScalarSelect,
     Select,
     case,
     exists,
@@ -29,7 +30,7 @@ from app.exports.aggregate import Answer
 from app.exports.pairs import Candidate, LabelledPair
 from app.exports.recipe import Need
 from app.exports.reliability import Votes
-from app.storage.predicates import WITHOUT_GROUP
+from app.storage.predicates import WITH_LATER_ROUND, WITHOUT_GROUP
 from app.storage.sql import among
 from app.storage.tables import Label, Pair, Project, Prompt, Response
 
@@ -40,10 +41,15 @@ _NO_VOTES: Final = ("skip", "both_bad")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The labels that an export takes: a project's, with or without the surplus."""
+    """The labels that an export takes: a project's, with or without the surplus.
+
+    ``rounds``: only those of pairs of these rounds; None takes all, and the empty tuple those of
+    the latest round that a prompt of the project has.
+    """
 
     project_id: int
     surplus: bool
+    rounds: tuple[int, ...] | None = None
     needs: frozenset[Need] = frozenset()
 
     @property
@@ -222,15 +228,38 @@ def select_labelled_pairs(source: Source) -> Select[Any]:
             Pair.arm,
             Pair.strategy,
             Pair.propensity,
-            (_reference() if Need.REFERENCE in source.needs else null()).label("reference"),
+            (_reference(first, second) if Need.REFERENCE in source.needs else null()).label(
+                "reference"
+            ),
         )
         .join(Pair, Pair.prompt_id == Prompt.id)
         .join(answers, true())
         .join(first, first.id == Pair.first_response_id)
         .join(second, second.id == Pair.second_response_id)
-        .where(Prompt.project_id == source.project_id, Prompt.group_id.is_not(None))
+        .where(
+            Prompt.project_id == source.project_id,
+            Prompt.group_id.is_not(None),
+            _of_rounds(source, first, second),
+        )
         .order_by(Prompt.id, Pair.id)
     )
+
+
+def _of_rounds(source: Source, first: Any, second: Any) -> ColumnElement[bool]:
+    if source.rounds is None:
+        return true()
+    its_round = func.least(first.round, second.round)
+    if source.rounds:
+        return its_round.in_(source.rounds)
+    return its_round == latest_round(source.project_id)
+
+
+def latest_round(project_id: int) -> ScalarSelect[int]:
+    """The latest round of a project. Served by ``ix_prompts_rounds``."""
+    later = select(func.max(Prompt.latest_round)).where(
+        Prompt.project_id == project_id, text(WITH_LATER_ROUND)
+    )
+    return select(func.coalesce(later.scalar_subquery(), 1)).scalar_subquery()
 
 
 def _response(response: Any, prefix: str, *, with_metadata: bool) -> tuple[ColumnElement[Any], ...]:
@@ -250,11 +279,14 @@ def _array(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
     return type_coerce(func.array_agg(aggregate_order_by(column, Label.id)), NullType())
 
 
-def _reference() -> ColumnElement[str | None]:
+def _reference(first: Any, second: Any) -> ColumnElement[str | None]:
+    """The reference of the pair's newer round; else the nearest one, an earlier before a later."""
     response = aliased(Response)
+    its_round = func.greatest(first.round, second.round)
     return (
         select(response.text)
         .where(response.prompt_id == Prompt.id, response.reference)
+        .order_by(response.round > its_round, func.abs(response.round - its_round))
         .limit(1)
         .scalar_subquery()
     )

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedding.unit import from_bytes
+from app.planner.queries.rounds import renew_rounds
 from app.selection.groups import GroupedPrompts
 from app.storage.sql import statement
 from app.vectors.marks import VectorSource
@@ -123,6 +124,7 @@ async def fix_arrivals(session: AsyncSession, project_id: int, arrivals: Sequenc
             "order_keys": [arrival.order_key for arrival in arrivals],
         },
     )
+    await renew_rounds(session, [arrival.prompt_id for arrival in arrivals])
     arrived = sum(status != "failed" for status in fixed)
     await session.execute(_COUNT_ARRIVED, {"arrived": arrived, "project_id": project_id})
 

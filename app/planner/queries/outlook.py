@@ -13,6 +13,7 @@ from app.selection.ordering import earliest_position
 from app.settings import PLAN_AHEAD
 from app.storage.predicates import (
     ARRIVING_PROMPT,
+    FRESH_PROMPT,
     OUTGROWN_PROMPT,
     PLANNABLE_PROMPT,
     RELEASABLE_IMPORT,
@@ -76,13 +77,25 @@ class Outlook:
 
 
 _NEXT_PROMPT = """
-    SELECT exploration, pairs_planned, near_duplicate, order_key
+    SELECT 1 AS round, exploration, pairs_planned AS turn, near_duplicate, order_key
     FROM prompts
     WHERE project_id = project.id AND exploration = {exploration} AND {plannable}
       AND pairs_planned < coalesce(project.pairs_per_prompt, 2147483647)
     ORDER BY exploration, pairs_planned, near_duplicate, order_key, id
     LIMIT 1
 """
+
+_NEXT_FRESH_PROMPT = fill(
+    """
+    SELECT next_round AS round, exploration, next_place AS turn, near_duplicate, order_key
+    FROM prompts
+    WHERE project_id = project.id AND {fresh}
+      AND pairs_planned < coalesce(project.pairs_per_prompt, 2147483647)
+    ORDER BY next_round DESC, exploration, next_place, near_duplicate, order_key, id
+    LIMIT 1
+    """,
+    fresh=FRESH_PROMPT,
+)
 
 _OUTLOOK = statement(
     """
@@ -109,7 +122,7 @@ _OUTLOOK = statement(
         ) AS foreign_pairs,
         asked.written_by AS asked_by, asked.prompt_id AS asked_id,
         erased.written_by AS erased_by, erased.prompt_id AS erased_id,
-        next.exploration AS next_exploration, next.pairs_planned AS next_pairs_planned,
+        next.round AS next_round, next.exploration AS next_exploration, next.turn AS next_turn,
         next.near_duplicate AS next_near_duplicate, next.order_key AS next_order_key,
         horizon.position AS horizon
     FROM projects AS project
@@ -126,8 +139,8 @@ _OUTLOOK = statement(
         LIMIT 1
     ) AS erased ON true
     LEFT JOIN LATERAL (
-        ({next_prompt}) UNION ALL ({next_exploration_prompt})
-        ORDER BY exploration
+        ({next_fresh_prompt}) UNION ALL ({next_prompt}) UNION ALL ({next_exploration_prompt})
+        ORDER BY round DESC, exploration
         LIMIT 1
     ) AS next ON true
     LEFT JOIN LATERAL (
@@ -143,6 +156,7 @@ _OUTLOOK = statement(
     outgrown=OUTGROWN_PROMPT,
     releasable=RELEASABLE_IMPORT,
     unseen=UNSEEN_PAIR,
+    next_fresh_prompt=_NEXT_FRESH_PROMPT,
     next_prompt=fill(_NEXT_PROMPT, exploration="false", plannable=PLANNABLE_PROMPT),
     next_exploration_prompt=fill(_NEXT_PROMPT, exploration="true", plannable=PLANNABLE_PROMPT),
     before_horizon=str(PLAN_AHEAD // 2 - 1),
@@ -160,6 +174,7 @@ async def read_outlooks(session: AsyncSession, project_ids: Collection[int]) -> 
     """What there is to do in each of these projects; deleted ones are left out.
 
     Served by ``ix_prompts_unplanned``, ``ix_prompts_outgrown``, ``ix_prompts_plannable``,
+    ``ix_prompts_fresh``,
     ``ix_pairs_untouched``, ``ix_pairs_open``, ``ix_question_embeddings_catch_up`` and
     ``ix_erased_prompts_catch_up``.
     """
@@ -196,7 +211,8 @@ def _outlook(row: Row[Any]) -> Outlook:
         earliest_position=None
         if row.next_order_key is None
         else earliest_position(
-            pairs_planned=row.next_pairs_planned,
+            of_round=row.next_round,
+            turn=row.next_turn,
             near_duplicate=row.next_near_duplicate,
             order_key=row.next_order_key,
             after_all_others=row.next_exploration,

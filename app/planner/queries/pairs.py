@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.planner.queries.rounds import renew_rounds
 from app.storage.arm import Arm
 from app.storage.sql import lock_prompts, statement
 
@@ -106,6 +107,7 @@ async def add_to_counts(session: AsyncSession, changes: Mapping[int, int]) -> No
         await lock_prompts(session, changed)
         parameters = {"ids": list(changed), "pairs": list(changed.values())}
         await session.execute(_COUNT_PAIRS, parameters)
+        await renew_rounds(session, changed)
 
 
 async def recount_pairs(session: AsyncSession, prompt_ids: Collection[int]) -> None:
@@ -113,6 +115,7 @@ async def recount_pairs(session: AsyncSession, prompt_ids: Collection[int]) -> N
     if prompt_ids:
         await lock_prompts(session, prompt_ids)
         await session.execute(_RECOUNT, {"ids": list(prompt_ids)})
+        await renew_rounds(session, prompt_ids)
 
 
 async def count_open(session: AsyncSession, project_id: int, limit: int) -> int:

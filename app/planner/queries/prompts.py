@@ -14,7 +14,7 @@ from app.planner.queries.outlook import Outlook
 from app.preference.service import count_response_words
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptCandidate
-from app.storage.predicates import ARRIVED_PROMPT, PLANNABLE_PROMPT, UNSEEN_PAIR
+from app.storage.predicates import ARRIVED_PROMPT, FRESH_PROMPT, PLANNABLE_PROMPT, UNSEEN_PAIR
 from app.storage.sql import read_as, statement
 from app.vectors.stored import prompt_vectors
 
@@ -29,15 +29,25 @@ class PlannablePrompt:
     near_duplicate: bool
     order_key: float
     pairs_total: int
+    next_round: int = 1
+    next_place: int = 0
 
+    @property
+    def turn(self) -> int:
+        """How many of its pairs come before the next one, as positions have it."""
+        return self.pairs_planned if self.next_round == 1 else self.next_place
+
+
+_COLUMNS = (
+    "prompts.id, exploration, pairs_planned, near_duplicate, order_key, pairs_total, next_round,"
+    " next_place"
+)
 
 # ``:pairs_per_prompt`` is NULL where a prompt may have all of its pairs in the plan.
-_WITH_ROOM = f"""
-    {PLANNABLE_PROMPT}
-    AND pairs_planned < coalesce(CAST(:pairs_per_prompt AS integer), 2147483647)
-"""
+_WITHIN_BOUND = "pairs_planned < coalesce(CAST(:pairs_per_prompt AS integer), 2147483647)"
+_WITH_ROOM = f"{PLANNABLE_PROMPT} AND {_WITHIN_BOUND}"
 _BY_ROUND = """
-    SELECT id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
+    SELECT {columns}
     FROM prompts
     WHERE project_id = :project_id AND exploration = :exploration AND {with_room}
     ORDER BY {order}
@@ -45,49 +55,68 @@ _BY_ROUND = """
 """
 _NEXT_BY_ROUND = statement(
     _BY_ROUND,
+    columns=_COLUMNS,
     with_room=_WITH_ROOM,
     order="exploration, pairs_planned, near_duplicate, order_key, id",
 )
 _NEXT_BY_ROUND_UNIFORMLY = statement(
-    _BY_ROUND, with_room=_WITH_ROOM, order="exploration, pairs_planned, order_key, id"
+    _BY_ROUND,
+    columns=_COLUMNS,
+    with_room=_WITH_ROOM,
+    order="exploration, pairs_planned, order_key, id",
+)
+_NEXT_FRESH = statement(
+    """
+    SELECT {columns}
+    FROM prompts
+    WHERE project_id = :project_id AND {fresh} AND {within_bound}
+    ORDER BY next_round DESC, exploration, next_place, near_duplicate, order_key, id
+    LIMIT :limit
+    """,
+    columns=_COLUMNS,
+    fresh=FRESH_PROMPT,
+    within_bound=_WITHIN_BOUND,
 )
 _BY_ID = """
-    SELECT id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
+    SELECT {columns}
     FROM prompts
     WHERE project_id = :project_id AND exploration = :exploration AND id > :after AND {condition}
     ORDER BY id
     LIMIT :limit
 """
-_ARRIVED_BY_ID = statement(_BY_ID, condition=ARRIVED_PROMPT)
-_PLANNABLE_BY_ID = statement(_BY_ID, condition=_WITH_ROOM)
+_ARRIVED_BY_ID = statement(_BY_ID, columns=_COLUMNS, condition=ARRIVED_PROMPT)
+_PLANNABLE_BY_ID = statement(_BY_ID, columns=_COLUMNS, condition=_WITH_ROOM)
 _PLANNABLE_AMONG = statement(
     """
-    SELECT id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
+    SELECT {columns}
     FROM prompts
     WHERE project_id = :project_id AND NOT exploration AND id = ANY(CAST(:ids AS bigint[]))
       AND {with_room}
     ORDER BY id
     """,
+    columns=_COLUMNS,
     with_room=_WITH_ROOM,
 )
 _WITH_UNSEEN_PAIRS = statement(
     """
-    SELECT prompts.id, exploration, pairs_planned, near_duplicate, order_key, pairs_total
+    SELECT {columns}
     FROM (
         SELECT prompt_id, count(*) AS pairs FROM pairs
         WHERE project_id = :project_id AND {unseen}
         GROUP BY prompt_id
     ) AS unseen
     JOIN prompts ON prompts.id = unseen.prompt_id
-    ORDER BY exploration, pairs_planned - unseen.pairs, near_duplicate, order_key, prompts.id
+    ORDER BY exploration, latest_round DESC, pairs_planned - unseen.pairs, near_duplicate,
+        order_key, prompts.id
     """,
+    columns=_COLUMNS,
     unseen=UNSEEN_PAIR,
 )
 
 # Of a prompt that an import is adding to, only the k responses that were there when its pairs were
 # chosen: position p is one of the first k where p(p + 1)/2 <= k(k - 1)/2.
 _RESPONSES = text("""
-    SELECT responses.prompt_id, responses.id, response_embeddings.vector
+    SELECT responses.prompt_id, responses.id, responses.round, response_embeddings.vector
     FROM responses JOIN response_embeddings ON response_embeddings.response_id = responses.id
     JOIN prompts ON prompts.id = responses.prompt_id
     WHERE responses.prompt_id = ANY(CAST(:ids AS bigint[]))
@@ -130,6 +159,23 @@ async def next_by_round(
     return await _read_prompts(
         session, query, project, exploration=False, limit=limit
     ) or await _read_prompts(session, query, project, exploration=True, limit=limit)
+
+
+async def next_fresh(
+    session: AsyncSession, project: Outlook, *, limit: int
+) -> list[PlannablePrompt]:
+    """The prompts whose next pairs are of the latest round, where that is not the first.
+
+    Exploration prompts are given when there is no other. Served by ``ix_prompts_fresh``.
+    """
+    found = await _read_prompts(session, _NEXT_FRESH, project, limit=limit)
+    first = found[0] if found else None
+    return [
+        each
+        for each in found
+        if first is not None
+        and (each.next_round, each.exploration) == (first.next_round, first.exploration)
+    ]
 
 
 async def next_by_id(
@@ -189,6 +235,8 @@ async def read_candidates(
     places: dict[int, list[int]] = defaultdict(list)
     for place, row in enumerate(responses):
         places[row.prompt_id].append(place)
+    later = {row.prompt_id for row in responses if row.round > 1}
+    rounds_of = {each: [responses[place].round for place in places[each]] for each in later}
     embedded = {row.id for row in responses}
     taken: dict[int, list[tuple[int, int]]] = defaultdict(list)
     rounds: Counter[int] = Counter()
@@ -204,6 +252,7 @@ async def read_candidates(
         PromptCandidate(
             prompt_id=prompt.id,
             response_ids=[responses[place].id for place in places[prompt.id]],
+            response_rounds=rounds_of.get(prompt.id),
             embeddings=vectors[places[prompt.id]],
             taken=taken[prompt.id],
             round=rounds[prompt.id] if ignore_unseen else prompt.pairs_planned,

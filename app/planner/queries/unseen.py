@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.planner.queries.outlook import PlanSettings
 from app.planner.queries.pairs import add_to_counts
+from app.planner.queries.rounds import renew_rounds
 from app.storage.predicates import NEVER_HANDED_OUT, OUTGROWN_PROMPT, UNSEEN_PAIR
 from app.storage.sql import lock_prompts, statement
 
@@ -176,6 +177,7 @@ async def remove_outgrown(session: AsyncSession, project_id: int, limit: int) ->
     if ids:
         await _count_removed(session, await session.scalars(_DELETE_UNSEEN, {"ids": ids}))
         await session.execute(_NO_LONGER_OUTGROWN, {"ids": ids})
+        await renew_rounds(session, ids)
     return ids
 
 

@@ -184,6 +184,7 @@ async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[Sto
             Response.score,
             Response.response_metadata,
             Response.reference,
+            Response.round,
         )
         .where(among(Response.prompt_id, [row.id for row in prompts], BigInteger))
         .order_by(Response.prompt_id, Response.position)
@@ -199,6 +200,7 @@ async def _stored(session: AsyncSession, which: ColumnElement[bool]) -> list[Sto
                 score=row.score,
                 metadata=row.response_metadata,
                 reference=row.reference,
+                round=row.round,
             )
         )
     return [
@@ -290,14 +292,6 @@ async def has_grouping_vector(session: AsyncSession, prompt: Prompt, question_ve
         QuestionEmbedding.prompt_id == prompt.id, QuestionEmbedding.version == question_version
     )
     return bool(await session.scalar(select(own | of_question)))
-
-
-async def has_reference(session: AsyncSession, prompt_id: int) -> bool:
-    """Whether one of the prompt's responses is its reference."""
-    found = await session.scalar(
-        select(Response.id).where(Response.prompt_id == prompt_id, Response.reference)
-    )
-    return found is not None
 
 
 async def embedding_space(session: AsyncSession, project_id: int) -> EmbeddingSpace | None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -68,6 +68,7 @@ async def insert_prompts(
                             "fingerprint": each.fingerprint.hex(),
                             "metadata": each.metadata,
                             "pairs": pair_count(len(each.responses)),
+                            "latest_round": max(its.round for its in each.responses),
                         }
                         for each in by_key
                     ]
@@ -98,12 +99,13 @@ async def insert_prompts(
 _INSERT_PROMPTS = """
 INSERT INTO prompts
     (id, project_id, status, external_id, content, tools, with_tools, fingerprint, metadata,
-        pairs_total, import_id)
+        pairs_total, latest_round, import_id)
 SELECT new.id, :project_id, :status, new.external_id, new.content, new.tools, new.with_tools,
-    decode(new.fingerprint, 'hex'), new.metadata, new.pairs, CAST(:import_id AS bigint)
+    decode(new.fingerprint, 'hex'), new.metadata, new.pairs, new.latest_round,
+    CAST(:import_id AS bigint)
 FROM json_to_recordset(CAST(:rows AS json)) AS new (
     id bigint, external_id text, content jsonb, tools json, with_tools boolean, fingerprint text,
-    metadata jsonb, pairs integer
+    metadata jsonb, pairs integer, latest_round smallint
 )
 ON CONFLICT DO NOTHING
 RETURNING id
@@ -119,6 +121,7 @@ _RESPONSE_COLUMNS = (
     "model",
     "score",
     "reference",
+    "round",
     "metadata",
 )
 
@@ -182,6 +185,7 @@ def _response_rows(
                 each.model,
                 each.score,
                 each.reference,
+                each.round,
                 _json(each.metadata),
             )
 
@@ -238,13 +242,18 @@ async def set_response_details(
 
 
 async def extend_prompt(
-    session: AsyncSession, prompt_id: int, *, status: str, pairs_total: int
+    session: AsyncSession, prompt_id: int, *, status: str, pairs_total: int, latest_round: int
 ) -> None:
     """Update a prompt that has got more responses. If it had failed, it is tried again."""
     await session.execute(
         update(Prompt)
         .where(Prompt.id == prompt_id)
-        .values(status=status, failure=None, pairs_total=pairs_total)
+        .values(
+            status=status,
+            failure=None,
+            pairs_total=pairs_total,
+            latest_round=func.greatest(Prompt.latest_round, latest_round),
+        )
         .execution_options(synchronize_session=False)
     )
 
@@ -286,28 +295,38 @@ _MARK_SHARED = text(
 _EXTEND_PROMPTS = text(
     """
     UPDATE prompts SET status = new.status, pairs_total = new.pairs, import_id = :import_id,
+        latest_round = greatest(latest_round, new.round),
         failure = CASE WHEN new.status = 'failed' THEN prompts.failure END
     FROM unnest(
-        CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:pairs AS integer[])
-    ) AS new (id, status, pairs)
+        CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:pairs AS integer[]),
+        CAST(:rounds AS smallint[])
+    ) AS new (id, status, pairs, round)
     WHERE prompts.id = new.id
     """
 )
 
 
+class Extension(NamedTuple):
+    """What a prompt is after it got responses. ``round`` is the latest of these."""
+
+    status: str
+    pairs_total: int
+    round: int
+
+
 async def extend_prompts(
-    session: AsyncSession, import_id: int, prompts: Mapping[int, tuple[str, int]]
+    session: AsyncSession, import_id: int, prompts: Mapping[int, Extension]
 ) -> None:
-    """Update prompts that an import has added responses to: their statuses and numbers of pairs.
+    """Update prompts that an import has added responses to.
 
     The caller has locked them. If another import has added to one of them, both are marked.
     """
     if prompts:
         ids = {"ids": list(prompts), "import_id": import_id}
-        statuses, pairs = zip(*prompts.values(), strict=True)
+        statuses, pairs, rounds = map(list, zip(*prompts.values(), strict=True))
         await session.execute(_MARK_SHARED, ids)
         await session.execute(
-            _EXTEND_PROMPTS, {**ids, "statuses": list(statuses), "pairs": list(pairs)}
+            _EXTEND_PROMPTS, {**ids, "statuses": statuses, "pairs": pairs, "rounds": rounds}
         )
 
 

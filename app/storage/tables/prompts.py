@@ -33,6 +33,10 @@ class Prompt(Base):
     responses have been added since, it chooses again. ``failure`` says why a prompt is ``failed``:
     which of its texts the embedding model fails on, never the text itself. ``import_id`` is the
     import that added to the prompt, until the planner finds that it has ended.
+
+    ``latest_round`` is that of its newest response. The planner notes in ``next_round`` of which
+    round the next pair will be (a pair belongs to the older round of its two responses), and, if
+    that is not 1, in ``next_place`` how many pairs of that round are planned.
     """
 
     __tablename__ = "prompts"
@@ -90,6 +94,25 @@ class Prompt(Base):
             "id",
             postgresql_where=text(predicates.PLANNABLE_PROMPT),
         ),
+        # The same for prompts whose next pair is of a later round: these come first.
+        Index(
+            "ix_prompts_fresh",
+            "project_id",
+            text("next_round DESC"),
+            "exploration",
+            "next_place",
+            "near_duplicate",
+            "order_key",
+            "id",
+            postgresql_where=text(predicates.FRESH_PROMPT),
+        ),
+        # The newest round of a project.
+        Index(
+            "ix_prompts_rounds",
+            "project_id",
+            "latest_round",
+            postgresql_where=text(predicates.WITH_LATER_ROUND),
+        ),
         # The planner: prompts that got responses since their pairs were chosen.
         Index(
             "ix_prompts_outgrown",
@@ -119,6 +142,9 @@ class Prompt(Base):
     pairs_planned: Mapped[int] = mapped_column(Integer, server_default="0")
     pairs_total: Mapped[int] = mapped_column(Integer)
     pairs_considered: Mapped[int | None] = mapped_column(Integer)
+    latest_round: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    next_round: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    next_place: Mapped[int] = mapped_column(Integer, server_default="0")
     import_id: Mapped[int | None]
     created_at: Mapped[datetime] = now()
 
@@ -146,7 +172,7 @@ class Import(Base):
 
 
 class Response(Base):
-    """One candidate answer to a prompt."""
+    """One candidate answer to a prompt, in the round in which it was first sent."""
 
     __tablename__ = "responses"
     __table_args__ = (
@@ -163,6 +189,7 @@ class Response(Base):
     model: Mapped[str | None]
     score: Mapped[float | None]
     reference: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    round: Mapped[int] = mapped_column(SmallInteger, server_default="1")
     response_metadata: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSONB)
 
 

@@ -4,7 +4,13 @@ import { Problem, call, copyText, href } from "./api.js";
 const $ = (id) => document.getElementById(id);
 const form = $("export");
 const { project } = form.dataset;
-const DEFAULTS = { split: "all", file: "jsonl", layout: "standard", aggregation: "majority" };
+const DEFAULTS = {
+  split: "all",
+  file: "jsonl",
+  layout: "standard",
+  aggregation: "majority",
+  rounds: "all",
+};
 const REASONS = {
   tie: "ties",
   both_bad: "both bad",
@@ -22,7 +28,7 @@ function read() {
   const chosen = new FormData(form);
   const options = {};
   for (const [name, usual] of Object.entries(DEFAULTS)) {
-    if (chosen.get(name) !== usual) options[name] = chosen.get(name);
+    if ((chosen.get(name) ?? usual) !== usual) options[name] = chosen.get(name);
   }
   for (const name of ["metadata", "surplus"]) if (chosen.has(name)) options[name] = "true";
   return { recipe: chosen.get("recipe"), options };
