@@ -46,6 +46,7 @@ class ImportedLabel:
     seconds: float | None = None
     rationale: str | None = None
     edited: str | None = None
+    edited_rejected: str | None = None
 
     @property
     def choice(self) -> str:

@@ -28,6 +28,7 @@ ChatMessages = list[dict[str, Any]]
 IMPORT_ANNOTATOR = "import"
 """The annotator of an imported label whose source names none."""
 _MAX_ID_CHARACTERS = 256
+EditedText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS)] | None
 
 
 class ShownResponse(BaseModel):
@@ -70,7 +71,11 @@ class NextPairs(BaseModel):
 
 
 class NewLabel(BaseModel):
-    """An annotator's answer to an assignment."""
+    """An annotator's answer to an assignment.
+
+    ``edited`` is the preferred response, improved; ``edited_rejected`` is the other one, brought
+    nearer to it (BMC trains on such pairs).
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -83,6 +88,7 @@ class NewLabel(BaseModel):
                     "seconds": 21.5,
                     "rationale": "right one invents a citation",
                     "edited": None,
+                    "edited_rejected": None,
                 }
             ]
         },
@@ -93,7 +99,8 @@ class NewLabel(BaseModel):
     strength: Annotated[StrictInt, Field(ge=1, le=3)] | None = None
     seconds: Annotated[float, Field(ge=0, le=MAX_LEASE_SECONDS, strict=True)] | None = None
     rationale: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)] | None = None
-    edited: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS)] | None = None
+    edited: EditedText = None
+    edited_rejected: EditedText = None
 
     @property
     def is_preference(self) -> bool:
@@ -102,8 +109,9 @@ class NewLabel(BaseModel):
 
     @model_validator(mode="after")
     def _only_a_preference_has_strength_and_edit(self) -> Self:
-        if not self.is_preference and (self.strength is not None or self.edited is not None):
-            raise ValueError("strength and edited go only with left or right")
+        also = (self.strength, self.edited, self.edited_rejected)
+        if not self.is_preference and any(each is not None for each in also):
+            raise ValueError("strength, edited and edited_rejected go only with left or right")
         return self
 
 
@@ -219,6 +227,7 @@ class LabelView(StoredLabel):
     seconds: float | None
     rationale: str | None
     edited: str | None
+    edited_rejected: str | None
     left_response_id: str | None
     right_response_id: str | None
     created_at: datetime
@@ -316,14 +325,18 @@ class Correction(BaseModel):
     strength: Annotated[StrictInt, Field(ge=1, le=3)] | None = None
     seconds: Annotated[float, Field(ge=0, le=MAX_LEASE_SECONDS, strict=True)] | None = None
     rationale: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)] | None = None
-    edited: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS)] | None = None
+    edited: EditedText = None
+    edited_rejected: EditedText = None
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
         if (self.preferred_response_id is None) == (self.choice is None):
             raise ValueError("send either preferred_response_id or choice")
-        if self.choice is not None and (self.strength is not None or self.edited is not None):
-            raise ValueError("strength and edited go only with preferred_response_id")
+        also = (self.strength, self.edited, self.edited_rejected)
+        if self.choice is not None and any(each is not None for each in also):
+            raise ValueError(
+                "strength, edited and edited_rejected go only with preferred_response_id"
+            )
         return self
 
 

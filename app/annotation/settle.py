@@ -124,11 +124,13 @@ def _says_the_same(label: Label, found: AnsweredAssignment, new: NewLabel) -> bo
         label.rejected_response_id,
         label.strength,
         label.edited,
-    ) == (preferred, rejected, new.strength, new.edited)
+        label.edited_rejected,
+    ) == (preferred, rejected, new.strength, new.edited, new.edited_rejected)
 
 
 def _is_same(label: Label, new: NewLabel) -> bool:
-    return (label.choice, label.strength, label.edited) == (new.choice, new.strength, new.edited)
+    said = (label.choice, label.strength, label.edited, label.edited_rejected)
+    return said == (new.choice, new.strength, new.edited, new.edited_rejected)
 
 
 def _answer(project: Project, found: AnsweredAssignment, new: NewLabel, promised: Decimal) -> Label:
@@ -152,6 +154,7 @@ def _answer(project: Project, found: AnsweredAssignment, new: NewLabel, promised
         seconds=new.seconds,
         rationale=new.rationale,
         edited=new.edited,
+        edited_rejected=new.edited_rejected,
         status=status,
         cost=cost,
     )

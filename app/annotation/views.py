@@ -88,6 +88,7 @@ def label_view(row: LookedUp, *, is_admin: bool) -> LabelView:
         seconds=label.seconds,
         rationale=label.rationale,
         edited=label.edited,
+        edited_rejected=label.edited_rejected,
         left_response_id=sides[0],
         right_response_id=sides[1],
         created_at=label.created_at,

@@ -1,6 +1,6 @@
 """Turn the labelled pairs of a prompt into its preferences."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from itertools import groupby
 
@@ -293,11 +293,15 @@ def _drop_edits_of_others(pairs: Sequence[LabelledPair]) -> None:
 
     Its own labels say how good that is, and the edit may contradict them.
     """
-    if not any(edit is not None for pair in pairs for edit in pair.edits):
+    edits = (edit for pair in pairs for edit in (*pair.edits, *pair.edits_of_rejected))
+    if all(edit is None for edit in edits):
         return
     said = {each.said for pair in pairs for each in (pair.first, pair.second)}
     for pair in pairs:
         others = said - {pair.first.said, pair.second.said}
-        pair.edits = tuple(
-            None if edit is not None and edit.strip() in others else edit for edit in pair.edits
-        )
+        pair.edits = _without(others, pair.edits)
+        pair.edits_of_rejected = _without(others, pair.edits_of_rejected)
+
+
+def _without(texts: Collection[str], edits: Iterable[str | None]) -> tuple[str | None, ...]:
+    return tuple(None if edit is not None and edit.strip() in texts else edit for edit in edits)

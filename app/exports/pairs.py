@@ -5,7 +5,7 @@ long to create, and an export creates several for every row.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +33,9 @@ class Candidate:
 class LabelledPair:
     """A stored pair with the labels that an export takes. ``prompt`` is a string or chat messages.
 
-    ``edits`` are the edited texts that came with the answers, one (or None) each; ``reference`` is
-    the text of the prompt's reference response. Both are read only if the recipe needs them.
+    ``edits`` are the edited texts of the preferred response that came with the answers, one (or
+    None) each, and ``edits_of_rejected`` those of the other response; ``reference`` is the text of
+    the prompt's reference response. They are read only if the recipe needs them.
     ``with_tools``: the prompt has tools, or it or any of its responses has tool calls or the like.
     ``joined`` are pairs of the same two texts whose labels are counted here, by id, each with
     whether its first text is the second one here.
@@ -54,6 +55,7 @@ class LabelledPair:
     strategy: str
     propensity: float | None
     edits: tuple[str | None, ...] = ()
+    edits_of_rejected: tuple[str | None, ...] = ()
     reference: str | None = None
     tools: Any = None
     with_tools: bool = False
@@ -100,18 +102,31 @@ class PreferredPair:
     @property
     def edited(self) -> str | None:
         """The first edited text of the chosen response by an annotator who chose it."""
-        preferred_id = self.preference.preferred_response_id
-        for answer, edit in zip(self.pair.answers, self.pair.edits, strict=False):
-            if edit is not None and answer.preferred_response_id == preferred_id:
-                return edit
-        return None
+        return self._first_of(self.pair.edits)
 
     @property
     def improved(self) -> str | None:
         """The edited text, unless it is empty or says what one of the two responses says."""
-        edited = self.edited
+        return self._if_new(self.edited)
+
+    @property
+    def bridge(self) -> str | None:
+        """The rejected response as an annotator who rejected it brought it nearer to the chosen.
+
+        The first such text, unless it is empty or says what one of the two responses says.
+        """
+        return self._if_new(self._first_of(self.pair.edits_of_rejected))
+
+    def _first_of(self, edits: Sequence[str | None]) -> str | None:
+        preferred_id = self.preference.preferred_response_id
+        for answer, edit in zip(self.pair.answers, edits, strict=False):
+            if edit is not None and answer.preferred_response_id == preferred_id:
+                return edit
+        return None
+
+    def _if_new(self, edit: str | None) -> str | None:
         said = ("", self.chosen.text.strip(), self.rejected.text.strip())
-        return None if edited is None or edited.strip() in said else edited
+        return None if edit is None or edit.strip() in said else edit
 
     @property
     def _first_is_chosen(self) -> bool:

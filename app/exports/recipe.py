@@ -51,6 +51,9 @@ class Need(StrEnum):
     REFERENCE = "reference"
     LOG_PROBABILITIES = "log-probabilities"
     EDITS = "edits"
+    """Of the preferred response."""
+    ANY_EDITS = "any-edits"
+    """Of either response."""
     CONFIDENCE = "confidence"
     TIES = "ties"
 

@@ -97,5 +97,8 @@ def _as_one(first: LabelledPair, *others: LabelledPair) -> LabelledPair:
         answers=tuple(answers),
         both_bad=first.both_bad + sum(other.both_bad for other in others),
         edits=sum((other.edits for other in others), first.edits),
+        edits_of_rejected=sum(
+            (other.edits_of_rejected for other in others), first.edits_of_rejected
+        ),
         joined=tuple(joined),
     )

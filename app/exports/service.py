@@ -152,10 +152,12 @@ async def _check_needs(session: AsyncSession, source: Source) -> None:
             "the recipe needs log-probabilities under both system prompts: send responses with"
             " `logprob_safe` and `logprob_unsafe` in their metadata"
         )
-    if Need.EDITS in source.needs and not await queries.has_edit(session, source):
+    needs_edits = not source.needs.isdisjoint({Need.EDITS, Need.ANY_EDITS})
+    if needs_edits and not await queries.has_edit(session, source):
+        either = Need.ANY_EDITS in source.needs
         raise RecipeUnfilled(
             "the recipe needs edits: no label has an improved text of the preferred response"
-            " (`edited`)"
+            " (`edited`)" + (", or of the other one (`edited_rejected`)" if either else "")
         )
 
 

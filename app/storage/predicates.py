@@ -121,8 +121,8 @@ DISPUTED_LABEL: Final = "disputed"
 LABEL_WITH_REASON: Final = "rationale IS NOT NULL"
 """``ix_labels_reason``."""
 
-EDITED_LABEL: Final = "edited IS NOT NULL"
-"""``ix_labels_edited``."""
+EDITED_LABEL: Final = "edited IS NOT NULL OR edited_rejected IS NOT NULL"
+"""A label with an edit of either response. ``ix_labels_edited``."""
 
 UNCOUNTED_LABEL: Final = "status <> 'counted'"
 """A surplus, skipped or withdrawn label. ``ix_labels_uncounted``."""

@@ -221,7 +221,7 @@ def _said(label: LabelView, number_of: Mapping[str | None, int]) -> str:
     words = [f"{label.annotator}: {_vote(label, number_of)}"]
     if label.strength:
         words[0] += f" {_STRENGTHS[label.strength]}"
-    if label.edited:
+    if label.edited or label.edited_rejected:
         words.append("with an edit")
     if label.rationale:
         words.append(f"“{label.rationale}”")

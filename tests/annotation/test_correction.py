@@ -218,12 +218,14 @@ async def test_an_imported_label_is_corrected_at_no_cost(
         "preferred_response_id": better,
         "rationale": "so it is",
         "edited": "no, never",
+        "edited_rejected": "yes, but no",
     }
     corrected = await correct(client, pair, correction)
     assert await correct(client, pair, correction, status=200) == corrected
     voter, mine = corrected["pair"]["labels"]
     assert (voter["status"], mine["status"]) == ("withdrawn", "counted")
     assert (mine["preferred_response_id"], mine["edited"]) == (better, "no, never")
+    assert mine["edited_rejected"] == "yes, but no"
     assert (mine["rationale"], corrected["ledger"]["spent"]) == ("so it is", 0)
     await correct(client, pair, {"choice": "tie"}, status=409)
     await _sound(world)
@@ -237,6 +239,7 @@ async def test_an_imported_label_is_corrected_at_no_cost(
         ({"choice": "left"}, "choice"),
         ({"choice": "tie", "strength": 1}, None),
         ({"choice": "tie", "edited": "x"}, None),
+        ({"choice": "tie", "edited_rejected": "x"}, None),
         ({"choice": "tie", "seconds": -1}, "seconds"),
         ({"choice": "tie", "withdraw": "lbl_0000000000001"}, "withdraw"),
         ({"choice": "tie", "reason": "?"}, "reason"),

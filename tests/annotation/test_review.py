@@ -33,7 +33,12 @@ async def said(
     ids = {}
     for name, who, pair, answer in (
         ("agreed", ana, hers[0], {"choice": "left", "strength": 3, "seconds": 12.5}),
-        ("agreed too", ben, his[0], {"choice": _side_of(his[0], first)}),
+        (
+            "agreed too",
+            ben,
+            his[0],
+            {"choice": _side_of(his[0], first), "edited_rejected": "Nearer to the other"},
+        ),
         ("reason", ana, hers[1], {"choice": "tie", "rationale": 'The "second" cites\n100% \\ x_y'}),
         ("against", ben, his[1], {"choice": "right", "edited": "An ÄNSWER of mine"}),
         ("skip", ana, hers[2], {"choice": "skip"}),
@@ -73,7 +78,9 @@ async def _labels(client: httpx.AsyncClient, **query: Any) -> Labels:
         ({"status": "surplus"}, []),
         ({"reason": True}, ["reason"]),
         ({"reason": False, "status": "counted"}, ["agreed", "agreed too", "against"]),
-        ({"edited": True}, ["against"]),
+        ({"edited": True}, ["agreed too", "against"]),
+        ({"edited": False, "status": "counted"}, ["agreed", "reason"]),
+        ({"q": "nearer TO"}, ["agreed too"]),
         ({"disagreement": True}, ["reason", "against"]),
         ({"disagreement": False, "status": "counted"}, ["agreed", "agreed too"]),
         ({"disagreement": True, "annotator": "ben"}, ["against"]),
@@ -173,7 +180,7 @@ async def test_counts_say_how_many_there_are_of_each_kind(
         counted: dict[str, Any] = (await client.get("/labels/counts", params=query)).json()
         return counted
 
-    everything = {"labels": 5, "disagreements": 2, "reasons": 1, "edited": 1, "limit": 10_000}
+    everything = {"labels": 5, "disagreements": 2, "reasons": 1, "edited": 2, "limit": 10_000}
     assert await counts() == everything
     assert (await counts(status="counted"))["labels"] == 4
     of_ana = {"labels": 2, "disagreements": 1, "reasons": 1, "edited": 0, "limit": 10_000}
@@ -217,7 +224,7 @@ async def test_annotators_see_their_own_and_nothing_that_biases(
     assert {label["id"] for pair in pairs for label in pair["labels"]} == own
     assert not {"arm", "similarity", "strategy", "prompt_external_id"} & set().union(*pairs)
     counts = (await ben.get("/labels/counts")).json()
-    assert (counts["labels"], counts["disagreements"], counts["edited"]) == (2, None, 1)
+    assert (counts["labels"], counts["disagreements"], counts["edited"]) == (2, None, 2)
     of_ana = (await ben.get("/labels/counts", params={"annotator": "ana"})).json()
     assert (of_ana["labels"], of_ana["disagreements"]) == (0, None)
     never_seen = (await client.get(f"/labels/{said['skip']}")).json()["pair_id"]

@@ -165,6 +165,10 @@ async def test_a_label_for_somebody_elses_assignment_is_unknown(
         ({"assignment_id": "asg_0000000000001", "choice": "left", "colour": 1}, "colour"),
         ({"assignment_id": "x" * 10_000, "choice": "left"}, "assignment_id"),
         ({"assignment_id": "asg_0000000000001", "choice": "left", "edited": ""}, "edited"),
+        (
+            {"assignment_id": "asg_0000000000001", "choice": "left", "edited_rejected": 1},
+            "edited_rejected",
+        ),
     ],
 )
 async def test_a_label_of_the_wrong_form_names_the_field(
@@ -177,6 +181,21 @@ async def test_a_label_of_the_wrong_form_names_the_field(
 async def test_strength_goes_only_with_a_preference(client: httpx.AsyncClient) -> None:
     label = {"assignment_id": "asg_0000000000001", "choice": "tie", "strength": 2}
     await post(client, label, status=422)
+
+
+async def test_an_edit_of_the_rejected_response_is_part_of_the_answer(
+    client: httpx.AsyncClient, world: World, annotator_client: ClientFactory
+) -> None:
+    await world.add_pairs(1)
+    ana = await annotator_client("ana")
+    (pair,) = await held(ana)
+    label = {"assignment_id": pair["assignment_id"], "choice": "left", "edited_rejected": "Nearer"}
+    await post(ana, {**label, "choice": "tie"}, status=422)
+    await post(ana, label)
+    await post(ana, label, status=200)
+    await post(ana, {**label, "edited_rejected": "Otherwise"}, status=409)
+    (stored,) = (await client.get("/labels")).json()["labels"]
+    assert (stored["edited"], stored["edited_rejected"]) == (None, "Nearer")
 
 
 async def test_a_late_label_counts_when_pair_and_budget_have_room(

@@ -139,6 +139,7 @@ _COPIED = (
     "seconds",
     "rationale",
     "edited",
+    "edited_rejected",
 )
 
 

@@ -84,7 +84,8 @@ def _conditions(filters: LabelFilters, span: Span, label: Any = Label) -> list[C
     if filters.reason is not None:
         found.append(_is_set(label.rationale, filters.reason))
     if filters.edited is not None:
-        found.append(_is_set(label.edited, filters.edited))
+        is_edited = or_(label.edited.is_not(None), label.edited_rejected.is_not(None))
+        found.append(is_edited if filters.edited else not_(is_edited))
     if filters.disagreement is not None:
         found.append(label.disputed if filters.disagreement else not_(label.disputed))
     if filters.since is not None:
@@ -105,7 +106,7 @@ def _contains(searched: str, label: Any) -> ColumnElement[bool]:
     asked = cast(
         case((func.jsonb_typeof(Prompt.content) == "string", Prompt.content), else_=turns), String
     )
-    texts = (_First.text, _Second.text, label.rationale, label.edited)
+    texts = (_First.text, _Second.text, label.rationale, label.edited, label.edited_rejected)
     return or_(
         asked.icontains(escaped, autoescape=True),
         *(each.icontains(searched, autoescape=True) for each in texts),

@@ -116,6 +116,7 @@ _COLUMNS: Final = {
     "seconds": "float8",
     "rationale": "text",
     "edited": "text",
+    "edited_rejected": "text",
     "status": "text",
     "cost": "numeric",
 }

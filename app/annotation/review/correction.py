@@ -19,7 +19,7 @@ from app.storage.ids import IdKind, decode, encode
 from app.storage.notifications import Channel, notify
 from app.storage.tables import Pair, Project
 
-_ALSO_SAID = {"strength", "seconds", "rationale", "edited"}
+_ALSO_SAID = {"strength", "seconds", "rationale", "edited", "edited_rejected"}
 _STANDS = "your own label of this pair says otherwise: name it in withdraw"
 
 

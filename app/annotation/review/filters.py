@@ -43,9 +43,9 @@ class LabelFilters:
     reason: Annotated[
         bool | None, Query(description="Whether the annotator gave a reason (`rationale`)")
     ] = None
-    edited: Annotated[
-        bool | None, Query(description="Whether the annotator edited the preferred response")
-    ] = None
+    edited: Annotated[bool | None, Query(description="Whether the annotator edited a response")] = (
+        None
+    )
     disagreement: Annotated[
         bool | None,
         Query(

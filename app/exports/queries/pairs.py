@@ -95,8 +95,11 @@ async def has_metadata(session: AsyncSession, project_id: int, keys: Sequence[st
 
 
 async def has_edit(session: AsyncSession, source: Source) -> bool:
-    """Whether some label that is taken has an edited text."""
-    return await _has_label(session, source, Label.edited.is_not(None))
+    """Whether some label that is taken has an edited text that the recipe can use."""
+    is_edited: ColumnElement[bool] = Label.edited.is_not(None)
+    if Need.ANY_EDITS in source.needs:
+        is_edited |= Label.edited_rejected.is_not(None)
+    return await _has_label(session, source, is_edited)
 
 
 async def has_preference(session: AsyncSession, source: Source) -> bool:
@@ -196,7 +199,8 @@ async def labelled_pairs_of(
 def select_labelled_pairs(source: Source) -> Select[Any]:
     """One row a pair that has labels, with everything that an export reads."""
     first, second = aliased(Response), aliased(Response)
-    with_edits = Need.EDITS in source.needs
+    with_edits = not source.needs.isdisjoint({Need.EDITS, Need.ANY_EDITS})
+    with_edits_of_rejected = Need.ANY_EDITS in source.needs
     with_metadata = Need.LOG_PROBABILITIES in source.needs
     answers = (
         select(
@@ -204,6 +208,9 @@ def select_labelled_pairs(source: Source) -> Select[Any]:
             _array(Label.strength).label("strengths"),
             func.count().filter(Label.choice == "both_bad").label("both_bad"),
             (_array(Label.edited) if with_edits else null()).label("edits"),
+            (_array(Label.edited_rejected) if with_edits_of_rejected else null()).label(
+                "edits_of_rejected"
+            ),
         )
         .where(Label.pair_id == Pair.id, _taken(source), Label.choice != "skip")
         .having(func.count() > 0)
@@ -224,6 +231,7 @@ def select_labelled_pairs(source: Source) -> Select[Any]:
             answers.c.strengths,
             answers.c.both_bad,
             answers.c.edits,
+            answers.c.edits_of_rejected,
             Pair.similarity,
             Pair.arm,
             Pair.strategy,
@@ -324,6 +332,7 @@ def _labelled_pair(row: Row[Any]) -> LabelledPair:
         strategy=row.strategy,
         propensity=row.propensity,
         edits=tuple(row.edits or ()),
+        edits_of_rejected=tuple(row.edits_of_rejected or ()),
         reference=row.reference,
         tools=row.tools,
         with_tools=row.with_tools,

@@ -127,7 +127,8 @@ class Label(Base):
     need not be that of an annotator here, and may have imported labels of several answers to one
     pair. A withdrawn label stays as history; ``withdrawn_by`` is an annotator's number, unknown for
     those withdrawn before it was kept. ``disputed``: another label of the pair that stands says
-    otherwise; skips say nothing.
+    otherwise; skips say nothing. ``edited`` is the preferred response, improved, and
+    ``edited_rejected`` the other one, brought nearer to it.
     """
 
     __tablename__ = "labels"
@@ -218,6 +219,7 @@ class Label(Base):
     seconds: Mapped[float | None]
     rationale: Mapped[str | None]
     edited: Mapped[str | None]
+    edited_rejected: Mapped[str | None]
     status: Mapped[str]
     cost: Mapped[Decimal] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = now()

@@ -148,6 +148,40 @@ async def test_a_draft_survives_a_reload(page: Page, desk: Desk) -> None:
     assert await page.evaluate("Object.keys(localStorage).filter((k) => /draft/.test(k))") == []
 
 
+async def test_both_responses_can_be_edited_and_change_their_parts_with_the_choice(
+    page: Page, desk: Desk
+) -> None:
+    await page.keyboard.press("r")
+    await page.locator("#right .resp-body").click()
+    await page.keyboard.press("2")
+    await page.keyboard.press("w")
+    await page.keyboard.press("Control+End")
+    await page.keyboard.type(" Nearer.")
+    await expect(page.locator("#left textarea")).to_be_focused()
+    await page.locator("#right .resp-body").click()
+    await page.keyboard.press("e")
+    await page.keyboard.press("Control+End")
+    await page.keyboard.type(" Better.")
+    await page.reload()
+    await page.wait_for_selector("#drawer:not([hidden])")
+    assert (await page.input_value("#left textarea")).endswith(" Nearer.")
+    await page.keyboard.press("Control+Enter")
+    (label,) = await desk.until_labelled(1)
+    assert label["choice"] == "right"
+    assert label["edited"].endswith(" Better.")
+    assert label["edited_rejected"].endswith(" Nearer.")
+
+    # Taken back, with the other side chosen: what was the better text is the worse one's now.
+    await page.locator("#undo").click()
+    await page.wait_for_selector("#left textarea")
+    await page.locator("[data-choice=left][data-strength='1']").click()
+    await page.keyboard.press("Control+Enter")
+    label = (await desk.until_labelled(1))[-1]
+    assert label["choice"] == "left"
+    assert label["edited"].endswith(" Nearer.")
+    assert label["edited_rejected"].endswith(" Better.")
+
+
 async def test_answers_wait_while_there_is_no_connection(
     page: Page, desk: Desk, watch: Watch
 ) -> None:

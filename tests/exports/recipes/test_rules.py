@@ -274,6 +274,20 @@ def test_bridged_compares_the_first_edit_by_somebody_who_agrees_with_what_was_ed
     ]
 
 
+def test_bridged_prefers_the_rejected_response_brought_nearer() -> None:
+    answers = (Answer(10, None), Answer(11, None), Answer(11, None))
+    pair = _edited(answers, (None, "better", None))
+    pair.pair.edits_of_rejected = ("of the other", None, "nearer")
+    assert _rows("bridged", pair) == [
+        {"prompt": "Explain DPO.", "chosen": "nearer", "rejected": LOST}
+    ]
+    # What says nothing new is no edit.
+    pair.pair.edits_of_rejected = ("of the other", None, f"{WON} ")
+    assert _rows("bridged", pair) == [
+        {"prompt": "Explain DPO.", "chosen": "better", "rejected": WON}
+    ]
+
+
 def test_tpo_puts_the_edit_above_both() -> None:
     pair = _edited((Answer(11, None),), ("better",))
     texts = {"chosen": WON, "rejected": LOST, "reference": "better"}

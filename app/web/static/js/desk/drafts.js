@@ -1,4 +1,4 @@
-// A reason and an edit that are not sent yet, kept on this device by assignment.
+// A reason and edits that are not sent yet, kept on this device by assignment.
 import { DRAFTS, drop, keep, keysOf, load } from "../storage.js";
 
 const KEPT_MS = 7 * 24 * 3600 * 1000;
@@ -6,9 +6,9 @@ const KEPT_MS = 7 * 24 * 3600 * 1000;
 export const readDraft = (assignment) => load(DRAFTS + assignment);
 export const dropDraft = (assignment) => drop(DRAFTS + assignment);
 
-/** `draft`: `reason`, `edited` (null: no edit) and `armed`, the answer chosen so far. */
+/** `draft`: `reason`, `edits` (by side) and `armed`, the answer chosen so far. */
 export function keepDraft(assignment, draft) {
-  const isEmpty = !draft.reason && draft.edited === null;
+  const isEmpty = !draft.reason && !Object.keys(draft.edits).length;
   if (isEmpty) return dropDraft(assignment);
   return keep(DRAFTS + assignment, { ...draft, at: Date.now() });
 }

@@ -1,15 +1,18 @@
-// The drawer: a reason, and an edit of the preferred response. While it is open, keys choose and
-// Ctrl+Enter sends. What is written is kept on this device until it is sent.
+// The drawer: a reason, and edits of the responses. While it is open, keys choose and Ctrl+Enter
+// sends. What is written is kept on this device until it is sent.
 import { dropDraft, keepDraft, readDraft } from "./drafts.js";
 import { bodyOf, isSide, showArmed, showWhatIsBelow } from "./view.js";
 
+const SIDES = ["left", "right"];
 const $ = (selector) => document.querySelector(selector);
+const other = (side) => SIDES.find((each) => each !== side);
 
 export class Drawer {
   constructor() {
     this.pair = null;
     this.armed = null;
-    this.edited = null; // an edit that is not open on the screen
+    this.edits = {}; // by side, as last written
+    this.editors = {}; // by side, those that are open on the screen
     $("#reason").addEventListener("input", () => this.save());
     for (const chip of document.querySelectorAll(".chip")) {
       chip.addEventListener("click", () => {
@@ -27,17 +30,16 @@ export class Drawer {
   begin(pair, before = readDraft(pair.assignment_id)) {
     this.close();
     this.pair = pair;
-    this.edited = null;
+    this.edits = {};
     this.arm(null);
     if (!before) return;
     $("#reason").value = before.reason ?? "";
-    this.edited = before.edited ?? null;
+    this.edits = { ...before.edits };
     this.arm(before.armed ?? null);
-    if (before.reason || this.edited !== null) this.open({ isDraft: true });
+    if (before.reason || Object.keys(this.edits).length) this.open({ isDraft: true });
   }
 
   arm(armed) {
-    if (this.editor && armed?.choice !== this.armed?.choice) this.stopEditing();
     this.armed = armed;
     showArmed(armed);
     if (this.isOpen) {
@@ -50,14 +52,16 @@ export class Drawer {
     $("#drawer").hidden = false;
     $("#reason-btn").setAttribute("aria-pressed", "true");
     $("#saved").textContent = isDraft ? "Your draft" : "";
-    if (this.edited !== null && isSide(this.armed?.choice ?? "")) this.edit();
-    else if (!isDraft) $("#reason").focus();
+    for (const side of Object.keys(this.edits)) this.openEditor(side);
+    if (!isDraft && !Object.keys(this.edits).length) $("#reason").focus();
     showWhatIsBelow();
   }
 
   /** Close it; what is written stays as a draft. */
   close() {
-    const hadFocus = $("#drawer").contains(document.activeElement) || this.editor?.matches(":focus");
+    const hadFocus = [$("#drawer"), ...Object.values(this.editors)].some((each) =>
+      each.contains(document.activeElement),
+    );
     this.stopEditing();
     $("#drawer").hidden = true;
     $("#reason").value = "";
@@ -73,46 +77,58 @@ export class Drawer {
     this.arm(armed);
   }
 
-  /** Open the source of the preferred response, not what is rendered. */
-  edit() {
+  /** Edit the response that was chosen, or the other one. */
+  edit({ isOther = false } = {}) {
     if (!this.isOpen) this.open();
-    if (!isSide(this.armed?.choice ?? "")) {
-      $("#ask").textContent = "First choose which response to edit: 1 or 2.";
+    const choice = this.armed?.choice ?? "";
+    if (!isSide(choice)) {
+      $("#ask").textContent = "First choose which response is better: 1 or 2.";
       document.activeElement?.blur();
       return;
     }
-    if (this.editor) return;
-    const body = bodyOf(this.armed.choice);
-    this.editor = Object.assign(document.createElement("textarea"), {
-      value: this.edited ?? this.pair[this.armed.choice].text,
+    this.openEditor(isOther ? other(choice) : choice).focus();
+  }
+
+  /** Open the source of a response, not what is rendered. */
+  openEditor(side) {
+    if (this.editors[side]) return this.editors[side];
+    const body = bodyOf(side);
+    const editor = Object.assign(document.createElement("textarea"), {
+      value: this.edits[side] ?? this.pair[side].text,
     });
-    this.editor.setAttribute("aria-label", "Improved text of the preferred response");
-    this.editor.addEventListener("input", () => this.save());
+    editor.setAttribute("aria-label", `Your text of response ${side === "left" ? 1 : 2}`);
+    editor.addEventListener("input", () => this.save());
+    this.editors[side] = editor;
     body.hidden = true;
-    body.after(this.editor);
-    this.editor.focus();
-    this.editor.setSelectionRange(0, 0);
-    this.editor.scrollTop = 0;
+    body.after(editor);
+    editor.setSelectionRange(0, 0);
+    editor.scrollTop = 0;
+    return editor;
   }
 
   stopEditing() {
-    this.editor?.remove();
-    this.editor = null;
-    for (const side of ["left", "right"]) bodyOf(side).hidden = false;
+    for (const editor of Object.values(this.editors)) editor.remove();
+    this.editors = {};
+    for (const side of SIDES) bodyOf(side).hidden = false;
   }
 
   /** What goes along with the answer; an edit only where it says something else. */
   get written() {
-    const reason = $("#reason").value.trim();
-    const edited = this.editor?.value ?? this.edited;
-    const source = isSide(this.armed?.choice ?? "") ? this.pair[this.armed.choice].text : null;
-    const differs = edited !== null && source !== null && edited.trim() && edited !== source;
-    return { rationale: reason || null, edited: differs ? edited : null };
+    const choice = this.armed?.choice ?? "";
+    const edit = (side) => {
+      const text = this.editors[side]?.value ?? this.edits[side] ?? "";
+      return text.trim() && text !== this.pair[side].text ? text : null;
+    };
+    return {
+      rationale: $("#reason").value.trim() || null,
+      edited: isSide(choice) ? edit(choice) : null,
+      edited_rejected: isSide(choice) ? edit(other(choice)) : null,
+    };
   }
 
   save() {
-    if (this.editor) this.edited = this.editor.value;
-    const draft = { reason: $("#reason").value, edited: this.edited, armed: this.armed };
+    for (const [side, editor] of Object.entries(this.editors)) this.edits[side] = editor.value;
+    const draft = { reason: $("#reason").value, edits: this.edits, armed: this.armed };
     const isKept = keepDraft(this.pair.assignment_id, draft);
     $("#saved").textContent = isKept ? "Draft kept on this device" : "";
   }

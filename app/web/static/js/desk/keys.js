@@ -24,6 +24,7 @@ export function listen(desk) {
     "?": () => overlay("help"),
     r: () => desk.pair && desk.drawer.toggle(),
     e: () => desk.pair && desk.drawer.edit(),
+    w: () => desk.pair && desk.drawer.edit({ isOther: true }),
     "+": () => resize(1),
     "-": () => resize(-1),
     "−": () => resize(-1),
@@ -99,6 +100,7 @@ function onClick(event, desk) {
     const does = {
       undo: () => desk.undo(),
       edit: () => desk.pair && desk.drawer.edit(),
+      "edit-other": () => desk.pair && desk.drawer.edit({ isOther: true }),
       reason: () => desk.pair && desk.drawer.toggle(),
       send: () => desk.sendArmed(),
       another: () => desk.takeAnother(),

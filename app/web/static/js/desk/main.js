@@ -150,14 +150,15 @@ class Desk {
   answer({ choice, strength }) {
     performance.mark("answered");
     const { pair } = this;
-    const written = this.drawer.isOpen ? this.drawer.written : { rationale: null, edited: null };
+    const written = this.drawer.isOpen
+      ? this.drawer.written
+      : { rationale: null, edited: null, edited_rejected: null };
     const label = {
       assignment_id: pair.assignment_id,
       choice,
       strength,
       seconds: this.clock.seconds,
-      rationale: written.rationale,
-      edited: view.isSide(choice) ? written.edited : null,
+      ...written,
     };
     this.flush();
     this.outbox.put(label);
@@ -251,8 +252,11 @@ class Desk {
     this.answered.delete(last.pair.assignment_id);
     this.pairs.putBack(this.pair);
     this.pair = last.pair;
-    const { choice, strength, rationale, edited, seconds } = last.label;
-    this.show({ armed: { choice, strength }, reason: rationale, edited }, seconds);
+    const { choice, strength, rationale, edited, edited_rejected, seconds } = last.label;
+    const better = choice === "right" ? "right" : "left";
+    const edits = { [better]: edited, [better === "left" ? "right" : "left"]: edited_rejected };
+    for (const side of Object.keys(edits)) if (edits[side] == null) delete edits[side];
+    this.show({ armed: { choice, strength }, reason: rationale, edits }, seconds);
     view.say("Undone. The pair is yours again.");
   }
 
