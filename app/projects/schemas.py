@@ -1,10 +1,19 @@
 """What requests and answers of the projects' calls hold."""
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    field_validator,
+    model_validator,
+)
 
 from app.settings import (
     DEFAULT_PROJECT,
@@ -91,12 +100,33 @@ _EXAMPLE: Any = {
 }
 
 
+Preset = Literal["real", "real-two"]
+PRESETS: Final[Mapping[Preset, Mapping[str, Any]]] = {
+    "real": {"strategy": "dissimilar", "pairs_per_prompt": 1, "exploration": 0.0},
+    "real-two": {"strategy": "dissimilar-global", "exploration": 0.0},
+}
+"""Settings of new projects: those of REAL (arXiv 2409.17169) for prompts of several responses, and
+for prompts of two."""
+
+
 class NewProject(_Settings):
-    """A project to make. Fields left out have their defaults."""
+    """A project to make. Fields left out have those of the preset, or else their defaults."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
 
     name: ProjectName
+    preset: Annotated[
+        Preset | None,
+        Field(description="Settings as the REAL paper has them; it only fills fields left out"),
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, sent: Any) -> Any:
+        preset = sent.get("preset") if isinstance(sent, dict) else None
+        # Anything else is refused by the field's own check, and need not be hashable.
+        filled = next((PRESETS[each] for each in PRESETS if each == preset), {})
+        return {**filled, **sent} if filled else sent
 
 
 class ProjectChange(_Settings):

@@ -179,7 +179,7 @@ _COLUMNS_OF_NESTED = {
 
 def _columns(sent: NewProject | ProjectChange, *, only_set: bool = False) -> dict[str, Any]:
     """The columns that a request sets; all of them unless ``only_set``."""
-    columns = sent.model_dump(exclude_unset=only_set)
+    columns = sent.model_dump(exclude_unset=only_set, exclude={"preset"})
     for field, names in _COLUMNS_OF_NESTED.items():
         for name, value in columns.pop(field, {}).items():
             columns[names[name]] = value

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.projects.schemas import PRESETS
 from tests.annotation.conftest import World, world
 from tests.support.api import ClientFactory
 
@@ -63,6 +64,24 @@ async def test_a_new_project_has_what_was_sent_and_the_defaults_of_the_rest(
     assert made == again
     assert made["ledger"]["remaining"] == 50
     assert {key for key in made if made[key] != default[key]} == {"name", "budget", "ledger"}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_a_preset_fills_what_is_left_out(client: httpx.AsyncClient, preset: str) -> None:
+    made = await client.post("/projects", json={"name": "p", "preset": preset})
+    assert made.status_code == 201, made.text
+    expected = dict(PRESETS[preset])  # type: ignore[index]
+    assert {name: made.json()[name] for name in expected} == expected
+    own = {"name": "q", "preset": preset, "exploration": 0.3, "strategy": "random"}
+    changed = (await client.post("/projects", json=own)).json()
+    assert (changed["exploration"], changed["strategy"]) == (0.3, "random")
+
+
+@pytest.mark.parametrize("preset", ["REAL", "", 1, ["real"], {}])
+async def test_other_presets_are_refused(client: httpx.AsyncClient, preset: Any) -> None:
+    answer = await client.post("/projects", json={"name": "p", "preset": preset})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["loc"] == ["body", "preset"]
 
 
 async def test_projects_are_listed_oldest_first(client: httpx.AsyncClient) -> None:

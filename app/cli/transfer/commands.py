@@ -1,4 +1,4 @@
-"""`import` and `export`."""
+"""`create`, `import` and `export`."""
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs
 
 from pathlib import Path
@@ -14,6 +14,49 @@ if TYPE_CHECKING:
     import httpx
 
 commands = typer.Typer(rich_markup_mode="rich")
+
+
+@commands.command(
+    epilog=examples(
+        "annotation-budget create helpful-v1 --budget 5000",
+        "annotation-budget create as-in-the-paper --preset real --budget 1000",
+    )
+)
+def create(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Small letters, digits, `-` and `_`.")
+    ],
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", help="`real` or `real-two`: settings of the REAL paper."),
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option("--budget", min=0, help="The most labels; default: no limit.")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", help="A name of `strategies`.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    admin_key: Key = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a project in a running service. The page *New project* has all settings."""
+    from app.cli.transfer.service import raise_for_refusal
+
+    given = {
+        "name": name,
+        "preset": preset,
+        "strategy": strategy,
+        "budget": None if budget is None else {"unit": "labels", "limit": budget},
+    }
+    with open_service(url, admin_key, data_dir) as client:
+        sent = {field: value for field, value in given.items() if value is not None}
+        answer = client.post("/projects", json=sent)
+        raise_for_refusal(answer)
+    made = answer.json()
+    limit = "no limit" if budget is None else f"at most {budget} labels"
+    settings = f"strategy {made['strategy']}, exploration {made['exploration']:g}, {limit}"
+    typer.echo(f"{made['name']}: {settings}.")
 
 
 @commands.command(
