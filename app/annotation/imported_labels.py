@@ -21,6 +21,7 @@ from app.annotation.settle import Settlement
 from app.errors import FieldError, InvalidInput, LabelDiffers
 from app.projects import service as projects
 from app.settings import DEFAULT_PROJECT
+from app.storage.arm import Arm
 
 
 class Outcome(StrEnum):
@@ -47,6 +48,12 @@ class ImportedLabel:
     rationale: str | None = None
     edited: str | None = None
     edited_rejected: str | None = None
+    automatic: bool = False
+
+    @property
+    def status(self) -> str:
+        """Whether it counts as a person's."""
+        return "automatic" if self.automatic else "counted"
 
     @property
     def choice(self) -> str:
@@ -89,7 +96,8 @@ async def store_imported_labels(
 
     The same label again changes nothing. An annotator's different answers to one pair are kept,
     once each: aggregation decides. With ``one_answer`` the first stands, and another is a conflict.
-    A pair that is not in the plan is added, so that it is known as labelled. The project's row
+    A pair that is not in the plan is added, so that it is known as labelled; for automatic labels
+    alone, it can still enter the plan. The project's row
     stays locked until the transaction ends. ``changing`` are prompts that the caller is going to
     change: they are locked together with those whose pairs are counted.
 
@@ -99,9 +107,13 @@ async def store_imported_labels(
     if not labels:
         return []
     await projects.lock_project(session, project_id)
-    pair_of = await queries.find_or_add_pairs(
-        session, project_id, {(label.prompt_id, *label.response_ids) for label in labels}, changing
+    by_people, by_models = (
+        {(each.prompt_id, *each.response_ids) for each in labels if each.automatic is automatic}
+        for automatic in (False, True)
     )
+    pair_of = await queries.find_or_add_pairs(
+        session, project_id, by_people, arm=Arm.IMPORTED, changing=changing
+    ) | await queries.find_or_add_pairs(session, project_id, by_models, arm=Arm.AUTOMATIC)
     keys = [(pair_of[label.response_ids], label.annotator) for label in labels]
     live = await queries.live_labels(session, {pair_id for pair_id, _ in keys})
     new_ids = iter(await queries.next_label_ids(session, len(labels)))
@@ -177,6 +189,7 @@ def _labels_of(sent: NewImportedLabel, prompt: NamedPrompt, place: int) -> Itera
             preferred_response_id=None if tier == other_tier else better,
             annotator=sent.annotator,
             strength=strength,
+            automatic=sent.automatic,
         )
 
 

@@ -8,6 +8,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    StrictBool,
     StrictInt,
     Tag,
     model_validator,
@@ -23,7 +24,7 @@ from app.settings import (
 )
 
 Choice = Literal["left", "right", "tie", "both_bad", "skip"]
-LabelStatus = Literal["counted", "surplus", "skipped", "withdrawn"]
+LabelStatus = Literal["counted", "surplus", "skipped", "withdrawn", "automatic"]
 ChatMessages = list[dict[str, Any]]
 IMPORT_ANNOTATOR = "import"
 """The annotator of an imported label whose source names none."""
@@ -117,6 +118,13 @@ class NewLabel(BaseModel):
 
 AnyId = Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARACTERS)]
 ImportedAnnotator = Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARACTERS)]
+IsAutomatic = Annotated[
+    StrictBool,
+    Field(
+        description="No person said so, but a model: exports take it with `labels=automatic`, and"
+        " nothing else counts it"
+    ),
+]
 
 
 class ImportedPreference(BaseModel):
@@ -129,6 +137,7 @@ class ImportedPreference(BaseModel):
     preferred: AnyId
     rejected: AnyId
     strength: Annotated[StrictInt, Field(ge=1, le=3)] | None = None
+    automatic: IsAutomatic = False
 
     @model_validator(mode="after")
     def _of_two_responses(self) -> Self:
@@ -148,6 +157,7 @@ class ImportedRanking(BaseModel):
         list[Annotated[list[AnyId], Field(min_length=1, max_length=MAX_RESPONSES)]],
         Field(min_length=1, max_length=MAX_RESPONSES),
     ]
+    automatic: IsAutomatic = False
 
     @model_validator(mode="after")
     def _of_different_responses(self) -> Self:
@@ -234,7 +244,7 @@ class LabelView(StoredLabel):
     withdrawn_at: datetime | None
     withdrawn_by: str | None
     similarity: float | None = None
-    arm: Literal["strategy", "exploration", "imported"] | None = None
+    arm: Literal["strategy", "exploration", "imported", "automatic"] | None = None
 
 
 class PairResponse(ShownResponse):
@@ -290,7 +300,7 @@ class PairView(PairTexts):
     prompt_id: str
     prompt_external_id: str | None = None
     similarity: float | None = None
-    arm: Literal["strategy", "exploration", "imported"] | None = None
+    arm: Literal["strategy", "exploration", "imported", "automatic"] | None = None
     strategy: str | None = None
     labels: list[LabelView]
 

@@ -58,7 +58,7 @@ async def _take_back(session: AsyncSession, project: Project, pair: Pair, label:
         project.surplus_labels -= 1
     elif label.status == "skipped":
         pair.skips -= 1
-    else:
+    elif label.status == "counted":
         project.counted_labels -= 1
         if label.assignment_id is None:
             pair.imported -= 1

@@ -16,6 +16,25 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Judges(StrEnum):
+    """Whose labels a file takes."""
+
+    PEOPLE = "people"
+    AUTOMATIC = "automatic"
+    """Those that a model gave."""
+    ALL = "all"
+
+    def statuses(self, *, surplus: bool) -> tuple[str, ...]:
+        """The statuses of the labels that are taken, with or without people's surplus."""
+        people = ("counted", "surplus") if surplus else ("counted",)
+        automatic = ("automatic",)
+        return {
+            Judges.PEOPLE: people,
+            Judges.AUTOMATIC: automatic,
+            Judges.ALL: people + automatic,
+        }[self]
+
+
 @dataclass(frozen=True, slots=True)
 class SplitRule:
     """A group is in the test split if the hash of seed and group is below the fraction.

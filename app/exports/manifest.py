@@ -57,6 +57,7 @@ def manifest(
             "seed": options.seed,
             "aggregation": str(options.aggregation),
             "min_agreement": options.min_agreement,
+            "labels": str(options.labels),
             "surplus": options.surplus,
             "rounds": options.rounds,
             "metadata": options.metadata,

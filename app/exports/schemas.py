@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.exports.aggregate import Aggregation
 from app.exports.encoding import FileFormat
-from app.exports.filter import Split
+from app.exports.filter import Judges, Split
 from app.exports.recipe import Layout
 from app.exports.streaming import Compression
 
@@ -53,6 +53,10 @@ class ExportOptions:
             " and Skene)."
         ),
     ] = Aggregation.MAJORITY
+    labels: Annotated[
+        Judges,
+        Query(description="Whose labels are taken: `people`'s, `automatic` ones, or `all`."),
+    ] = Judges.PEOPLE
     surplus: Annotated[
         bool, Query(description="Take surplus labels too: late ones, that were not charged.")
     ] = False

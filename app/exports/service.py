@@ -58,6 +58,7 @@ class Export:
         return Source(
             self.project_id,
             surplus=self.options.surplus,
+            judges=self.options.labels,
             rounds=_read_rounds(self.options.rounds),
             needs=self.recipe.needs,
         )

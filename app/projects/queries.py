@@ -162,7 +162,9 @@ async def set_labels_wanted(session: AsyncSession, project: Project) -> None:
     await session.execute(
         update(Pair)
         .where(
-            Pair.project_id == project.id, Pair.arm != Arm.IMPORTED, Pair.labels_wanted != wanted
+            Pair.project_id == project.id,
+            Pair.arm.not_in((Arm.IMPORTED, Arm.AUTOMATIC)),
+            Pair.labels_wanted != wanted,
         )
         .values(labels_wanted=wanted)
     )

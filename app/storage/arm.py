@@ -12,3 +12,5 @@ class Arm(StrEnum):
     """It was drawn at random, for honest measurement."""
     IMPORTED = "imported"
     """It is known from imported labels alone, and is never handed out."""
+    AUTOMATIC = "automatic"
+    """It is stored for the labels of models alone; the planner may still choose it."""

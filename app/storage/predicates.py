@@ -109,8 +109,8 @@ CONTENT_HASH: Final = "md5(content::text)"
 SURPLUS_LABEL: Final = "status = 'surplus'"
 """``ix_labels_surplus``."""
 
-JUDGING_LABEL: Final = "status NOT IN ('withdrawn', 'skipped')"
-"""A label that stands and says something about its pair: no skip."""
+JUDGING_LABEL: Final = "status NOT IN ('withdrawn', 'skipped', 'automatic')"
+"""A person's label that stands and says something about its pair: no skip."""
 
 ANSWER: Final = "coalesce(preferred_response_id::text, choice)"
 """What a label says, whatever side was shown."""
@@ -125,7 +125,7 @@ EDITED_LABEL: Final = "edited IS NOT NULL OR edited_rejected IS NOT NULL"
 """A label with an edit of either response. ``ix_labels_edited``."""
 
 UNCOUNTED_LABEL: Final = "status <> 'counted'"
-"""A surplus, skipped or withdrawn label. ``ix_labels_uncounted``."""
+"""A surplus, skipped, withdrawn or automatic label. ``ix_labels_uncounted``."""
 
 UNDECIDED_LABEL: Final = "preferred_response_id IS NULL"
 """A tie, both bad, or a skip. ``ix_labels_undecided``."""
@@ -163,6 +163,9 @@ FREE_TO_CLAIM: Final = f"{OPEN_PAIR} AND {NOT_TAKEN_BY_ANNOTATOR}"
 
 NEVER_HANDED_OUT: Final = "NOT handed_out AND arm <> 'imported'"
 """A pair of the plan that no annotator was ever given. ``ix_pairs_untouched``."""
+
+OF_AUTOMATIC_LABELS: Final = "arm = 'automatic'"
+"""A pair that is stored for its automatic labels alone: the planner may still choose it."""
 
 UNSEEN_PAIR: Final = (
     f"{NEVER_HANDED_OUT} AND arm = 'strategy'"

@@ -8,7 +8,7 @@ writes them as plain text, without a chat template, and counts no end-of-sequenc
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,8 +20,6 @@ from app.training.tokens import Tokens, common_prefix
 
 PLACE: Final = "{}"
 """Where the prompt stands in the text that comes before a response."""
-MADE_BY: Final = "logprob_by"
-"""The key of a response's metadata that names the model and the prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,18 @@ def own_contrast(good: str, bad: str) -> Contrast:
             raise CommandFailed(f"{flag} must have {PLACE} once, where the prompt goes")
     digest = hashlib.sha256("\0".join((good, bad)).encode()).hexdigest()
     return Contrast(f"own-{digest[:12]}", good, bad)
+
+
+def best_and_worst(rewards: Mapping[str, float]) -> tuple[str, str] | None:
+    """The responses of highest and lowest reward, by their ids: what DLMA labels by itself.
+
+    None: there are not two, or all rewards are the same.
+    """
+    if not rewards or max(rewards.values()) == min(rewards.values()):
+        return None
+    return max(rewards, key=lambda each: rewards[each]), min(
+        rewards, key=lambda each: rewards[each]
+    )
 
 
 def contrast_metadata(

@@ -183,9 +183,12 @@ def _answer(label: LabelView) -> str:
     return label.preferred_response_id or label.choice
 
 
+_VOTING = ("counted", "surplus")
+
+
 def _majority(pair: PairView) -> tuple[str | None, str | None]:
     """The answer that more labels give than any other, and how a disagreement stands."""
-    answers = Counter(_answer(label) for label in _standing(pair) if label.status != "skipped")
+    answers = Counter(_answer(label) for label in _standing(pair) if label.status in _VOTING)
     ranked = answers.most_common()
     if not ranked:
         return None, None

@@ -31,9 +31,14 @@ async def find_or_add_pairs(
     session: AsyncSession,
     project_id: int,
     pairs: Collection[tuple[int, int, int]],
+    *,
+    arm: Arm,
     changing: Collection[int] = (),
 ) -> dict[tuple[int, int], int]:
     """The pairs' numbers by their responses; ``pairs`` are prompt, first and second response.
+
+    Those that are not stored are added to the ``arm``: ``imported``, to which those of the arm
+    ``automatic`` move, or ``automatic``, whose pairs count as unplanned.
 
     They are locked: the planner cannot remove one before it has its labels. The prompts
     ``changing`` are locked too, in the place where prompts are. Served by the unique index on the
@@ -41,10 +46,12 @@ async def find_or_add_pairs(
     """
     numbers: dict[tuple[int, int], int] = {}
     missing = sorted(pairs)
+    if changing and not missing:
+        await lock_prompts(session, changing)
     while missing:
         prompt_ids, first_ids, second_ids = (list(each) for each in zip(*missing, strict=True))
         parameters = {"prompts": prompt_ids, "firsts": first_ids, "seconds": second_ids}
-        await _add_pairs(session, project_id, parameters, changing)
+        await _add_pairs(session, project_id, parameters, arm, changing)
         found = await session.execute(_LOCK_PAIRS, parameters)
         numbers |= {(row.first_response_id, row.second_response_id): row.id for row in found}
         # The planner may have removed one that was there when the others were added.
@@ -63,7 +70,8 @@ _ADD_PAIRS = text(
     FROM unnest(
         CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[])
     ) AS sent (prompt_id, first_id, second_id)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (prompt_id, first_response_id, second_response_id) DO UPDATE SET arm = excluded.arm
+    WHERE pairs.arm = 'automatic' AND excluded.arm = 'imported'
     RETURNING prompt_id
     """
 )
@@ -91,12 +99,12 @@ async def _add_pairs(
     session: AsyncSession,
     project_id: int,
     parameters: Mapping[str, list[int]],
+    arm: Arm,
     changing: Collection[int],
 ) -> None:
-    added = await session.scalars(
-        _ADD_PAIRS, {**parameters, "project_id": project_id, "arm": Arm.IMPORTED}
-    )
-    planned = Counter(added)
+    about = {**parameters, "project_id": project_id, "arm": arm}
+    added = (await session.scalars(_ADD_PAIRS, about)).all()
+    planned = Counter(added if arm is Arm.IMPORTED else ())
     if planned or changing:
         await lock_prompts(session, planned.keys() | set(changing))
     if planned:
@@ -130,6 +138,7 @@ async def next_label_ids(session: AsyncSession, count: int) -> list[int]:
 
 
 _COPIED = (
+    "status",
     "prompt_id",
     "annotator",
     "choice",
@@ -146,19 +155,20 @@ _COPIED = (
 async def insert_labels(
     session: AsyncSession, project_id: int, labels: Sequence[NewLabelRow]
 ) -> None:
-    """Add counted labels."""
+    """Add labels, and count those of people."""
     if not labels:
         return
     copied = attrgetter(*_COPIED)
     await copy_rows(
         session,
         "labels",
-        ("id", "project_id", "pair_id", "status", *_COPIED),
-        [(row.id, project_id, row.pair_id, "counted", *copied(row.label)) for row in labels],
+        ("id", "project_id", "pair_id", *_COPIED),
+        [(row.id, project_id, row.pair_id, *copied(row.label)) for row in labels],
     )
-    pair_ids = [row.pair_id for row in labels]
-    await _count(session, project_id, pair_ids)
-    await refresh_disputes(session, set(pair_ids))
+    counted = [row.pair_id for row in labels if copied(row.label)[0] == "counted"]
+    if counted:
+        await _count(session, project_id, counted)
+        await refresh_disputes(session, set(counted))
 
 
 _COUNT_LABELS = text(

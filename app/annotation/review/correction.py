@@ -51,7 +51,7 @@ async def correct_pair(
     pair = found[pair_id]
     preferred = _preferred(pair, sent)
     await _withdraw(session, principal, project, pair, sent.withdraw)
-    if pair.arm == Arm.IMPORTED:
+    if pair.arm in (Arm.IMPORTED, Arm.AUTOMATIC):
         settlement = await _store(session, principal, project, pair, sent, preferred)
     else:
         settlement = await _settle(session, principal, project, pair, sent, preferred)

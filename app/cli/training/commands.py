@@ -266,6 +266,12 @@ def logprobs(
     again: Annotated[
         bool, typer.Option("--again", help="Score responses again that have their numbers.")
     ] = False,
+    label: Annotated[
+        bool,
+        typer.Option(
+            "--label", help="Label each prompt automatically: its best response above its worst."
+        ),
+    ] = False,
     max_length: Annotated[
         int, typer.Option("--max-length", min=2, help="Leave out what has more tokens.")
     ] = 2048,
@@ -291,6 +297,7 @@ def logprobs(
             good=good,
             bad=bad,
             again=again,
+            label=label,
             max_length=max_length,
             device=device,
         )

@@ -2,7 +2,7 @@
 # ruff: noqa: PLC0415 - the libraries are checked before they are imported
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -15,10 +15,12 @@ from rich.progress import Progress
 from app.cli.training.run import check_extra, one_of
 from app.cli.transfer.service import raise_for_refusal
 from app.errors import CommandFailed
+from app.exports.recipes.contrastive import LOG_PROBABILITIES, MADE_BY
 from app.formats.tool_calls import render_response
 
 _PROMPTS_AT_ONCE: Final = 16
 _PAGE: Final = 200
+_LONGEST_NAME: Final = 256
 
 
 @dataclass(slots=True)
@@ -26,6 +28,7 @@ class _Counts:
     scored: int = 0
     there: int = 0
     too_long: int = 0
+    labelled: int = 0
 
 
 def run_logprobs(
@@ -37,13 +40,22 @@ def run_logprobs(
     good: str | None,
     bad: str | None,
     again: bool,
+    label: bool,
     max_length: int,
     device: str,
 ) -> None:
-    """Score the responses of a project that have no numbers of this model and these prompts."""
+    """Score the responses of a project that have no numbers of this model and these prompts.
+
+    With ``label``, each prompt also gets an automatic label: its best response above its worst.
+    """
     check_extra()
     from app.training.build import load_causal_model, load_tokenizer, place
-    from app.training.contrast import AUTHORS, MADE_BY, contrast_metadata, own_contrast
+    from app.training.contrast import (
+        AUTHORS,
+        best_and_worst,
+        contrast_metadata,
+        own_contrast,
+    )
     from app.training.settings import Device
 
     if (good is None) != (bad is None):
@@ -83,20 +95,57 @@ def run_logprobs(
                     metadata = {**numbers, MADE_BY: made_by}
                     entry = {"id": response["id"], "metadata": metadata}
                     new.setdefault(prompt["id"], []).append(entry)
+                    response["metadata"] = {**(response["metadata"] or {}), **metadata}
             for prompt_id, responses in new.items():
                 body = {"responses": responses}
                 raise_for_refusal(client.patch(f"/prompts/{prompt_id}/responses", json=body))
+            if label:
+                decided = [
+                    (prompt["id"], best_and_worst(_rewards(prompt, made_by))) for prompt in prompts
+                ]
+                counts.labelled += _label(client, made_by, decided)
             counts.scored += sum(map(len, new.values()))
             counts.too_long += found.count(None)
             counts.there += sum(len(each["responses"]) for each in prompts) - len(wanted)
             bar.advance(task, len(prompts))
     typer.echo(f"{counts.scored} responses scored, {counts.there} had their numbers already.")
+    if label:
+        typer.echo(f"{counts.labelled} prompts have an automatic label.")
     if counts.too_long:
         typer.echo(
             f"{counts.too_long} responses were left out: with their prompt they are longer than"
             f" --max-length {max_length}.",
             err=True,
         )
+
+
+def _rewards(prompt: dict[str, Any], made_by: str) -> dict[str, float]:
+    """The reward of each response that this model and these prompts have scored, by its id."""
+    return {
+        each["id"]: each["metadata"][LOG_PROBABILITIES[0]] - each["metadata"][LOG_PROBABILITIES[1]]
+        for each in prompt["responses"]
+        if (each["metadata"] or {}).get(MADE_BY) == made_by
+    }
+
+
+def _label(
+    client: httpx.Client, annotator: str, decided: Sequence[tuple[str, tuple[str, str] | None]]
+) -> int:
+    """Store an automatic label for each prompt that has a best and a worst response."""
+    labels = [
+        {
+            "prompt_id": prompt_id,
+            "preferred": sides[0],
+            "rejected": sides[1],
+            "annotator": annotator[-_LONGEST_NAME:],
+            "automatic": True,
+        }
+        for prompt_id, sides in decided
+        if sides is not None
+    ]
+    if labels:
+        raise_for_refusal(client.post("/labels", json={"labels": labels}))
+    return len(labels)
 
 
 def _prompts(client: httpx.Client, project: str) -> Iterator[dict[str, Any]]:

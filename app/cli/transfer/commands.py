@@ -139,6 +139,9 @@ def export_dataset(
     min_agreement: Annotated[
         float, typer.Option("--min-agreement", help="Least share of labels that agree with a row.")
     ] = 0.5,
+    labels: Annotated[
+        str, typer.Option("--labels", help="`people`'s labels, `automatic` ones, or `all`.")
+    ] = "people",
     surplus: Annotated[bool, typer.Option("--surplus", help="Take surplus labels too.")] = False,
     rounds: Annotated[
         str,
@@ -180,6 +183,7 @@ def export_dataset(
         "seed": seed,
         "min_agreement": min_agreement,
         "aggregation": aggregation,
+        "labels": labels,
         "surplus": surplus,
         "rounds": rounds,
         "metadata": metadata,

@@ -27,6 +27,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from sqlalchemy.types import BigInteger, NullType
 
 from app.exports.aggregate import Answer
+from app.exports.filter import Judges
 from app.exports.pairs import Candidate, LabelledPair
 from app.exports.recipe import Need
 from app.exports.reliability import Votes
@@ -41,7 +42,7 @@ _NO_VOTES: Final = ("skip", "both_bad")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The labels that an export takes: a project's, with or without the surplus.
+    """The labels that an export takes: a project's, by people or not, with surplus or not.
 
     ``rounds``: only those of pairs of these rounds; None takes all, and the empty tuple those of
     the latest round that a prompt of the project has.
@@ -49,13 +50,14 @@ class Source:
 
     project_id: int
     surplus: bool
+    judges: Judges = Judges.PEOPLE
     rounds: tuple[int, ...] | None = None
     needs: frozenset[Need] = frozenset()
 
     @property
     def statuses(self) -> tuple[str, ...]:
         """The statuses of the labels that are taken."""
-        return ("counted", "surplus") if self.surplus else ("counted",)
+        return self.judges.statuses(surplus=self.surplus)
 
 
 async def begin_snapshot(session: AsyncSession) -> None:

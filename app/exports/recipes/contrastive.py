@@ -25,6 +25,8 @@ from app.exports.recipe import (
 
 LOG_PROBABILITIES: Final = ("logprob_safe", "logprob_unsafe")
 """The keys of a response's metadata."""
+MADE_BY: Final = "logprob_by"
+"""The key that names the model and the prompts, where the command `logprobs` made them."""
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.planner.queries.rounds import renew_rounds
 from app.storage.arm import Arm
+from app.storage.predicates import OF_AUTOMATIC_LABELS
 from app.storage.sql import lock_prompts, statement
 
 
@@ -52,10 +53,13 @@ _INSERT = statement(
     """
     INSERT INTO pairs (project_id, {columns})
     SELECT :project_id, {columns} FROM unnest({arrays}) AS new ({columns})
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (prompt_id, first_response_id, second_response_id) DO UPDATE
+    SET ({columns}, handed_out) = ({excluded}, false)
+    WHERE pairs.arm = 'automatic'
     RETURNING prompt_id
     """,
     columns=", ".join(_NEW_PAIR),
+    excluded=", ".join(f"excluded.{name}" for name in _NEW_PAIR),
     arrays=", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _NEW_PAIR.items()),
 )
 _COUNT_OPEN = text("""
@@ -70,11 +74,16 @@ _COUNT_PAIRS = text("""
     FROM unnest(CAST(:ids AS bigint[]), CAST(:pairs AS integer[])) AS new (id, pairs)
     WHERE prompts.id = new.id
 """)
-_RECOUNT = text("""
+_RECOUNT = statement(
+    """
     UPDATE prompts
-    SET pairs_planned = (SELECT count(*) FROM pairs WHERE pairs.prompt_id = prompts.id)
+    SET pairs_planned = (
+        SELECT count(*) FROM pairs WHERE pairs.prompt_id = prompts.id AND NOT ({automatic})
+    )
     WHERE id = ANY(CAST(:ids AS bigint[]))
-""")
+    """,
+    automatic=OF_AUTOMATIC_LABELS,
+)
 
 
 async def insert_pairs(session: AsyncSession, project_id: int, pairs: Sequence[NewPair]) -> int:

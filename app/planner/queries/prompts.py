@@ -14,7 +14,13 @@ from app.planner.queries.outlook import Outlook
 from app.preference.service import count_response_words
 from app.selection.arrays import FloatArray
 from app.selection.candidates import PromptCandidate
-from app.storage.predicates import ARRIVED_PROMPT, FRESH_PROMPT, PLANNABLE_PROMPT, UNSEEN_PAIR
+from app.storage.predicates import (
+    ARRIVED_PROMPT,
+    FRESH_PROMPT,
+    OF_AUTOMATIC_LABELS,
+    PLANNABLE_PROMPT,
+    UNSEEN_PAIR,
+)
 from app.storage.sql import read_as, statement
 from app.vectors.stored import prompt_vectors
 
@@ -124,16 +130,21 @@ _RESPONSES = text("""
         OR responses.position * (responses.position + 1) / 2 <= prompts.pairs_considered)
     ORDER BY responses.prompt_id, responses.id
 """)
-_PAIRS = text("""
+_PAIRS = statement(
+    """
     SELECT prompt_id, first_response_id, second_response_id FROM pairs
-    WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
-""")
+    WHERE prompt_id = ANY(CAST(:ids AS bigint[])) AND NOT ({automatic})
+    """,
+    automatic=OF_AUTOMATIC_LABELS,
+)
 _SEEN_PAIRS = statement(
     """
     SELECT prompt_id, first_response_id, second_response_id FROM pairs
     WHERE prompt_id = ANY(CAST(:ids AS bigint[])) AND NOT ({unseen})
+        AND NOT ({automatic})
     """,
     unseen=UNSEEN_PAIR,
+    automatic=OF_AUTOMATIC_LABELS,
 )
 
 

@@ -23,6 +23,7 @@ _RENEW = text("""
                 ON second.prompt_id = first.prompt_id AND second.id > first.id
             LEFT JOIN pairs ON pairs.prompt_id = first.prompt_id
                 AND pairs.first_response_id = first.id AND pairs.second_response_id = second.id
+                AND pairs.arm <> 'automatic'
             WHERE several.id = ANY(CAST(:ids AS bigint[])) AND several.latest_round > 1
             GROUP BY 1, 2
         ) AS of_rounds

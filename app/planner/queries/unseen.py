@@ -10,7 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.planner.queries.outlook import PlanSettings
 from app.planner.queries.pairs import add_to_counts
 from app.planner.queries.rounds import renew_rounds
-from app.storage.predicates import NEVER_HANDED_OUT, OUTGROWN_PROMPT, UNSEEN_PAIR
+from app.storage.predicates import (
+    NEVER_HANDED_OUT,
+    OF_AUTOMATIC_LABELS,
+    OUTGROWN_PROMPT,
+    UNSEEN_PAIR,
+)
 from app.storage.sql import lock_prompts, statement
 
 ResponsePair = tuple[int, int]
@@ -39,10 +44,13 @@ _UNSEEN = """
 """
 _READ_UNSEEN = statement(_UNSEEN, unseen=UNSEEN_PAIR, lock="")
 _LOCK_UNSEEN = statement(_UNSEEN, unseen=UNSEEN_PAIR, lock="FOR UPDATE SKIP LOCKED")
-_PAIRS_OF_PROMPTS = text("""
+_PAIRS_OF_PROMPTS = statement(
+    """
     SELECT id, prompt_id, first_response_id, second_response_id FROM pairs
-    WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
-""")
+    WHERE prompt_id = ANY(CAST(:ids AS bigint[])) AND NOT ({automatic})
+    """,
+    automatic=OF_AUTOMATIC_LABELS,
+)
 _HOLD_PROMPTS = text("""
     SELECT id FROM prompts WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR KEY SHARE
 """)

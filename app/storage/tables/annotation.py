@@ -32,7 +32,7 @@ class Pair(Base):
     __tablename__ = "pairs"
     __table_args__ = (
         CheckConstraint("first_response_id < second_response_id", name="order"),
-        CheckConstraint("arm IN ('strategy', 'exploration', 'imported')", name="arm"),
+        CheckConstraint("arm IN ('strategy', 'exploration', 'imported', 'automatic')", name="arm"),
         CheckConstraint(
             "held >= 0 AND counted >= 0 AND imported >= 0 AND skips >= 0"
             " AND held + counted <= labels_wanted",
@@ -123,10 +123,13 @@ class Assignment(Base):
 class Label(Base):
     """An annotator's answer. ``choice`` is what was pressed; the preference is about responses.
 
-    An imported label has no ``assignment_id`` and cost nothing. Its ``annotator`` is a name, which
-    need not be that of an annotator here, and may have imported labels of several answers to one
-    pair. A withdrawn label stays as history; ``withdrawn_by`` is an annotator's number, unknown for
-    those withdrawn before it was kept. ``disputed``: another label of the pair that stands says
+    An imported label has no ``assignment_id`` and cost nothing. One that no person gave is
+    ``automatic``: it counts for nothing but exports that ask for it. Its ``annotator`` is a name,
+    which need not be that of an annotator here, and may have imported labels of several answers to
+    one pair.
+
+    A withdrawn label stays as history; ``withdrawn_by`` is an annotator's number, unknown for those
+    withdrawn before it was kept. ``disputed``: another label of the pair that stands says
     otherwise; skips say nothing. ``edited`` is the preferred response, improved, and
     ``edited_rejected`` the other one, brought nearer to it.
     """
@@ -138,7 +141,7 @@ class Label(Base):
             name="choice",
         ),
         CheckConstraint(
-            "status IN ('counted', 'surplus', 'skipped', 'withdrawn')",
+            "status IN ('counted', 'surplus', 'skipped', 'withdrawn', 'automatic')",
             name="status",
         ),
         CheckConstraint(
