@@ -186,13 +186,13 @@ async def test_reward_augmented_pairs_are_right_by_the_goal_conditioned_reward(
     assert rows
     for row in rows:
         prompt = row["prompt"].rpartition("user: ")[2]
-        goal = float(row["prompt"].partition("better): ")[2].split(".\n")[0])
+        goal = float(row["prompt"].partition("highest): ")[2].split(".\n")[0])
         values = [-((goal - score[prompt, row[side]]) ** 2) for side in ("chosen", "rejected")]
         assert values[0] > values[1]
 
     # Two policies, told apart by the goal: above the mean, and below it.
     for is_high, better in ((True, TEXTS[0]), (False, TEXTS[2])):
-        own = [row for row in rows if (row["overall_score_chosen"] > 0) is is_high]
+        own = [row for row in rows if (row["overall_score_chosen"] > 5.5) is is_high]
         extremes = [row for row in own if {row["chosen"], row["rejected"]} == {TEXTS[0], TEXTS[2]}]
         policy, losses = train(dpo, extremes)
         assert_falls(losses)

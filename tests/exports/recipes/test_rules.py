@@ -12,6 +12,7 @@ from app.exports.aggregate import Answer
 from app.exports.pairs import Candidate, LabelledPair, PreferredPair
 from app.exports.recipe import Layout
 from app.exports.recipes import RECIPES
+from app.exports.recipes.reward_augmented import goal_of
 from tests.exports.preferred import judged_prompt, preferred_pair
 
 Rows = list[dict[str, Any]]
@@ -81,8 +82,8 @@ def test_reward_augmented_keeps_the_order_for_the_better_goal_and_swaps_it_for_t
     kept, swapped = _rows("reward-augmented", pair, Layout.CONVERSATIONAL)
 
     for row, goal, chosen, rejected in (
-        (kept, 1.25, WON, LOST),
-        (swapped, -0.5, LOST, WON),
+        (kept, goal_of(1.25), WON, LOST),
+        (swapped, goal_of(-0.5), LOST, WON),
     ):
         system, asked = row["prompt"]
         assert system["role"] == "system"
@@ -96,13 +97,19 @@ def test_reward_augmented_keeps_the_order_for_the_better_goal_and_swaps_it_for_t
         assert -((goal - scores[0]) ** 2) > -((goal - scores[1]) ** 2)
 
 
+def test_goals_are_from_1_to_10() -> None:
+    assert goal_of(0) == pytest.approx(5.5)
+    assert goal_of(1) == pytest.approx(1 + 9 * 0.841345, abs=1e-5)
+    assert (goal_of(-9), goal_of(9)) == pytest.approx((1, 10))
+
+
 def test_reward_augmented_joins_the_goal_and_a_system_turn_that_is_there() -> None:
     pair = replace(preferred_pair(SYSTEM), reward_chosen=1.0)
 
     first, _ = _rows("reward-augmented", pair, Layout.CONVERSATIONAL)
 
     assert [turn["role"] for turn in first["prompt"]] == ["system", "user"]
-    assert first["prompt"][0]["content"].endswith("1.00.\n\nBe brief.")
+    assert first["prompt"][0]["content"].endswith("8.57.\n\nBe brief.")
 
 
 @pytest.mark.parametrize(("chosen", "rejected"), [(1.0, 1.0), (-1.0, 1.0), (0.001, 0.0)])
