@@ -11,7 +11,8 @@ need: ``main`` (QA-Feedback, labelled through the API, with edits by a script), 
 QA-Feedback, with log-probabilities of the model) for DLMA. `run` trains each loss once with the
 settings that `train` takes by itself and once with one learning rate for all, and evaluates on the
 pairs of the project's test split. It needs no service, adds to its results, and skips what is
-there. On an 80 GiB GPU, five ``--workers`` have room; seven have not.
+there. On an 80 GiB GPU, five ``--workers`` have room; seven have not. On two cores, with ``--rates
+common --rows 48 --test-rows 60 --max-length 160 --batch-size 8``, a loss takes some minutes.
 """
 
 import argparse
@@ -23,24 +24,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
-from app.training.build import Job, place
+from app.training.build import Job, load_causal_model, load_tokenizer, place
 from app.training.data import read_data
-from app.training.evaluate import evaluate
+from app.training.evaluate import estimate
 from app.training.losses import LOSSES, find_loss
 from app.training.run import train
+from app.training.scoring import log_probabilities
 from app.training.settings import Device, resolve
+from app.training.tokens import tokenise
 from tests.support.data import real_lines
 
 Json = dict[str, Any]
 
 TEST_FRACTION: Final = "0.3"
 COMMON_RATE: Final = 1e-5
-MAX_LENGTH: Final = 320
 PROJECTS: Final = ("main", "several", "contrast")
 OWN_PROJECT: Final = {"confidence": "several", "contrastive": "contrast"}
 """The project of a recipe; of all others it is ``main``."""
@@ -163,39 +168,83 @@ def make_data(folder: Path, url: str, key: str, model: str, prompts: int, contra
         command("export", recipe, "--project", project, "--out", out, *split, *more, *where)
 
 
-def jobs(done: set[tuple[str, str]], only: Sequence[str]) -> Iterator[tuple[str, str]]:
+def jobs(
+    done: set[tuple[str, str]], only: Sequence[str], wanted: Sequence[str]
+) -> Iterator[tuple[str, str]]:
     """Loss and settings of what is still to do."""
 
-    for rates in ("own", "common"):
-        for name in LOSSES:
-            if (name, rates) not in done and (not only or name in only):
+    for rates in wanted:
+        for name in only or LOSSES:
+            if (name, rates) not in done:
                 yield name, rates
 
 
-def train_and_evaluate(
-    job: tuple[str, str], folder: Path, model: str, device: str, rows: int
-) -> Json:
-    """One row of the results."""
+@dataclass(frozen=True)
+class Size:
+    """How much of the data is used, and where."""
 
+    folder: Path
+    model: str
+    device: str
+    rows: int
+    test_rows: int
+    max_length: int
+    batch_size: int
+    results: Path
+
+    def held_out(self, project: str) -> Any:
+        """The first pairs of the project's test split."""
+        rows = read_data(self.folder / f"{project}-dpo").splits["test"]
+        return rows.select(range(min(self.test_rows, len(rows))))
+
+    def log_probabilities(self, model: str, project: str) -> NDArray[np.float64]:
+        """Those of both sides of the pairs that are held out: ``(pairs, 2)``."""
+        tokenizer = load_tokenizer(self.model)
+        sides = [
+            tokenise(tokenizer, row["prompt"], row[side]).cut(self.max_length)
+            for row in self.held_out(project)
+            for side in ("chosen", "rejected")
+        ]
+        loaded = load_causal_model(model).to(place(Device(self.device))).eval()
+        return log_probabilities(loaded, sides).reshape(-1, 2)
+
+    def of_reference(self, project: str) -> NDArray[np.float64]:
+        """The same of the model that all trainings begin from; computed once."""
+        kept = self.results / f"reference-{project}-{self.test_rows}-{self.max_length}.npy"
+        if not kept.exists():
+            np.save(kept, self.log_probabilities(self.model, project))
+        found: NDArray[np.float64] = np.load(kept)
+        return found
+
+
+def train_and_evaluate(job: tuple[str, str], size: Size) -> Json:
+    """One row of the results."""
     name, rates = job
     loss = find_loss(name)
     project = recipe_project(loss.recipe)
-    given: Json = {"max_length": MAX_LENGTH, "batch_size": 32, "device_batch_size": 8}
+    given: Json = {
+        "max_length": size.max_length,
+        "batch_size": size.batch_size,
+        "device_batch_size": min(8, size.batch_size),
+    }
     if rates == "common":
         given |= {"learning_rate": COMMON_RATE, "beta": 0.1, "lora_rank": 0, "epochs": 1.0}
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "out"
-        data = read_data(folder / f"{project}-{loss.recipe}")
-        data.splits["train"] = data.train.select(range(min(rows, len(data.train))))
+        data = read_data(size.folder / f"{project}-{loss.recipe}")
+        data.splits["train"] = data.train.select(range(min(size.rows, len(data.train))))
+        test = data.splits.pop("test")
+        if name == "reward":  # all others are evaluated below, on the same pairs
+            data.splits["test"] = test.select(range(min(size.test_rows, len(test))))
         resolved = resolve(loss, given, {}, {})
         trained = train(
             Job(
                 loss=loss,
                 resolved=resolved,
                 data=data,
-                model=model,
-                device=Device(device),
+                model=size.model,
+                device=Device(size.device),
                 checkpoints=out / "checkpoints",
                 save_every=10**9,
             ),
@@ -216,28 +265,23 @@ def train_and_evaluate(
         if name == "reward":
             row["accuracy"] = {"mean": trained.figures["eval_accuracy"]}
         else:
-            found = evaluate(
-                str(out),
-                model,
-                read_data(folder / f"{project}-dpo").splits["test"],
-                beta=resolved.settings.beta,
-                max_length=MAX_LENGTH,
-                progress=lambda *_: lambda _: None,
-                device=place(Device(device)),
-            )
-            row |= found.as_json()
+            ratios = size.log_probabilities(str(out), project) - size.of_reference(project)
+            margins = resolved.settings.beta * (ratios[:, 0] - ratios[:, 1])
+            right = (margins > 0) + 0.5 * (margins == 0)
+            asked = [json.dumps(prompt) for prompt in size.held_out(project)["prompt"]]
+            row |= {"pairs": len(margins), "prompts": len(set(asked))}
+            row |= {"accuracy": asdict(estimate(right, asked, 0))}
+            row |= {"margin": asdict(estimate(margins, asked, 0))}
     return row | {"seconds": round(time.monotonic() - begun, 1)}
 
 
-def work(
-    job: tuple[str, str], folder: Path, model: str, device: str, rows: int, results: Path
-) -> None:
+def work(job: tuple[str, str], size: Size) -> None:
     """Do one job, and note its result or its error."""
     try:
-        row = train_and_evaluate(job, folder, model, device, rows)
+        row = train_and_evaluate(job, size)
     except Exception as error:  # noqa: BLE001 - the others go on
         row = {"loss": job[0], "rates": job[1], "error": f"{type(error).__name__}: {error}"}
-    with results.open("a") as file:
+    with (size.results / RESULTS).open("a") as file:
         file.write(json.dumps(row) + "\n")
     shown = row.get("error") or f"{row['accuracy']['mean']:.3f} in {row['seconds']} s"
     print(f"{job[0]} ({job[1]}): {shown}", flush=True)
@@ -248,22 +292,18 @@ def read_results(results: Path) -> list[Json]:
     return [json.loads(line) for line in results.open()] if results.exists() else []
 
 
-def run(
-    folder: Path, model: str, out: Path, device: str, rows: int, workers: int, only: list[str]
-) -> None:
+def run(size: Size, workers: int, only: list[str], rates: list[str]) -> None:
     """Train and evaluate what is not done yet, several at a time, and print the table."""
-    out.mkdir(parents=True, exist_ok=True)
-    results = out / RESULTS
-    done = {(row["loss"], row["rates"]) for row in read_results(results) if "error" not in row}
+    size.results.mkdir(parents=True, exist_ok=True)
+    rows = read_results(size.results / RESULTS)
+    done = {(row["loss"], row["rates"]) for row in rows if "error" not in row}
     context = multiprocessing.get_context("spawn")
     with context.Pool(workers) as pool:
-        for job in jobs(done, only):
-            pool.apply_async(
-                work, (job, folder, model, device, rows, results), error_callback=print
-            )
+        for job in jobs(done, only, rates):
+            pool.apply_async(work, (job, size), error_callback=print)
         pool.close()
         pool.join()
-    print_table(read_results(results))
+    print_table(read_results(size.results / RESULTS))
 
 
 def print_table(rows: Sequence[Json]) -> None:
@@ -302,13 +342,27 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("training-losses"))
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rows", type=int, default=1024, help="the most rows to train on")
+    parser.add_argument("--test-rows", type=int, default=10_000, help="the most pairs held out")
+    parser.add_argument("--max-length", type=int, default=320, help="tokens, with the prompt")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--rates", nargs="*", default=["own", "common"])
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=[])
     its = parser.parse_args()
     if its.what == "data":
         make_data(its.folder, its.url, its.key, its.model, its.prompts, its.contrasts)
     elif its.what == "run":
-        run(its.folder, its.model, its.results, its.device, its.rows, its.workers, its.only)
+        size = Size(
+            folder=its.folder,
+            model=its.model,
+            device=its.device,
+            rows=its.rows,
+            test_rows=its.test_rows,
+            max_length=its.max_length,
+            batch_size=its.batch_size,
+            results=its.results,
+        )
+        run(size, its.workers, its.only, its.rates)
     else:
         print_table(read_results(its.folder / RESULTS))
 
