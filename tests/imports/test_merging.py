@@ -213,7 +213,7 @@ async def test_scores_metadata_and_the_reference_come_together_from_all_rows(
         for each in (requests if apart else [[first, second, third]])
     ]
     (refused,) = [each for report in reports for each in report["rejected"]]
-    assert refused["detail"] == "the prompt has another reference response already"
+    assert refused["detail"] == "the prompt has another reference response of that round already"
     (listed,) = (await client.get("/prompts")).json()["prompts"]
     stored = (await client.get(f"/prompts/{listed['id']}")).json()
     assert stored["metadata"] == {"source": "one", "row": 2, "lang": "en"}
