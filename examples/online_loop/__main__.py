@@ -98,7 +98,7 @@ def send(
             body = {"id": name, "prompt": prompt, "responses": its}
             sent = api.post("/prompts", params={"project": project}, json=body)
         if sent.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-            print(f"left out, too few different responses: {prompt}", file=sys.stderr)
+            print(f"left out, {sent.json()['detail']}: {prompt}", file=sys.stderr)
             continue
         sent.raise_for_status()
     while api.get(f"/projects/{project}").raise_for_status().json()["counts"]["pending_prompts"]:
