@@ -32,6 +32,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from app.cli.transfer.service import get, stored_prompts
 from app.training.build import Job, load_causal_model, load_tokenizer, place
 from app.training.data import read_data
 from app.training.evaluate import estimate
@@ -40,10 +41,12 @@ from app.training.run import train
 from app.training.scoring import log_probabilities
 from app.training.settings import Device, resolve
 from app.training.tokens import tokenise
+from tests.e2e.serving import wait_until
 from tests.support.data import real_lines
 
 Json = dict[str, Any]
 
+EMBEDDING_SECONDS: Final = 3600.0
 TEST_FRACTION: Final = "0.3"
 COMMON_RATE: Final = 1e-5
 PROJECTS: Final = ("main", "several", "contrast")
@@ -79,8 +82,17 @@ def fill(api: httpx.Client, project: str, lines: Sequence[Json]) -> None:
     ]
     sent = api.post("/prompts", params={"project": project}, json={"prompts": prompts})
     sent.raise_for_status()
-    while api.get(f"/projects/{project}").json()["counts"]["pending_prompts"]:
-        time.sleep(1)
+    wait_until_embedded(api, project)
+
+
+def wait_until_embedded(api: httpx.Client, project: str) -> None:
+    """Return when no prompt of the project waits for the embedder."""
+
+    def is_done() -> bool:
+        counts = get(api, f"/projects/{project}")["counts"]
+        return bool(counts["pending_prompts"] == 0)
+
+    wait_until(is_done, EMBEDDING_SECONDS, f"the prompts of {project} are embedded")
 
 
 def shortened(text: str) -> str | None:
@@ -116,18 +128,11 @@ def label_all(api: httpx.Client, project: str, lines: Sequence[Json]) -> int:
 
 def prompt_names(api: httpx.Client, project: str) -> dict[str, tuple[str, str]]:
     """The data's own ids of prompt and response, by our id of the response."""
-    names: dict[str, tuple[str, str]] = {}
-    cursor = None
-    while True:
-        query = {"project": project, "limit": "1000"} | ({"cursor": cursor} if cursor else {})
-        page = api.get("/prompts", params=query).raise_for_status().json()
-        for summary in page["prompts"]:
-            prompt = api.get(f"/prompts/{summary['id']}").json()
-            for each in prompt["responses"]:
-                names[each["id"]] = prompt["external_id"], each["external_id"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return names
+    return {
+        each["id"]: (prompt["external_id"], each["external_id"])
+        for prompt in stored_prompts(api, project)
+        for each in prompt["responses"]
+    }
 
 
 def answer(pair: Json, own: dict[str, tuple[str, str]], vote: Json) -> Json:
@@ -156,8 +161,7 @@ def make_data(folder: Path, url: str, key: str, model: str, prompts: int, contra
             file.flush()
             where = ["--project", "several", "--labels", "keep", "--url", url, "--key", key]
             command("import", file.name, *where)
-        while api.get("/projects/several").json()["counts"]["pending_prompts"]:
-            time.sleep(1)
+        wait_until_embedded(api, "several")
     where = ["--url", url, "--key", key]
     command("logprobs", "--model", model, "--project", "contrast", "--about", "helpful", *where)
     recipes = {(recipe_project(loss.recipe), loss.recipe) for loss in LOSSES.values()}

@@ -107,13 +107,11 @@ async def store_imported_labels(
     if not labels:
         return []
     await projects.lock_project(session, project_id)
-    by_people, by_models = (
-        {(each.prompt_id, *each.response_ids) for each in labels if each.automatic is automatic}
-        for automatic in (False, True)
-    )
-    pair_of = await queries.find_or_add_pairs(
-        session, project_id, by_people, arm=Arm.IMPORTED, changing=changing
-    ) | await queries.find_or_add_pairs(session, project_id, by_models, arm=Arm.AUTOMATIC)
+    wanted = {(each.prompt_id, *each.response_ids): Arm.AUTOMATIC for each in labels}
+    for each in labels:
+        if not each.automatic:
+            wanted[each.prompt_id, *each.response_ids] = Arm.IMPORTED
+    pair_of = await queries.find_or_add_pairs(session, project_id, wanted, changing)
     keys = [(pair_of[label.response_ids], label.annotator) for label in labels]
     live = await queries.live_labels(session, {pair_id for pair_id, _ in keys})
     new_ids = iter(await queries.next_label_ids(session, len(labels)))

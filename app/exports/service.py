@@ -153,8 +153,7 @@ async def _check_needs(session: AsyncSession, source: Source) -> None:
             "the recipe needs log-probabilities under both system prompts: send responses with"
             " `logprob_safe` and `logprob_unsafe` in their metadata"
         )
-    needs_edits = not source.needs.isdisjoint({Need.EDITS, Need.ANY_EDITS})
-    if needs_edits and not await queries.has_edit(session, source):
+    if source.needs_edits and not await queries.has_edit(session, source):
         either = Need.ANY_EDITS in source.needs
         raise RecipeUnfilled(
             "the recipe needs edits: no label has an improved text of the preferred response"

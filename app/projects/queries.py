@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.projects.views import ProjectRow
 from app.storage import predicates
 from app.storage.arm import Arm
+from app.storage.rounds import latest_round
 from app.storage.tables import (
     AnnotatorProject,
     Assignment,
@@ -73,9 +74,6 @@ def _select_rows() -> Select[Any]:
     open_pairs = (
         select(func.count()).where(Pair.project_id == Project.id, Pair.open).scalar_subquery()
     )
-    later_rounds = select(func.max(Prompt.latest_round)).where(
-        Prompt.project_id == Project.id, text(predicates.WITH_LATER_ROUND)
-    )
     has_lapsed = Assignment.expires_at < func.clock_timestamp()
     held = (
         select(
@@ -96,7 +94,7 @@ def _select_rows() -> Select[Any]:
             open_pairs.label("open_pairs"),
             held.c.held,
             held.c.lapsed_reserved,
-            func.coalesce(later_rounds.scalar_subquery(), 1).label("latest_round"),
+            latest_round(Project.id).label("latest_round"),
         )
         .join(ProjectIntake, ProjectIntake.project_id == Project.id)
         .join(held, true())

@@ -123,10 +123,11 @@ class NewProject(_Settings):
     @model_validator(mode="before")
     @classmethod
     def _with_preset(cls, sent: Any) -> Any:
-        preset = sent.get("preset") if isinstance(sent, dict) else None
-        # Anything else is refused by the field's own check, and need not be hashable.
-        filled = next((PRESETS[each] for each in PRESETS if each == preset), {})
-        return {**filled, **sent} if filled else sent
+        if not isinstance(sent, dict):
+            return sent
+        # What else was sent is refused by the field's own check, and need not be hashable.
+        named = (settings for name, settings in PRESETS.items() if name == sent.get("preset"))
+        return {**next(named, {}), **sent}
 
 
 class ProjectChange(_Settings):

@@ -57,12 +57,17 @@ class Sent(BaseModel):
         return sent
 
 
+def is_too_large(metadata: dict[str, Any]) -> bool:
+    """Whether metadata take more room than is allowed."""
+    return len(orjson.dumps(metadata)) > MAX_METADATA_BYTES
+
+
 def _small_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     try:
-        size = len(orjson.dumps(metadata))
+        too_large = is_too_large(metadata)
     except orjson.JSONEncodeError:
         raise ValueError("is nested too deeply") from None
-    if size > MAX_METADATA_BYTES:
+    if too_large:
         raise ValueError(f"is over {MAX_METADATA_BYTES} bytes as JSON")
     if _depth(metadata) > _MAX_METADATA_DEPTH:
         raise ValueError(f"is nested more than {_MAX_METADATA_DEPTH} levels deep")

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import orjson
 
 from app.errors import Conflict, FieldError, InvalidInput
 from app.formats.tool_calls import is_same
 from app.prompts.embeddings import PromptVectors, Vector
+from app.prompts.fields import is_too_large
 from app.prompts.incoming import IncomingPrompt, KeptResponses, Key, fingerprint
 from app.prompts.matching import (
     EmbeddingSpace,
@@ -173,7 +173,7 @@ def _merged_metadata(
     if sent is None or sent == before:
         return before
     merged = {**(before or {}), **sent}
-    if len(orjson.dumps(merged)) > MAX_METADATA_BYTES:
+    if is_too_large(merged):
         detail = f"with those of the prompt's other rows over {MAX_METADATA_BYTES} bytes as JSON"
         raise InvalidInput(f"metadata: {detail}", errors=(FieldError(("metadata",), detail),))
     return merged

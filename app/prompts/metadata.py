@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import FieldError, InvalidInput, UnknownPrompt
+from app.prompts.fields import is_too_large
 from app.prompts.matching import StoredResponse
 from app.prompts.queries import reading, writing
 from app.prompts.schemas import NewMetadata
 from app.prompts.service import find_prompt
 from app.settings import MAX_METADATA_BYTES
-from app.storage.ids import IdKind, decode
+from app.storage.ids import IdKind, encode
 
 
 async def add_metadata(session: AsyncSession, public_id: str, sent: Sequence[NewMetadata]) -> int:
@@ -31,8 +31,9 @@ async def add_metadata(session: AsyncSession, public_id: str, sent: Sequence[New
         raise UnknownPrompt("no prompt has that id")
     changed: dict[int, tuple[None, dict[str, Any]]] = {}
     named: set[int] = set()
+    known = _by_name(prompt.responses)
     for place, each in enumerate(sent):
-        response = _find(prompt.responses, each.id)
+        response = known.get(each.id)
         if response is None:
             raise _refused(place, "id", "the prompt has no response of that id")
         if response.id in named:
@@ -40,7 +41,7 @@ async def add_metadata(session: AsyncSession, public_id: str, sent: Sequence[New
         named.add(response.id)
         before = response.metadata or {}
         merged = {**before, **each.metadata}
-        if len(orjson.dumps(merged)) > MAX_METADATA_BYTES:
+        if is_too_large(merged):
             what = f"with what is stored, is over {MAX_METADATA_BYTES} bytes as JSON"
             raise _refused(place, "metadata", what)
         if merged != before:
@@ -50,12 +51,10 @@ async def add_metadata(session: AsyncSession, public_id: str, sent: Sequence[New
     return len(changed)
 
 
-def _find(responses: Sequence[StoredResponse], name: str) -> StoredResponse | None:
-    """The response with this id, the caller's own or ours."""
-    number = decode(IdKind.RESPONSE, name)
-    own = (each for each in responses if each.external_id == name)
-    ours = (each for each in responses if each.id == number)
-    return next(own, None) or next(ours, None)
+def _by_name(responses: Sequence[StoredResponse]) -> dict[str, StoredResponse]:
+    """The responses by either of their ids. What could be of either kind is the caller's."""
+    ours = {encode(IdKind.RESPONSE, each.id): each for each in responses}
+    return ours | {each.external_id: each for each in responses if each.external_id is not None}
 
 
 def _refused(place: int, field: str, detail: str) -> InvalidInput:

@@ -15,6 +15,7 @@ from app.selection.strategy import PairOrder, Strategy
 _ROUND_BITS = 12
 """A prompt has at most 64·63/2 = 2016 pairs, so its rounds fit in 12 bits."""
 _LAST_TIER = float(2 ** (_ROUND_BITS + 1))
+_ROUND_SPAN = 2.0 * _LAST_TIER
 FIRST_ROUND: Final = 0.0
 """Where the positions of the first round begin; those of later rounds are lower."""
 
@@ -115,7 +116,7 @@ def _next_turn(block: PromptBlock) -> FloatArray:
 
 def _ahead(rounds: IntArray) -> FloatArray:
     """How far the pairs of a round come before those of the first: all of them do."""
-    return -2.0 * _LAST_TIER * (rounds - 1)
+    return -_ROUND_SPAN * (rounds - 1)
 
 
 def _prompt_ranks(blocks: Sequence[PromptBlock], orders: Sequence[PairOrder]) -> IntArray:
@@ -204,5 +205,4 @@ def earliest_position(
         after_all_others: as for ``plan_positions``.
     """
     base = _LAST_TIER if after_all_others else 0.0
-    ahead = -2.0 * _LAST_TIER * (of_round - 1)
-    return base + ahead + 2.0 * turn + near_duplicate + order_key
+    return base - _ROUND_SPAN * (of_round - 1) + 2.0 * turn + near_duplicate + order_key

@@ -15,7 +15,7 @@ from typing import Any, Final
 from app.errors import CommandFailed
 from app.exports.recipes.contrastive import LOG_PROBABILITIES
 from app.prompts.text import render_prompt
-from app.training.scoring import Advance, log_probabilities
+from app.training.scoring import log_probabilities
 from app.training.tokens import Tokens, common_prefix
 
 PLACE: Final = "{}"
@@ -76,7 +76,6 @@ def contrast_metadata(
     asked: Sequence[tuple[Any, str]],
     *,
     max_length: int,
-    advance: Advance = lambda _: None,
 ) -> list[dict[str, float] | None]:
     """The two log-probabilities of each response, as its metadata have them.
 
@@ -93,7 +92,6 @@ def contrast_metadata(
     fit = [all(len(each.ids) <= max_length for each in row) for row in rows]
     flat = [each for row, fits in zip(rows, fit, strict=True) if fits for each in row]
     found = iter(log_probabilities(model, flat).reshape(-1, 2).tolist())
-    advance(len(rows))
     return [
         dict(zip(LOG_PROBABILITIES, next(found), strict=True)) if fits else None for fits in fit
     ]

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.projects.schemas import PRESETS
+from app.projects.schemas import PRESETS, Preset
 from tests.annotation.conftest import World, world
 from tests.support.api import ClientFactory
 
@@ -67,10 +67,10 @@ async def test_a_new_project_has_what_was_sent_and_the_defaults_of_the_rest(
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-async def test_a_preset_fills_what_is_left_out(client: httpx.AsyncClient, preset: str) -> None:
+async def test_a_preset_fills_what_is_left_out(client: httpx.AsyncClient, preset: Preset) -> None:
     made = await client.post("/projects", json={"name": "p", "preset": preset})
     assert made.status_code == 201, made.text
-    expected = dict(PRESETS[preset])  # type: ignore[index]
+    expected = dict(PRESETS[preset])
     assert {name: made.json()[name] for name in expected} == expected
     own = {"name": "q", "preset": preset, "exploration": 0.3, "strategy": "random"}
     changed = (await client.post("/projects", json=own)).json()

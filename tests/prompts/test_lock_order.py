@@ -79,8 +79,8 @@ async def test_no_pair_leaves_the_plan_between_being_found_and_getting_its_label
     async with world.sessions.begin() as session:
         first, second = await session.scalars(select(Response.id).order_by(Response.id))
         pair = ((await session.scalars(select(Prompt.id))).one(), first, second)
-        known = await find_or_add_pairs(session, project.id, [pair], arm=Arm.IMPORTED)
+        known = await find_or_add_pairs(session, project.id, {pair: Arm.IMPORTED})
     async with world.sessions.begin() as importing, world.sessions() as planning:
-        assert await find_or_add_pairs(importing, project.id, [pair], arm=Arm.IMPORTED) == known
+        assert await find_or_add_pairs(importing, project.id, {pair: Arm.IMPORTED}) == known
         with pytest.raises(DBAPIError, match="could not obtain lock"):
             await planning.execute(select(Pair).with_for_update(nowait=True))

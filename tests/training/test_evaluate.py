@@ -8,20 +8,13 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer, LlamaForCausalLM, LlamaForSequenceClassification
 
-from app.cli.__main__ import main
 from app.training.evaluate import estimate
 from app.training.scoring import log_probabilities, reward_scores
 from app.training.tokens import tokenise
+from tests.training.command import command
 from tests.training.exported import TEST_ROWS, pair_rows, write_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers warns about much that is not ours
-
-
-def command(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(each) for each in arguments])
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 def figures(model: Path, reference: Path, data: Path, *more: object) -> dict[str, Any]:

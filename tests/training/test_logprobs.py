@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,17 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from app.cli.__main__ import main
 from app.exports.recipes.contrastive import LOG_PROBABILITIES, MADE_BY
 from app.storage.sessions import Sessions
 from app.storage.tables import Project
 from tests.cli.test_cli import url
 from tests.exports.dataset import add_prompt
 from tests.support.api import ADMIN_KEY
+from tests.training.command import command
 
 __all__ = ["url"]  # a fixture
 PROMPTS, RESPONSES = 3, 3
+Command = Callable[..., Awaitable[tuple[int, str, str]]]
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers warns about much that is not ours
 
 
@@ -33,25 +35,17 @@ async def stored(client: httpx.AsyncClient, sessions: Sessions) -> None:
             responses[0].response_metadata = {"source": "wiki"}
 
 
-class Command:
-    """`logprobs` in a thread of this process, which has loaded the libraries already."""
-
-    def __init__(self, url: str, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self._words = ["logprobs", "--model", str(model), "--url", url, "--key", ADMIN_KEY]
-        self._capsys = capsys
-
-    async def __call__(self, *more: str) -> tuple[int, str, str]:
-        """The exit status, and what it wrote to standard output and error."""
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            await asyncio.to_thread(main, [*self._words, "--device", "cpu", *more])
-        told = self._capsys.readouterr()
-        return int(ended.value.code or 0), told.out, told.err
-
-
 @pytest.fixture
 def logprobs(url: str, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(url, tiny_model, capsys)
+    """The command beside the service: its status, output and errors."""
+    words = ["logprobs", "--model", tiny_model, "--url", url, "--key", ADMIN_KEY, "--device", "cpu"]
+
+    async def run(*more: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = await asyncio.to_thread(command, *words, *more)
+        return status, *capsys.readouterr()
+
+    return run
 
 
 async def metadata(client: httpx.AsyncClient) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from app.cli.__main__ import main
 from app.training.loss import Trainer
 from app.training.losses import LOSSES
 from app.training.losses.plain import TRL_LOSSES
+from tests.training.command import command
 from tests.training.exported import write_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # trainers warn about much that is not ours
@@ -33,9 +33,7 @@ SETTINGS = [
 def run(loss: str, data: Path, model: Path, out: Path, *more: str) -> dict[str, float]:
     """Train by the command, and give the figures that it wrote down."""
     arguments = ["train", loss, "--data", str(data), "--model", str(model), "--out", str(out)]
-    with pytest.raises(SystemExit) as ended:
-        main([*arguments, *SETTINGS, *more])
-    assert ended.value.code == 0
+    assert command(*arguments, *SETTINGS, *more) == 0
     figures: dict[str, float] = json.loads((out / "training.json").read_text())["figures"]
     return figures
 
@@ -85,13 +83,6 @@ def test_lora_gives_a_whole_model_and_its_adapter(
         before, after = weights(tiny_model), weights(tmp_path / "out")
         assert before.keys() == after.keys()
         assert any(not torch.equal(before[name], after[name]) for name in before)
-
-
-def command(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(each) for each in arguments])
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 @pytest.mark.parametrize(

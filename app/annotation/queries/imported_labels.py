@@ -30,14 +30,12 @@ class NewLabelRow(NamedTuple):
 async def find_or_add_pairs(
     session: AsyncSession,
     project_id: int,
-    pairs: Collection[tuple[int, int, int]],
-    *,
-    arm: Arm,
+    pairs: Mapping[tuple[int, int, int], Arm],
     changing: Collection[int] = (),
 ) -> dict[tuple[int, int], int]:
     """The pairs' numbers by their responses; ``pairs`` are prompt, first and second response.
 
-    Those that are not stored are added to the ``arm``: ``imported``, to which those of the arm
+    Those that are not stored are added to their arm: ``imported``, to which those of the arm
     ``automatic`` move, or ``automatic``, whose pairs count as unplanned.
 
     They are locked: the planner cannot remove one before it has its labels. The prompts
@@ -46,12 +44,11 @@ async def find_or_add_pairs(
     """
     numbers: dict[tuple[int, int], int] = {}
     missing = sorted(pairs)
-    if changing and not missing:
-        await lock_prompts(session, changing)
     while missing:
         prompt_ids, first_ids, second_ids = (list(each) for each in zip(*missing, strict=True))
         parameters = {"prompts": prompt_ids, "firsts": first_ids, "seconds": second_ids}
-        await _add_pairs(session, project_id, parameters, arm, changing)
+        arms = [pairs[pair] for pair in missing]
+        await _add_pairs(session, project_id, parameters, arms, changing)
         found = await session.execute(_LOCK_PAIRS, parameters)
         numbers |= {(row.first_response_id, row.second_response_id): row.id for row in found}
         # The planner may have removed one that was there when the others were added.
@@ -66,13 +63,15 @@ _ADD_PAIRS = text(
     """
     INSERT INTO pairs (project_id, prompt_id, first_response_id, second_response_id, arm, strategy,
         position, expected_seconds, labels_wanted, overlap_draw, handed_out)
-    SELECT :project_id, sent.prompt_id, sent.first_id, sent.second_id, :arm, :arm, 0, 0, 0, 1, true
+    SELECT :project_id, sent.prompt_id, sent.first_id, sent.second_id, sent.arm, sent.arm, 0, 0, 0,
+        1, true
     FROM unnest(
-        CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[])
-    ) AS sent (prompt_id, first_id, second_id)
+        CAST(:prompts AS bigint[]), CAST(:firsts AS bigint[]), CAST(:seconds AS bigint[]),
+        CAST(:arms AS text[])
+    ) AS sent (prompt_id, first_id, second_id, arm)
     ON CONFLICT (prompt_id, first_response_id, second_response_id) DO UPDATE SET arm = excluded.arm
     WHERE pairs.arm = 'automatic' AND excluded.arm = 'imported'
-    RETURNING prompt_id
+    RETURNING prompt_id, arm
     """
 )
 _COUNT_PLANNED = text(
@@ -99,12 +98,13 @@ async def _add_pairs(
     session: AsyncSession,
     project_id: int,
     parameters: Mapping[str, list[int]],
-    arm: Arm,
+    arms: Sequence[Arm],
     changing: Collection[int],
 ) -> None:
-    about = {**parameters, "project_id": project_id, "arm": arm}
-    added = (await session.scalars(_ADD_PAIRS, about)).all()
-    planned = Counter(added if arm is Arm.IMPORTED else ())
+    added = await session.execute(
+        _ADD_PAIRS, {**parameters, "project_id": project_id, "arms": list(arms)}
+    )
+    planned = Counter(row.prompt_id for row in added if row.arm == Arm.IMPORTED)
     if planned or changing:
         await lock_prompts(session, planned.keys() | set(changing))
     if planned:
@@ -165,7 +165,8 @@ async def insert_labels(
         ("id", "project_id", "pair_id", *_COPIED),
         [(row.id, project_id, row.pair_id, *copied(row.label)) for row in labels],
     )
-    counted = [row.pair_id for row in labels if copied(row.label)[0] == "counted"]
+    status = attrgetter("status")
+    counted = [row.pair_id for row in labels if status(row.label) == "counted"]
     if counted:
         await _count(session, project_id, counted)
         await refresh_disputes(session, set(counted))

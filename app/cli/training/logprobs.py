@@ -1,26 +1,22 @@
 """What `logprobs` does: read responses from the service, score them, send the numbers back."""
 # ruff: noqa: PLC0415 - the libraries are checked before they are imported
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 import httpx
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
-from app.cli.training.run import check_extra, one_of
-from app.cli.transfer.service import raise_for_refusal
+from app.cli.training.run import check_extra, one_of, progress_bar
+from app.cli.transfer.service import get, raise_for_refusal, stored_prompts
 from app.errors import CommandFailed
-from app.exports.recipes.contrastive import LOG_PROBABILITIES, MADE_BY
+from app.exports.recipes.contrastive import MADE_BY, contrast
 from app.formats.tool_calls import render_response
+from app.settings import MAX_EXTERNAL_ID_CHARACTERS
 
 _PROMPTS_AT_ONCE: Final = 16
-_PAGE: Final = 200
-_LONGEST_NAME: Final = 256
 
 
 @dataclass(slots=True)
@@ -61,20 +57,20 @@ def run_logprobs(
     if (good is None) != (bad is None):
         raise CommandFailed("--good and --bad go together")
     if good is not None and bad is not None:
-        contrast = own_contrast(good, bad)
+        prompts_used = own_contrast(good, bad)
     elif about in AUTHORS:
-        contrast = AUTHORS[about]
+        prompts_used = AUTHORS[about]
     else:
         raise CommandFailed(f"--about {about}: must be one of {', '.join(AUTHORS)}")
     where = place(one_of(Device, "--device", device))
-    project_view = _get(client, f"/projects/{project}")
+    project_view = get(client, f"/projects/{project}")
     tokenizer = load_tokenizer(model)
     loaded = load_causal_model(model).to(where).eval()
-    made_by = f"{model} {contrast.name}"
+    made_by = f"{model} {prompts_used.name}"
     counts = _Counts()
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("Prompts", total=project_view["counts"]["prompts"])
-        stored = _prompts(client, project)
+        stored = stored_prompts(client, project)
         while prompts := list(islice(stored, _PROMPTS_AT_ONCE)):
             wanted = [
                 (prompt, response)
@@ -85,7 +81,7 @@ def run_logprobs(
             found = contrast_metadata(
                 loaded,
                 tokenizer,
-                contrast,
+                prompts_used,
                 [(prompt["prompt"], _said(response)) for prompt, response in wanted],
                 max_length=max_length,
             )
@@ -122,9 +118,10 @@ def run_logprobs(
 def _rewards(prompt: dict[str, Any], made_by: str) -> dict[str, float]:
     """The reward of each response that this model and these prompts have scored, by its id."""
     return {
-        each["id"]: each["metadata"][LOG_PROBABILITIES[0]] - each["metadata"][LOG_PROBABILITIES[1]]
+        each["id"]: reward
         for each in prompt["responses"]
         if (each["metadata"] or {}).get(MADE_BY) == made_by
+        and (reward := contrast(each["metadata"])) is not None
     }
 
 
@@ -137,7 +134,7 @@ def _label(
             "prompt_id": prompt_id,
             "preferred": sides[0],
             "rejected": sides[1],
-            "annotator": annotator[-_LONGEST_NAME:],
+            "annotator": annotator[-MAX_EXTERNAL_ID_CHARACTERS:],
             "automatic": True,
         }
         for prompt_id, sides in decided
@@ -146,25 +143,6 @@ def _label(
     if labels:
         raise_for_refusal(client.post("/labels", json={"labels": labels}))
     return len(labels)
-
-
-def _prompts(client: httpx.Client, project: str) -> Iterator[dict[str, Any]]:
-    """The prompts of a project with their responses."""
-    cursor = None
-    while True:
-        query: dict[str, str | int] = {"project": project, "limit": _PAGE}
-        page = _get(client, "/prompts", query if cursor is None else {**query, "cursor": cursor})
-        for summary in page["prompts"]:
-            yield _get(client, f"/prompts/{summary['id']}")
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return
-
-
-def _get(client: httpx.Client, path: str, query: dict[str, str | int] | None = None) -> Any:
-    answer = client.get(path, params=query)
-    raise_for_refusal(answer)
-    return answer.json()
 
 
 def _said(response: dict[str, Any]) -> str:

@@ -112,7 +112,7 @@ def run_evaluation(
             limit=limit,
             seed=seed,
         )
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+    with progress_bar() as bar:
         found = evaluate(
             model,
             reference,
@@ -184,6 +184,11 @@ def _options(pairs: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             found[name] = value
     return found
+
+
+def progress_bar() -> Progress:
+    """A progress bar on standard error if that is a terminal, else nothing."""
+    return Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 def _advance(bar: Progress, name: str, total: int) -> Any:

@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import sys
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import httpx
 from rich.console import Console
@@ -20,6 +21,7 @@ from rich.progress import (
 from app.errors import CommandFailed
 
 _CONNECT_SECONDS = 10.0
+_PAGE = 200
 
 Query = Mapping[str, str | int | float | bool]
 
@@ -61,6 +63,25 @@ def raise_for_refusal(response: httpx.Response) -> None:
     except (ValueError, KeyError, TypeError):
         reason = response.reason_phrase
     raise CommandFailed(f"{reason} ({response.status_code})")
+
+
+def get(client: httpx.Client, path: str, query: Query | None = None) -> Any:
+    """What a call answers; a refusal is raised as ``CommandFailed``."""
+    answer = client.get(path, params=query)
+    raise_for_refusal(answer)
+    return answer.json()
+
+
+def stored_prompts(client: httpx.Client, project: str) -> Iterator[dict[str, Any]]:
+    """The prompts of a project, each with its responses."""
+    query: dict[str, str | int] = {"project": project, "limit": _PAGE}
+    while True:
+        page = get(client, "/prompts", query)
+        for summary in page["prompts"]:
+            yield get(client, f"/prompts/{summary['id']}")
+        if page["next_cursor"] is None:
+            return
+        query["cursor"] = page["next_cursor"]
 
 
 def progress() -> Progress:

@@ -10,7 +10,6 @@ import numpy as np
 from sqlalchemy import (
     ColumnElement,
     Row,
-    ScalarSelect,
     Select,
     case,
     exists,
@@ -31,7 +30,8 @@ from app.exports.filter import Judges
 from app.exports.pairs import Candidate, LabelledPair
 from app.exports.recipe import Need
 from app.exports.reliability import Votes
-from app.storage.predicates import WITH_LATER_ROUND, WITHOUT_GROUP
+from app.storage.predicates import WITHOUT_GROUP
+from app.storage.rounds import latest_round
 from app.storage.sql import among
 from app.storage.tables import Label, Pair, Project, Prompt, Response
 
@@ -53,6 +53,11 @@ class Source:
     judges: Judges = Judges.PEOPLE
     rounds: tuple[int, ...] | None = None
     needs: frozenset[Need] = frozenset()
+
+    @property
+    def needs_edits(self) -> bool:
+        """Whether the recipe reads edits, of one response or of either."""
+        return not self.needs.isdisjoint({Need.EDITS, Need.ANY_EDITS})
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -201,7 +206,6 @@ async def labelled_pairs_of(
 def select_labelled_pairs(source: Source) -> Select[Any]:
     """One row a pair that has labels, with everything that an export reads."""
     first, second = aliased(Response), aliased(Response)
-    with_edits = not source.needs.isdisjoint({Need.EDITS, Need.ANY_EDITS})
     with_edits_of_rejected = Need.ANY_EDITS in source.needs
     with_metadata = Need.LOG_PROBABILITIES in source.needs
     answers = (
@@ -209,7 +213,7 @@ def select_labelled_pairs(source: Source) -> Select[Any]:
             _array(Label.preferred_response_id).label("preferred"),
             _array(Label.strength).label("strengths"),
             func.count().filter(Label.choice == "both_bad").label("both_bad"),
-            (_array(Label.edited) if with_edits else null()).label("edits"),
+            (_array(Label.edited) if source.needs_edits else null()).label("edits"),
             (_array(Label.edited_rejected) if with_edits_of_rejected else null()).label(
                 "edits_of_rejected"
             ),
@@ -262,14 +266,6 @@ def _of_rounds(source: Source, first: Any, second: Any) -> ColumnElement[bool]:
     if source.rounds:
         return its_round.in_(source.rounds)
     return its_round == latest_round(source.project_id)
-
-
-def latest_round(project_id: int) -> ScalarSelect[int]:
-    """The latest round of a project. Served by ``ix_prompts_rounds``."""
-    later = select(func.max(Prompt.latest_round)).where(
-        Prompt.project_id == project_id, text(WITH_LATER_ROUND)
-    )
-    return select(func.coalesce(later.scalar_subquery(), 1)).scalar_subquery()
 
 
 def _response(response: Any, prefix: str, *, with_metadata: bool) -> tuple[ColumnElement[Any], ...]:

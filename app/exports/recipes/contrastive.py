@@ -8,10 +8,10 @@ One row a pair whose responses both came with their log-probabilities under a go
 """
 
 import math
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from app.exports.pairs import Candidate, PreferredPair
+from app.exports.pairs import PreferredPair
 from app.exports.recipe import (
     PLAIN_PAIR,
     ColumnType,
@@ -30,7 +30,7 @@ MADE_BY: Final = "logprob_by"
 
 
 def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
-    safe, not_safe = _contrast(preferred.chosen), _contrast(preferred.rejected)
+    safe, not_safe = contrast(preferred.chosen.metadata), contrast(preferred.rejected.metadata)
     if safe is not None and not_safe is not None:
         yield plain_pair(preferred, layout) | {
             "reward_safe": safe,
@@ -39,9 +39,9 @@ def _rows(preferred: PreferredPair, layout: Layout) -> Iterator[Row]:
         }
 
 
-def _contrast(candidate: Candidate) -> float | None:
-    metadata = candidate.metadata or {}
-    given = [metadata.get(key) for key in LOG_PROBABILITIES]
+def contrast(metadata: Mapping[str, Any] | None) -> float | None:
+    """The reward log π(y|x, p⁺) − log π(y|x, p⁻) by a response's metadata; None: not both there."""
+    given = [(metadata or {}).get(key) for key in LOG_PROBABILITIES]
     numbers = [
         float(value)
         for value in given

@@ -6,11 +6,14 @@ the earlier ones.
 
 from collections.abc import Collection
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.storage.predicates import OF_AUTOMATIC_LABELS
+from app.storage.sql import statement
+
 # Only prompts with responses of several rounds are looked at, each with at most 2016 pairs.
-_RENEW = text("""
+_RENEW = statement(
+    """
     UPDATE prompts SET next_round = found.round, next_place = found.planned
     FROM (
         SELECT DISTINCT ON (prompt_id) prompt_id, round, planned
@@ -23,7 +26,7 @@ _RENEW = text("""
                 ON second.prompt_id = first.prompt_id AND second.id > first.id
             LEFT JOIN pairs ON pairs.prompt_id = first.prompt_id
                 AND pairs.first_response_id = first.id AND pairs.second_response_id = second.id
-                AND pairs.arm <> 'automatic'
+                AND NOT ({automatic})
             WHERE several.id = ANY(CAST(:ids AS bigint[])) AND several.latest_round > 1
             GROUP BY 1, 2
         ) AS of_rounds
@@ -31,7 +34,9 @@ _RENEW = text("""
         ORDER BY prompt_id, round DESC
     ) AS found
     WHERE prompts.id = found.prompt_id
-""")
+    """,
+    automatic=OF_AUTOMATIC_LABELS,
+)
 
 
 async def renew_rounds(session: AsyncSession, prompt_ids: Collection[int]) -> None:

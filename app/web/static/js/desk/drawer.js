@@ -7,6 +7,12 @@ const SIDES = ["left", "right"];
 const $ = (selector) => document.querySelector(selector);
 const other = (side) => SIDES.find((each) => each !== side);
 
+/** The edits of an answer by side, as `written` tells them apart. */
+export function editsOf({ choice, edited, edited_rejected }) {
+  const told = isSide(choice) ? { [choice]: edited, [other(choice)]: edited_rejected } : {};
+  return Object.fromEntries(Object.entries(told).filter(([, text]) => text != null));
+}
+
 export class Drawer {
   constructor() {
     this.pair = null;

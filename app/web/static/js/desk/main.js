@@ -3,7 +3,7 @@ import { Problem, call, href, toast } from "../api.js";
 import { watch } from "../live.js";
 import { Clock } from "./clock.js";
 import { clearDifferences, markDifferences } from "./differences.js";
-import { Drawer } from "./drawer.js";
+import { Drawer, editsOf } from "./drawer.js";
 import { dropOldDrafts } from "./drafts.js";
 import { listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
@@ -252,10 +252,8 @@ class Desk {
     this.answered.delete(last.pair.assignment_id);
     this.pairs.putBack(this.pair);
     this.pair = last.pair;
-    const { choice, strength, rationale, edited, edited_rejected, seconds } = last.label;
-    const better = choice === "right" ? "right" : "left";
-    const edits = { [better]: edited, [better === "left" ? "right" : "left"]: edited_rejected };
-    for (const side of Object.keys(edits)) if (edits[side] == null) delete edits[side];
+    const { choice, strength, rationale, seconds } = last.label;
+    const edits = editsOf(last.label);
     this.show({ armed: { choice, strength }, reason: rationale, edits }, seconds);
     view.say("Undone. The pair is yours again.");
   }
