@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cli.simulate.labelled_file import encode_file, load_vectors, read_labelled_file
+from app.cli.simulate.labelled_file import encode_file, read_labelled_file
+from app.cli.simulate.vector_file import load_vectors
 from app.selection.pair_grid import pair_similarities
 from app.selection.simulation.world import FIRST, SECOND, TIE, World
 

@@ -1,11 +1,10 @@
 """Run the simulations of docs/label-efficiency.md, and write their tables into it.
 
-    python -m benchmarks.label_efficiency ../shared/data [--seeds 20] [--only PATTERN]
+    python -m benchmarks.label_efficiency ../shared/data [--seeds 80] [--only PATTERN]
 
-Every file with its strategies, then worlds made of the file with the most responses a prompt
-(``benchmarks.label_worlds``). ``--vectors DIR`` takes vectors from DIR/FILE.npz, as `simulate
---embeddings` does, and embeds what is not there. Reports are kept in ``--reports``: a file that is
-there is not run again.
+Every file, then worlds made of the file with the most responses a prompt, then files whose answers
+are drawn anew from the model itself (``benchmarks.label_worlds``). Vectors are kept in
+``--vectors``, reports in ``--reports``: what is there is not computed again.
 """
 
 import argparse
@@ -13,72 +12,73 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from app.cli.simulate.labelled_file import encode_file, load_vectors, read_labelled_file
+from app.cli.simulate.labelled_file import encode_file, read_labelled_file
 from app.cli.simulate.run import as_json
+from app.cli.simulate.vector_file import Origin, digest_of, read_kept, write_vectors
 from app.embedding.load import load_encoder
-from app.selection.simulation.simulate import simulate
+from app.selection.simulation.arms import AGAIN, BASELINE, PLAIN, WITHOUT_STYLE
+from app.selection.simulation.simulate import Plan, simulate
 from app.selection.simulation.world import World
 from benchmarks.label_worlds import in_sets, planted
 
-SHOWN = (25, 50, 100, 200, 400, 800, 1600)
-FIXED = ("dissimilar", "dissimilar-typical", "similar", "centroid")
-LEARNING = ("uncertain", "bald-coverage", "gap", "optimistic", "thompson")
+SHOWN = (25, 50, 100, 200, 400, 800)
+MOST_LABELS = 800
 SOURCE = "multi-qlora-vicuna80-gpt4judge"
+RULES = ("auto", "dissimilar", "dissimilar-typical", "centroid")
 FILES = {
-    "multi-cragc25": ("auto", *FIXED),
-    "multi-pandalm": ("auto", *FIXED),
-    "multi-oasst-en100": ("auto", *FIXED),
-    SOURCE: ("auto", *FIXED),
-    "multi-qafeedback-dev": ("auto", "dissimilar", "dissimilar-typical"),
-    "pairs-llmbar": ("auto", "dissimilar"),
-    "hh-harmless-pairs": ("auto", "dissimilar", "dissimilar-global"),
+    "multi-cragc25": RULES,
+    "multi-pandalm": RULES,
+    "multi-oasst-en100": RULES,
+    SOURCE: RULES,
+    "multi-qafeedback-dev": ("auto", "dissimilar"),
+    "pairs-llmbar": ("auto",),
+    "hh-harmless-pairs": ("auto", "dissimilar-global"),
 }
 SETS: dict[str, Callable[[World], World]] = {
+    "qlora in sets of 4": lambda world: in_sets(world, 4),
     "qlora in sets of 8": lambda world: in_sets(world, 8),
     "qlora in sets of 8, without outliers": lambda world: in_sets(world, 8, outliers=False),
-    "sets of 8, planted preference": lambda world: planted(
-        in_sets(world, 8, outliers=False), length=0.5, typicality=0.3
-    ),
     "qlora in sets of 16": lambda world: in_sets(world, 16),
-    "qlora in sets of 4": lambda world: in_sets(world, 4),
-    "qlora in sets of 33": lambda world: in_sets(world, 33),
 }
-LEARNT_ON = tuple(FILES)
-OF_SETS = ("auto", "dissimilar", "dissimilar-typical")
+PLANTED = ("multi-cragc25", "multi-pandalm", "multi-oasst-en100", "multi-qafeedback-dev")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A world, and the strategies that are tried on it."""
+
+    name: str
+    strategies: tuple[str, ...]
+    world: Callable[[], World]
 
 
 def main() -> None:
     """Run what has no report yet, and rewrite the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=80)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="")
-    parser.add_argument("--vectors", type=Path)
+    parser.add_argument("--vectors", type=Path, default=Path("build/vectors"))
     parser.add_argument("--reports", type=Path, default=Path("build/label-efficiency"))
     parser.add_argument("--page", type=Path, default=Path("docs/label-efficiency.md"))
     asked = parser.parse_args()
     asked.reports.mkdir(parents=True, exist_ok=True)
+    asked.vectors.mkdir(parents=True, exist_ok=True)
     reports = []
-    for name, strategies, world in _worlds(asked.data, asked.vectors):
-        kept = asked.reports / f"{name.replace(', ', '-').replace(' ', '-')}.json"
-        if not kept.exists() and re.search(asked.only, name):
-            report = simulate(
-                world(),
-                strategies,
-                splits=asked.seeds,
-                seed=0,
-                processes=asked.processes,
-                on_progress=lambda: None,
-            )
-            found = as_json(Path(name), report, asked.seeds, 0)
-            kept.write_bytes(orjson.dumps(found))
-            print("\n".join([f"{name}: done", *table(json.loads(kept.read_bytes()))]), flush=True)
+    for case in _cases(asked.data, asked.vectors):
+        kept = asked.reports / f"{re.sub('[ ,]+', '-', case.name)}.json"
+        if not kept.exists() and re.search(asked.only, case.name):
+            plan = Plan(case.strategies, asked.seeds, 0, MOST_LABELS)
+            report = simulate(case.world(), plan, processes=asked.processes)
+            kept.write_bytes(orjson.dumps(as_json(case.name, report, plan)))
+            print("\n".join(table(json.loads(kept.read_bytes()))), flush=True)
         if kept.exists():
             reports.append(json.loads(kept.read_bytes()))
     page = asked.page.read_text(encoding="utf-8")
@@ -87,24 +87,30 @@ def main() -> None:
     asked.page.write_text(page, encoding="utf-8")
 
 
-def _worlds(
-    data: Path, vectors: Path | None
-) -> Iterator[tuple[str, tuple[str, ...], Callable[[], World]]]:
+def _cases(data: Path, vectors: Path) -> Iterator[Case]:
+    def read(name: str) -> World:
+        return read_world(data / f"{name}.jsonl.gz", vectors)
+
     for name, strategies in FILES.items():
-        yield name, strategies, lambda name=name: _world(data, name, vectors)  # type: ignore[misc]
+        yield Case(name, strategies, lambda name=name: read(name))  # type: ignore[misc]
     for name, make in SETS.items():
-        yield name, OF_SETS, lambda make=make: make(_world(data, SOURCE, vectors))  # type: ignore[misc]
-    for name in LEARNT_ON:
-        title = f"{name}, the other strategies that learn"
-        yield title, ("auto", *LEARNING), lambda name=name: _world(data, name, vectors)  # type: ignore[misc]
+        yield Case(name, RULES[:2], lambda make=make: make(read(SOURCE)))  # type: ignore[misc]
+    for name in PLANTED:
+        title = f"{name}, planted"
+        yield Case(title, RULES[:2], lambda name=name: planted(read(name)))  # type: ignore[misc]
 
 
-def _world(data: Path, name: str, vectors: Path | None) -> World:
-    file = read_labelled_file(data / f"{name}.jsonl.gz")
-    stored = None if vectors is None else vectors / f"{name}.npz"
-    if stored is not None and stored.exists():
-        return file.world(load_vectors(file, stored))
-    return file.world(encode_file(file, load_encoder(None, None).encode, lambda _: None))
+def read_world(path: Path, vectors: Path) -> World:
+    """A labelled file with its vectors, which are kept in the folder ``vectors``."""
+    file = read_labelled_file(path)
+    encoder = load_encoder(None, None)
+    origin = Origin(digest_of(path), encoder.name)
+    kept = vectors / f"{path.name}.npz"
+    found = read_kept(kept, file, origin)
+    if found is None:
+        found = encode_file(file, encoder.encode, lambda _: None)
+        write_vectors(kept, file, found, encoder.encode([""])[0], origin)
+    return file.world(found)
 
 
 def _replaced(page: str, part: str, lines: list[str]) -> str:
@@ -117,41 +123,28 @@ def _replaced(page: str, part: str, lines: list[str]) -> str:
 
 
 def summary(reports: list[dict[str, Any]]) -> list[str]:
-    """A line a report: how ``auto`` does against ``random``, and against the best fixed rule."""
+    """A line a report: what the model saves, what ``auto`` saves, and what could be seen at all."""
     heads = (
         "data",
-        "random: 50 labels, half the pool",
-        "auto − random, worst from 50 on",
-        "best other rule − auto, most from 50 on",
-        "labels saved",
-        "in all",
+        "splits",
+        "model, by accuracy",
+        "model, by log-loss",
+        "`auto`, by accuracy",
+        "`auto`, by log-loss",
+        "smallest effect (accuracy, log-loss)",
     )
-    lines = [f"| {' | '.join(heads)} |", "|---|---|---|---|---|---|"]
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for report in reports:
-        curves = report["strategies"]
-        auto, places = curves["auto"], _from_fifty(report)
-        worst = min(places, key=lambda place: auto["difference"][place]["mean"])
-        others = {name: curve for name, curve in curves.items() if name not in ("auto", "random")}
-        ahead, name, at = max(
-            (curve["accuracy"][place]["mean"] - auto["accuracy"][place]["mean"], name, place)
-            for name, curve in others.items()
-            for place in places
-        )
-        random = curves["random"]["accuracy"]
-        difference = auto["difference"][worst]
+        before, auto = report["arms"][WITHOUT_STYLE], report["arms"]["auto"]
+        smallest = report["smallest"]
         lines.append(
-            f"| {report['file']} | {random[places[0]]['mean']:.3f}, {random[-1]['mean']:.3f} |"
-            f" {difference['mean']:+.3f} ({difference['low']:+.3f} {difference['high']:+.3f})"
-            f" at {report['budgets'][worst]} |"
-            f" {ahead:+.3f} ({name} at {report['budgets'][at]}) |"
-            f" {_saved(auto, 'labels_saved', 'saved_is_bounded')} |"
-            f" {_saved(auto, 'saved_in_all', 'saved_in_all_is_bounded')} |"
+            f"| {report['file']} | {report['seeds']} |"
+            f" {_times(before['accuracy']['times'], inverse=True)} |"
+            f" {_times(before['log_loss']['times'], inverse=True)} |"
+            f" {_times(auto['accuracy']['times'])} | {_times(auto['log_loss']['times'])} |"
+            f" {smallest['accuracy']:.1f}, {smallest['log_loss']:.1f} |"
         )
     return lines
-
-
-def _from_fifty(report: dict[str, Any]) -> list[int]:
-    return [place for place, size in enumerate(report["budgets"]) if size >= 50]
 
 
 def table(report: dict[str, Any]) -> list[str]:
@@ -159,44 +152,52 @@ def table(report: dict[str, Any]) -> list[str]:
     budgets = report["budgets"]
     places = [place for place, size in enumerate(budgets) if size in SHOWN or size == budgets[-1]]
     heads = [f"{budgets[place]} labels" for place in places]
-    note = "" if report["informative"] else " **Uninformative: random learns nothing here.**"
-    plain = [_interval(report["plain"][place]) for place in places]
+    note = "" if report["informative"] else "**Uninformative: random learns nothing here.**"
     lines = [
         f"### {report['file']}, {report['seeds']} splits",
         "",
-        *([note.strip(), ""] if note else []),
-        f"| strategy | {' | '.join(heads)} | labels saved | in all |",
-        f"|---|{'---|' * (len(heads) + 2)}",
-        f"| random, vectors alone | {' | '.join(plain)} | | – |",
+        *([note, ""] if note else []),
+        f"| arm | {' | '.join(heads)} | times, accuracy | times, log-loss | times, gold |",
+        f"|---|{'---|' * (len(heads) + 3)}",
     ]
-    names = ["random", *(name for name in report["strategies"] if name != "random")]
-    for name in names:
-        curve = report["strategies"][name]
-        cells = [_cell(name, curve, place) for place in places]
-        saved = _saved(curve, "labels_saved", "saved_is_bounded")
-        in_all = _saved(curve, "saved_in_all", "saved_in_all_is_bounded")
-        lines.append(f"| {name} | {' | '.join(cells)} | {saved} | {in_all} |")
-    return lines
+    for name in _in_order(report["arms"]):
+        arm = report["arms"][name]
+        cells = [
+            f"{_cell(name, arm['accuracy'], place)} / {_cell(name, arm['log_loss'], place)}"
+            for place in places
+        ]
+        times = [
+            _times(arm[measure]["times"]) if measure in arm and name != BASELINE else "–"
+            for measure in ("accuracy", "log_loss", "gold")
+        ]
+        lines.append(f"| {name} | {' | '.join([*cells, *times])} |")
+    told = []
+    for name in (WITHOUT_STYLE, BASELINE):
+        timidity = report["timidity"][name]
+        means = [timidity[place]["mean"] for place in places]
+        told.append(f"{name} {' '.join(f'{mean:+.3f}' for mean in means)}")
+    return [*lines, "", f"Timidity: {'; '.join(told)}."]
 
 
-def _cell(name: str, curve: dict[str, Any], place: int) -> str:
-    accuracy, difference = curve["accuracy"][place], curve["difference"][place]
-    if name == "random":
-        return _interval(accuracy)
-    text = f"{accuracy['mean']:.3f} ({difference['low']:+.3f} {difference['high']:+.3f})"
-    return f"**{text}**" if difference["low"] > 0 or difference["high"] < 0 else text
+def _in_order(arms: dict[str, Any]) -> list[str]:
+    first = [PLAIN, WITHOUT_STYLE, BASELINE, AGAIN]
+    return [*first, *(name for name in arms if name not in first)]
 
 
-def _interval(estimate: dict[str, float]) -> str:
-    return f"{estimate['mean']:.3f} ({estimate['low']:.3f} {estimate['high']:.3f})"
+def _cell(name: str, arm: dict[str, Any], place: int) -> str:
+    value, difference = arm["values"][place]["mean"], arm["differences"][place]
+    is_beyond = name != BASELINE and (difference["low"] > 0 or difference["high"] < 0)
+    return f"**{value:.3f}**" if is_beyond else f"{value:.3f}"
 
 
-def _saved(curve: dict[str, Any], what: str, bounded: str) -> str:
-    saved = curve[what]
-    if saved is None:
-        return "–"
-    cut = ", cut off" if curve[bounded] else ""
-    return f"{saved['mean']:.0%} ({saved['low']:.0%} {saved['high']:.0%}){cut}"
+def _times(times: dict[str, Any], *, inverse: bool = False) -> str:
+    its = times["estimate"]
+    mean, low, high = its["mean"], its["low"], its["high"]
+    if inverse:
+        mean, low, high = 1 / mean, 1 / high, 1 / low
+    cut = ", cut off" if times["is_cut_off"] else ""
+    text = f"{mean:.2f} ({low:.2f} {high:.2f}){cut}"
+    return f"**{text}**" if low > 1 or high < 1 else text
 
 
 if __name__ == "__main__":

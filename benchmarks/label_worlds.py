@@ -2,21 +2,22 @@
 
 A file with dozens of responses a prompt is many files: each prompt's responses are dealt out into
 sets of ``k``, and each set is a prompt of its own. Answers are drawn from the scores (Bradley–Terry
-on the standardised scores), so that every pair has one. Or from a preference that is planted on the
-same vectors, where no score has a say. All prompts of one text stand in the world as often as there
-are sets of it, so a held-out prompt's text may be in the pool with other responses.
+on the standardised scores), so that every pair has one. All prompts of one text stand in the world
+as often as there are sets of it, so a held-out prompt's text may be in the pool with other
+responses. Or the answers of any file are drawn anew from the model that its own votes teach.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.selection.candidates import blocks_of
-from app.selection.model.features import side_features
+from app.selection.model.preference import fit_preferences
 from app.selection.pair_grid import gram_matrices, mean_similarities, pair_columns
+from app.selection.simulation.held_out import hold_out
 from app.selection.simulation.simulate import feature_map_of
-from app.selection.simulation.world import LabelledPrompt, World, candidates
+from app.selection.simulation.world import LabelledPrompt, World
 
 STRENGTH = 1.5
 """The gap of one standard deviation of the scores, in units of the logistic function."""
@@ -46,37 +47,32 @@ def in_sets(world: World, k: int, *, outliers: bool = True, seed: int = 0) -> Wo
             words = None if prompt.words is None else np.asarray(prompt.words)[kept]
             votes = _votes(worth / unit, rng)
             responses = prompt.responses[kept]
-            prompts.append(LabelledPrompt(prompt.embedding, responses, votes, worth, words))
+            style = None if prompt.style is None else prompt.style[kept]
+            prompts.append(LabelledPrompt(prompt.embedding, responses, votes, worth, words, style))
     return World(prompts, np.zeros(len(prompts), dtype=np.bool_))
 
 
-def planted(world: World, *, length: float, typicality: float, seed: int = 0) -> World:
-    """The same vectors; answers by a random direction of the model's features, and by more.
+def planted(world: World, *, seed: int = 0) -> World:
+    """The same prompts and responses; answers drawn from the model, fitted to all of the votes.
+
+    So the model is exactly right here, and what a strategy gains is all that it can gain.
 
     Args:
-        world: where the vectors come from.
-        length: how much a response gains by one unit of log words.
-        typicality: how much it gains by one standard deviation of its mean similarity to others.
-        seed: of the direction and of the answers.
+        world: a file with votes.
+        seed: of the answers.
     """
     rng = np.random.default_rng([seed, len(world.prompts)])
-    feature_map = feature_map_of(world, with_side_features=False)
-    direction = rng.standard_normal(feature_map.basis.shape[1])
+    feature_map = feature_map_of(world)
     everywhere = np.arange(len(world.prompts))
-    blocks = blocks_of(candidates(world, np.zeros(len(everywhere)), everywhere))
-    sides = np.concatenate([side_features(block)[..., 0].ravel() for block in blocks])
-    prompts: list[LabelledPrompt | None] = [None] * len(world.prompts)
-    for block in blocks:
-        side = side_features(block)
-        worth = feature_map.features(block) @ direction
-        worth += length * side[..., 1] + typicality * side[..., 0] / sides.std()
-        for row, place in enumerate(block.prompt_ids):
-            old = world.prompts[place]
-            votes = _votes(worth[row], rng)
-            prompts[place] = LabelledPrompt(
-                old.embedding, old.responses, votes, worth[row], old.words
-            )
-    return World([each for each in prompts if each is not None], world.near_duplicate)
+    labels = hold_out(world, everywhere, feature_map)
+    posterior = fit_preferences(
+        feature_map.feature_set, labels.differences, labels.shares, labels.owners
+    )
+    prompts = []
+    for prompt, features in zip(world.prompts, labels.features, strict=True):
+        worth = np.asarray(features @ posterior.mean, dtype=np.float64)
+        prompts.append(replace(prompt, votes=_votes(worth, rng), gold=worth))
+    return World(prompts, world.near_duplicate)
 
 
 def _sets(

@@ -18,9 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedder import queries
 from app.embedder.queries import PendingPrompt, Vector
+from app.embedder.styles import StyleFiller
 from app.embedding.cache import Cache, CachedEncoder, MemoryCache, RedisCache
 from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder
+from app.embedding.style import style_of, style_to_bytes
 from app.embedding.unit import mean_direction
 from app.errors import CommandFailed
 from app.prompts.question import QUESTION_CHARACTERS
@@ -98,11 +100,16 @@ def with_cache(encoder: Encoder, settings: Settings) -> Encoder:
 
 
 async def _work(embedder: "Embedder", announced: Subscription, poll_seconds: float) -> None:
+    styles = StyleFiller(embedder.sessions)
     backoff_seconds = _FIRST_BACKOFF_SECONDS
     while True:
         try:
-            # Prompts that wait for a vector come before those that only lack their question's.
-            while await embedder.embed_batch() or await embedder.embed_old_questions():
+            # Prompts that wait for a vector come before those that only lack something else.
+            while (
+                await embedder.embed_batch()
+                or await embedder.embed_old_questions()
+                or await styles.fill_batch()
+            ):
                 backoff_seconds = _FIRST_BACKOFF_SECONDS
         except (OperationalError, InterfaceError) as error:
             # The batch was rolled back with its connection, so its prompts are still pending.
@@ -272,6 +279,10 @@ class Embedder:
 
 
 async def _store(session: AsyncSession, batch: Batch) -> None:
+    texts: dict[int, str] = {}
+    for prompt, _ in batch.done:
+        texts |= prompt.responses
+    styles = await asyncio.to_thread(style_of, list(texts.values()))
     responses: dict[int, Vector] = {}
     prompts: dict[int, Vector] = {}
     questions: dict[int, Vector] = {}
@@ -284,6 +295,7 @@ async def _store(session: AsyncSession, batch: Batch) -> None:
             questions[prompt.id] = _question_vector(prompt, vectors)
     projects = {prompt.id: prompt.project_id for prompt, _ in batch.done}
     await queries.store_responses(session, responses)
+    await queries.store_styles(session, dict(zip(texts, map(style_to_bytes, styles), strict=True)))
     await queries.store_prompts(session, prompts, projects)
     await queries.store_questions(session, questions)
     ready = await queries.mark_ready(session, projects)

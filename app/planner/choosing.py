@@ -16,7 +16,7 @@ from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptBlock, PromptCandidate, blocks_of
 from app.selection.cost import Pricing
 from app.selection.draws import overlap_draw
-from app.selection.model.features import MOST_FEATURES
+from app.selection.model.features import MOST_FEATURES, FeatureSet
 from app.selection.model.preference import PreferenceModel
 from app.selection.ordering import (
     next_pairs,
@@ -93,13 +93,14 @@ async def choose_pairs(
 ) -> list[ChosenPair]:
     """The pairs of these prompts that the project's strategy chooses, with their positions."""
     assert project.dimensions is not None
-    knows_lengths = model is not None and model.feature_map.side_scale is not None
+    feature_set = FeatureSet.VECTORS if model is None else model.feature_map.feature_set
     candidates = await read_candidates(
         session,
         prompts,
         project.dimensions,
         with_prompts=strategy.reads_prompts,
-        with_words=project.settings.pricing is not None or knows_lengths,
+        with_words=project.settings.pricing is not None or feature_set is FeatureSet.SIDES,
+        with_style=feature_set is FeatureSet.STYLE,
         ignore_unseen=choice.ignore_unseen,
     )
     return await asyncio.to_thread(_choose, project, strategy, model, candidates, choice)

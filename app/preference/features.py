@@ -1,7 +1,7 @@
 """Turn a project's prompts and labels into features for the preference model."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,31 +15,43 @@ from app.preference.queries import (
     stream_labels,
 )
 from app.selection.arrays import Float64Array
-from app.selection.candidates import PromptBlock, blocks_of
-from app.selection.model.features import FeatureMap, fit_feature_map
+from app.selection.candidates import PromptBlock, PromptCandidate, blocks_of
+from app.selection.model.features import FeatureMap, FeatureSet, fit_feature_map
 from app.storage.arm import Arm
 
 MAX_LABELS: Final = 20_000
 """The most labels that are read, enough for a model of 128 weights."""
 SAMPLED_PROMPTS: Final = 1_000
 """The size of the sample of prompts in which the directions of the features are found."""
+LEAST_WITH_STYLE: Final = 0.95
+"""The share of sampled prompts whose style must be known for a model to use style."""
 
 
 async def find_features(
-    session: AsyncSession, project_id: int, dimensions: int, *, with_side_features: bool = False
+    session: AsyncSession, project_id: int, dimensions: int, *, beside_vectors: bool = False
 ) -> FeatureMap | None:
     """The features of a project, found in a sample of its prompts; None while none has vectors.
 
-    ``with_side_features``: with the two features beside the vectors, typicality and length.
+    ``beside_vectors``: with typicality, length and style. A project whose responses an older
+    service has embedded does without style until the embedder has filled it in.
     """
     prompts = await sample_prompts(
-        session, project_id, dimensions, limit=SAMPLED_PROMPTS, with_words=with_side_features
+        session, project_id, dimensions, limit=SAMPLED_PROMPTS, with_style=beside_vectors
     )
     if not prompts:
         return None
-    return await asyncio.to_thread(
-        fit_feature_map, blocks_of(prompts), with_side_features=with_side_features
-    )
+    feature_set = FeatureSet.STYLE if beside_vectors else FeatureSet.VECTORS
+    if beside_vectors and _share_with_style(prompts) < LEAST_WITH_STYLE:
+        feature_set = FeatureSet.SIDES
+        prompts = await sample_prompts(
+            session, project_id, dimensions, limit=SAMPLED_PROMPTS, with_words=True
+        )
+    return await asyncio.to_thread(fit_feature_map, blocks_of(prompts), feature_set=feature_set)
+
+
+def _share_with_style(prompts: Sequence[PromptCandidate]) -> float:
+    """The share of the prompts of which the style of every response is known."""
+    return float(np.mean([not np.isnan(prompt.style).any() for prompt in prompts]))  # type: ignore[arg-type]
 
 
 async def read_answers(
@@ -66,7 +78,7 @@ async def read_answers(
         surplus=surplus,
         handed_out=handed_out,
         earliest=earliest,
-        with_side_features=feature_map.side_scale is not None,
+        feature_set=feature_map.feature_set,
         limit=limit,
     )
     batches: list[Answers] = []
@@ -108,4 +120,5 @@ def _block(labels: LabelledVectors, rows: slice) -> PromptBlock:
         prompt_embeddings=labels.prompts[rows],
         words=None if labels.words is None else labels.words[rows],
         typicality=None if labels.typicality is None else labels.typicality[rows],
+        style=None if labels.style is None else labels.style[rows],
     )

@@ -14,10 +14,16 @@ from app.formats.tool_calls import render_response
 from app.selection.arrays import Float64Array, FloatArray, IntArray
 from app.selection.candidates import PromptCandidate
 from app.selection.cost import count_words
+from app.selection.model.features import FeatureSet
 from app.storage.arm import Arm
 from app.storage.sql import among, statement
 from app.storage.tables import Response
-from app.vectors.stored import StoredVectors, prompt_vectors, response_vectors
+from app.vectors.stored import (
+    StoredVectors,
+    prompt_vectors,
+    response_styles,
+    response_vectors,
+)
 
 BATCH_LABELS: Final = 500
 """The number of labels whose vectors are read at a time."""
@@ -98,6 +104,8 @@ class LabelledVectors:
     """The two responses' mean similarities to the others of their prompt: ``(labels, 2)``."""
     words: IntArray | None = None
     """How many words the two responses have: ``(labels, 2)``."""
+    style: FloatArray | None = None
+    """The style of the two responses, NaN where it is not known: ``(labels, 2, features)``."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -112,7 +120,7 @@ async def stream_labels(
     surplus: bool = False,
     handed_out: bool = False,
     earliest: bool = False,
-    with_side_features: bool = False,
+    feature_set: FeatureSet = FeatureSet.VECTORS,
     limit: int,
 ) -> AsyncIterator[LabelledVectors]:
     """The project's labels that compare two responses, by id, ``BATCH_LABELS`` at a time.
@@ -130,8 +138,7 @@ async def stream_labels(
         surplus: whether surplus labels are read too.
         handed_out: whether labels made elsewhere are left out.
         earliest: whether the earliest labels are read instead of a sample.
-        with_side_features: whether typicality and words are read, which takes all responses of the
-            prompts.
+        feature_set: what is read beside the vectors. Typicality takes all responses of the prompts.
         limit: how many labels are read at most.
     """
     parameters = {
@@ -145,13 +152,17 @@ async def stream_labels(
     rows = (await session.execute(labels, parameters)).all()
     size = max(1, min(BATCH_LABELS, _MAX_BATCH_NUMBERS // dimensions))
     for start in range(0, len(rows), size):
-        yield await _with_vectors(
-            session, rows[start : start + size], dimensions, with_side_features=with_side_features
-        )
+        yield await _with_vectors(session, rows[start : start + size], dimensions, feature_set)
 
 
 async def sample_prompts(
-    session: AsyncSession, project_id: int, dimensions: int, *, limit: int, with_words: bool = False
+    session: AsyncSession,
+    project_id: int,
+    dimensions: int,
+    *,
+    limit: int,
+    with_words: bool = False,
+    with_style: bool = False,
 ) -> list[PromptCandidate]:
     """A fixed, fair sample of the project's prompts, with the vectors of their responses.
 
@@ -167,17 +178,26 @@ async def sample_prompts(
     found: list[PromptCandidate] = []
     for start in range(0, len(prompt_ids), BATCH_LABELS):
         part = {prompt_id: responses[prompt_id] for prompt_id in prompt_ids[start:][:BATCH_LABELS]}
-        found += await _candidates(session, part, dimensions, with_words=with_words)
+        found += await _candidates(
+            session, part, dimensions, with_words=with_words, with_style=with_style
+        )
     return found
 
 
 async def _candidates(
-    session: AsyncSession, responses: dict[int, list[int]], dimensions: int, *, with_words: bool
+    session: AsyncSession,
+    responses: dict[int, list[int]],
+    dimensions: int,
+    *,
+    with_words: bool,
+    with_style: bool,
 ) -> list[PromptCandidate]:
     prompts = await prompt_vectors(session, np.array(list(responses)), dimensions)
     ids = np.array([each for ids in responses.values() for each in ids])
     vectors = await response_vectors(session, ids, dimensions)
     words = await count_response_words(session, ids.tolist()) if with_words else None
+    styles = await response_styles(session, ids) if with_style else None
+    style_of = {} if styles is None else dict(zip(ids.tolist(), styles, strict=True))
     found = []
     for prompt_id, response_ids in responses.items():
         own = np.array(response_ids)
@@ -191,6 +211,9 @@ async def _candidates(
                     vectors.of(known),
                     prompt_embedding=prompt,
                     words=None if words is None else [words[one] for one in known.tolist()],
+                    style=np.array([style_of[one] for one in known.tolist()])
+                    if with_style
+                    else None,
                 )
             )
     return found
@@ -226,7 +249,7 @@ async def mean_cost(session: AsyncSession, project_id: int) -> float | None:
 
 
 async def _with_vectors(
-    session: AsyncSession, rows: Sequence[Any], dimensions: int, *, with_side_features: bool
+    session: AsyncSession, rows: Sequence[Any], dimensions: int, feature_set: FeatureSet
 ) -> LabelledVectors:
     """The labels whose three texts have vectors."""
     prompt_ids = np.array([row.prompt_id for row in rows], dtype=np.int64)
@@ -235,7 +258,7 @@ async def _with_vectors(
     ).reshape(len(rows), 2)
     prompts = await prompt_vectors(session, prompt_ids, dimensions)
     typicality = None
-    if with_side_features:
+    if feature_set is not FeatureSet.VECTORS:
         responses, typicality = await _siblings(session, prompt_ids, dimensions)
     else:
         responses = await response_vectors(session, response_ids, dimensions)
@@ -253,7 +276,8 @@ async def _with_vectors(
         typicality=None
         if typicality is None
         else typicality[np.searchsorted(responses.ids, known)],
-        words=await _words_of(session, known) if with_side_features else None,
+        words=await _words_of(session, known) if feature_set is FeatureSet.SIDES else None,
+        style=await response_styles(session, known) if feature_set is FeatureSet.STYLE else None,
     )
 
 

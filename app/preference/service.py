@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import UnknownProject
 from app.preference import queries
 from app.preference.advice import Budget, advise, forecast_points
-from app.preference.answers import fit_answers
 from app.preference.features import MAX_LABELS, find_features, read_answers
 from app.preference.measurement import (
     LEAST_TEST_LABELS,
@@ -25,7 +24,7 @@ from app.preference.measurement import (
     Point,
     measure_curve,
 )
-from app.selection.model.preference import PreferenceModel
+from app.selection.model.preference import PreferenceModel, fit_preferences
 from app.storage.arm import Arm
 from app.storage.tables import Project
 from app.vectors.stored import prompt_vectors
@@ -57,13 +56,20 @@ async def fit_project(
     The same labels, prompts and vectors give the same model. Of the vectors, only those of the
     labelled prompts are kept.
     """
-    feature_map = await find_features(session, project_id, dimensions, with_side_features=True)
+    feature_map = await find_features(session, project_id, dimensions, beside_vectors=True)
     if feature_map is None:
         return None
     answers = await read_answers(session, project_id, dimensions, feature_map, arms=arms)
     if answers is None:
         return None
-    posterior = await asyncio.to_thread(fit_answers, answers)
+    posterior = await asyncio.to_thread(
+        fit_preferences,
+        feature_map.feature_set,
+        answers.differences,
+        answers.targets,
+        answers.groups,
+        weights=answers.weights,
+    )
     labelled = await prompt_vectors(session, answers.prompts, dimensions)
     return PreferenceModel(feature_map, posterior, len(answers), labelled.vectors)
 
@@ -116,7 +122,7 @@ async def read_evidence(session: AsyncSession, project: Project) -> Evidence:
     dimensions = project.embedding_dimensions
     if dimensions is None:
         return Evidence(training=None, test=None)
-    feature_map = await find_features(session, project.id, dimensions, with_side_features=True)
+    feature_map = await find_features(session, project.id, dimensions, beside_vectors=True)
     if feature_map is None:
         return Evidence(training=None, test=None)
 

@@ -33,6 +33,9 @@ class PromptCandidate:
     have them."""
     response_rounds: Sequence[int] | None = None
     """The round of each response, in the order of ``response_ids``; None: all are of the first."""
+    style: FloatArray | None = None
+    """The style of each response, ``(responses, features)``, NaN where it is not known; used only
+    if all prompts have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,9 @@ class PromptBlock:
     typicality: FloatArray | None = None
     """Each response's mean similarity to the others of its prompt, ``(prompts, k)``; None: all of
     them are in the block, so it is computed from the embeddings."""
+    style: FloatArray | None = None
+    """The style of each response, ``(prompts, k, features)``, NaN where it is not known; None: not
+    known of any."""
 
     @property
     def responses(self) -> int:
@@ -108,6 +114,7 @@ def _block(prompts: list[PromptCandidate]) -> PromptBlock:
         [prompt.embeddings[row] for prompt, row in zip(prompts, order, strict=True)]
     )
     words = _of_all([prompt.words for prompt in prompts])
+    style = _of_all([prompt.style for prompt in prompts])
     rounds = None
     if any(prompt.response_rounds is not None for prompt in prompts):
         size = response_ids.shape[1]
@@ -123,6 +130,7 @@ def _block(prompts: list[PromptCandidate]) -> PromptBlock:
         prompt_embeddings=_of_all([prompt.prompt_embedding for prompt in prompts]),
         words=None if words is None else np.take_along_axis(words, order, axis=1),
         response_rounds=None if rounds is None else np.take_along_axis(rounds, order, axis=1),
+        style=None if style is None else np.take_along_axis(style, order[:, :, None], axis=1),
     )
 
 

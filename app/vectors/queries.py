@@ -75,6 +75,12 @@ VECTORS_OF_PROMPTS: Final = text("""
         string_agg(vector, '' ORDER BY prompt_id) AS vectors
     FROM prompt_embeddings WHERE prompt_id = ANY(CAST(:ids AS bigint[]))
 """)
+STYLES_OF_RESPONSES: Final = text("""
+    SELECT array_agg(response_id ORDER BY response_id) AS ids,
+        string_agg(features, '' ORDER BY response_id) AS vectors
+    FROM response_styles
+    WHERE response_id = ANY(CAST(:ids AS bigint[])) AND version = :version
+""")
 
 
 async def embeddings_after(
@@ -121,10 +127,10 @@ async def cluster(session: AsyncSession) -> int:
 
 
 async def read_vectors(
-    session: AsyncSession, query: TextClause, ids: list[int]
+    session: AsyncSession, query: TextClause, ids: list[int], **parameters: Any
 ) -> tuple[list[int], list[bytes]]:
     """Those of the ids that have a vector, rising, and the stored vectors. By primary key."""
-    row = (await session.execute(query, {"ids": ids})).one()
+    row = (await session.execute(query, {"ids": ids, **parameters})).one()
     if row.ids is None:
         return [], []
     size = len(row.vectors) // len(row.ids)

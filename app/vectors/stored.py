@@ -9,9 +9,15 @@ from numpy.typing import NDArray
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.embedding.style import STYLE_FEATURES, STYLE_VERSION, styles_from_bytes
 from app.embedding.unit import from_bytes
 from app.selection.arrays import BoolArray, FloatArray, IntArray
-from app.vectors.queries import VECTORS_OF_PROMPTS, VECTORS_OF_RESPONSES, read_vectors
+from app.vectors.queries import (
+    STYLES_OF_RESPONSES,
+    VECTORS_OF_PROMPTS,
+    VECTORS_OF_RESPONSES,
+    read_vectors,
+)
 
 _NUMBERS_PER_READ = 2**22
 """Vectors are read as one row, which PostgreSQL and the client hold in memory several times."""
@@ -51,6 +57,19 @@ async def prompt_vectors(
 ) -> StoredVectors:
     """As ``response_vectors``, of prompts."""
     return await _read(session, VECTORS_OF_PROMPTS, ids, dimensions)
+
+
+async def response_styles(session: AsyncSession, ids: IntArray) -> FloatArray:
+    """The styles of responses, ``(*ids.shape, features)``; NaN where none is stored yet."""
+    wanted = np.unique(ids)
+    styles = np.full((len(wanted), len(STYLE_FEATURES)), np.nan, dtype=np.float32)
+    size = _NUMBERS_PER_READ // len(STYLE_FEATURES)
+    for start in range(0, len(wanted), size):
+        part = wanted[start : start + size].tolist()
+        found, rows = await read_vectors(session, STYLES_OF_RESPONSES, part, version=STYLE_VERSION)
+        if found:
+            styles[np.searchsorted(wanted, found)] = styles_from_bytes(rows)
+    return styles[np.searchsorted(wanted, ids)]
 
 
 async def _read(

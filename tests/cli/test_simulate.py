@@ -10,7 +10,16 @@ import pytest
 from numpy.typing import NDArray
 
 from app.cli.__main__ import main
-from app.cli.simulate.labelled_file import encode_file, load_vectors, read_labelled_file
+from app.cli.simulate.labelled_file import encode_file, read_labelled_file
+from app.cli.simulate.vector_file import (
+    Origin,
+    digest_of,
+    encode_and_keep,
+    kept_beside,
+    load_vectors,
+    read_kept,
+    write_vectors,
+)
 from app.selection.pair_grid import pair_columns
 from app.selection.registry import STRATEGIES
 from app.selection.simulation.world import FIRST, SECOND, TIE
@@ -74,15 +83,140 @@ def test_a_simulation_prints_a_table_and_writes_the_same_figures_for_the_same_se
 
     assert written[0] == written[1]
     report = json.loads(written[0])
-    assert list(report["strategies"]) == ["auto", "random", "similar"]
+    names = {"random", "random, again", "random, vectors alone", "random, without style"}
+    assert set(report["arms"]) == names | {"auto", "similar"}
     assert report["budgets"][-1] == 17 * 6 // 2
-    for curve in report["strategies"].values():
-        assert len(curve["accuracy"]) == len(report["budgets"])
-        assert all(0 <= each["low"] <= each["mean"] <= 1 for each in curve["accuracy"])
-    shown = capsys.readouterr().out
-    assert "24 prompts, 3 splits" in shown
-    for name in ("random", "auto", "similar"):
-        assert f"│ {name}" in shown
+    for arm in report["arms"].values():
+        assert set(arm) == {"accuracy", "log_loss"}
+        for measured in arm.values():
+            assert len(measured["values"]) == len(report["budgets"])
+            assert all(0 <= each["low"] <= each["mean"] <= 1 for each in measured["values"])
+    shown = capsys.readouterr()
+    assert "24 prompts, 3 splits" in shown.out
+    assert "UNINFORMATIVE" not in shown.out or not report["informative"]
+    for name in names | {"auto", "similar"}:
+        assert f"│ {name}" in shown.out
+        assert f"\n{name}, at 25, 51 labels: accuracy 0." in shown.err
+    assert "\nSimulating: 18 of 18\n" in shown.err
+
+
+def test_budgets_end_where_they_are_told_to_and_pairs_can_get_more_labels(
+    labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    path, vectors = labelled
+    reports = {}
+    for labels in ("1", "3"):
+        out = tmp_path / f"{labels}.json"
+        arguments = ["--strategies", "random", "--seeds", "2", "--processes", "1"]
+        arguments += ["--most-labels", "50", "--labels-per-pair", labels]
+        arguments += ["--embeddings", str(vectors), "--json", str(out)]
+        assert _exit_status("simulate", str(path), *arguments) == 0
+        reports[labels] = json.loads(out.read_bytes())
+
+    assert [each["budgets"][-1] for each in reports.values()] == [50, 50]
+    accuracy = {
+        labels: [each["mean"] for each in report["arms"]["random"]["accuracy"]["values"]]
+        for labels, report in reports.items()
+    }
+    assert accuracy["1"] != accuracy["3"]
+
+
+def test_too_few_pairs_are_told_before_anything_is_embedded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "few.jsonl"
+    line = {
+        "prompt": "?",
+        "responses": [{"id": "a", "text": "a"}, {"id": "b", "text": "b"}],
+        "preferences": [{"a": "a", "b": "b", "winner": "a"}],
+    }
+    path.write_text("\n".join(json.dumps({**line, "prompt_id": f"p{n}"}) for n in range(9)))
+    monkeypatch.setenv("EMBEDDING_MODEL", "no/such-model")
+
+    assert _exit_status("simulate", str(path)) == 1
+
+    assert "there are only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_a_result_without_a_folder_is_told_before_the_work(
+    option: str, labelled: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    path, vectors = labelled
+
+    missing = str(path.parent / "missing" / "out.svg")
+    assert _exit_status("simulate", str(path), "--embeddings", str(vectors), option, missing) == 1
+
+    told = capsys.readouterr().err
+    assert "there is no folder" in told
+    assert "Simulating" not in told
+
+
+class CountingEncoder:
+    """Vectors that depend on the text, and how many texts were embedded."""
+
+    name = "counting@1"
+
+    def __init__(self) -> None:
+        self.texts = 0
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.texts += len(texts)
+        seeds = [np.frombuffer(text.encode().ljust(4, b"."), np.uint8) for text in texts]
+        rows = [np.random.default_rng(seed).standard_normal(8) for seed in seeds]
+        return np.array(rows, dtype=np.float32)
+
+
+def test_vectors_are_kept_beside_the_file_until_it_or_the_model_changes(
+    labelled: tuple[Path, Path],
+) -> None:
+    path, _ = labelled
+    encoder = CountingEncoder()
+
+    def embed(model: str) -> int:
+        before = encoder.texts
+        file = read_labelled_file(path)
+        vectors = encode_and_keep(path, file, encoder.encode, model, lambda _: None)
+        assert len(vectors.responses) == 24
+        return encoder.texts - before
+
+    assert embed("one") > 24
+    assert embed("one") == 0
+    assert embed("other") > 24
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + b"\n"))
+    assert embed("other") > 24
+    kept_beside(path).write_bytes(b"not an archive")
+    assert embed("other") > 24
+    assert sorted(each.name for each in path.parent.iterdir()) == [
+        "labelled.jsonl.gz",
+        "labelled.jsonl.gz.vectors.npz",
+        "vectors.npz",
+    ]
+
+
+def test_written_vectors_are_read_as_made_elsewhere_with_repeats_and_bad_lines(
+    tmp_path: Path,
+) -> None:
+    path, out = tmp_path / "odd.jsonl", tmp_path / "vectors.npz"
+    texts = ["one", "two", "one", " ", "three"]
+    responses = [{"id": f"r{place}", "text": text} for place, text in enumerate(texts)]
+    good = {"prompt_id": "p", "prompt": "which?", "responses": responses}
+    path.write_text("{broken\n" + json.dumps(good) + "\n")
+    encoder = CountingEncoder()
+    file = read_labelled_file(path)
+    vectors = encode_file(file, encoder.encode, lambda _: None)
+
+    origin = Origin(digest_of(path), encoder.name)
+    write_vectors(out, file, vectors, encoder.encode([""])[0], origin)
+
+    with np.load(out) as arrays:
+        assert arrays["responses"].shape == (5, 8)
+        assert str(arrays["model"]) == encoder.name
+    for found in (load_vectors(file, out), read_kept(out, file, origin)):
+        assert found is not None
+        unit = vectors.responses[0] / np.linalg.norm(vectors.responses[0], axis=1, keepdims=True)
+        np.testing.assert_allclose(found.responses[0], unit, atol=1e-6)
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])

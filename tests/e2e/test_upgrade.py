@@ -39,6 +39,10 @@ LEFT_TO_FILL: Final[dict[str, str]] = {
         " WHERE embedding_source = 'service' AND NOT EXISTS ("
         "SELECT FROM question_embeddings AS asked WHERE asked.prompt_id = embedded.prompt_id)"
     ),
+    "responses whose style is not known": (
+        "SELECT count(*) FROM response_embeddings AS embedded WHERE NOT EXISTS ("
+        "SELECT FROM response_styles AS known WHERE known.response_id = embedded.response_id)"
+    ),
 }
 """What is filled in while the service runs: counts that become 0. A migration adds its own."""
 

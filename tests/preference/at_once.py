@@ -10,9 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.preference.features import label_features
 from app.preference.queries import LabelledVectors, stream_labels
 from app.selection.candidates import PromptCandidate, blocks_of
-from app.selection.model.features import fit_feature_map
-from app.selection.model.posterior import fit_posterior
-from app.selection.model.preference import PRIOR_PRECISION, PreferenceModel
+from app.selection.model.features import FeatureSet, fit_feature_map
+from app.selection.model.preference import PreferenceModel, fit_preferences
 
 
 async def read_labels(
@@ -35,15 +34,21 @@ def join_labels(parts: Sequence[LabelledVectors]) -> LabelledVectors:
 
 
 def fit_model(labels: LabelledVectors, prompts: Sequence[PromptCandidate]) -> PreferenceModel:
-    """The model that labels teach, its features (the side ones, if labels have them) found in
-    some prompts.
+    """The model that labels teach, its features (those beside the vectors, if labels have them)
+    found in some prompts.
     """
-    feature_map = fit_feature_map(blocks_of(prompts), with_side_features=labels.words is not None)
+    feature_set = FeatureSet.VECTORS
+    if labels.style is not None:
+        feature_set = FeatureSet.STYLE
+    elif labels.words is not None:
+        feature_set = FeatureSet.SIDES
+    feature_map = fit_feature_map(blocks_of(prompts), feature_set=feature_set)
     features = label_features(feature_map, labels)
-    posterior = fit_posterior(
+    posterior = fit_preferences(
+        feature_set,
         features[:, 0] - features[:, 1],
         labels.targets,
-        prior_precision=PRIOR_PRECISION,
+        labels.groups,
         weights=labels.weights,
     )
     _, one_each = np.unique(labels.prompt_ids, return_index=True)

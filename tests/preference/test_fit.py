@@ -5,15 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, insert, select
 
+from app.embedding.style import STYLE_FEATURES, STYLE_VERSION, style_of, style_to_bytes
 from app.preference import queries
 from app.preference.features import find_features, label_features, read_answers
 from app.preference.queries import sample_prompts
 from app.preference.service import fit_project
+from app.selection.model.features import FeatureSet
 from app.selection.model.preference import PreferenceModel
 from app.storage.arm import Arm
-from app.storage.tables import PromptEmbedding
+from app.storage.tables import PromptEmbedding, ResponseEmbedding, ResponseStyle
 from tests.preference.at_once import fit_model, join_labels, read_labels
 from tests.preference.planted import DIMENSIONS, PlantedProject
 
@@ -55,7 +57,7 @@ async def test_reading_a_part_at_a_time_gives_the_model_of_all_at_once(
     await planted.label(50)
     async with planted.sessions() as session:
         labels = await read_labels(
-            session, planted.project_id, DIMENSIONS, limit=1000, with_side_features=True
+            session, planted.project_id, DIMENSIONS, limit=1000, feature_set=FeatureSet.SIDES
         )
         prompts = await sample_prompts(
             session, planted.project_id, DIMENSIONS, limit=1000, with_words=True
@@ -75,7 +77,7 @@ async def test_the_model_learns_what_annotators_like(planted: PlantedProject) ->
     await planted.label(600)
     async with planted.sessions() as session:
         labels = await read_labels(
-            session, planted.project_id, DIMENSIONS, limit=1000, with_side_features=True
+            session, planted.project_id, DIMENSIONS, limit=1000, feature_set=FeatureSet.SIDES
         )
 
     model = await fit(planted)
@@ -120,3 +122,63 @@ async def test_arms_and_surplus_are_what_is_asked_for(planted: PlantedProject) -
         )
     assert with_surplus is not None
     assert len(with_surplus) == 26
+
+
+async def _give_styles(planted: PlantedProject, share: float = 1.0) -> None:
+    """Style for that share of the responses that have vectors, in the order of their ids."""
+    async with planted.sessions.begin() as session:
+        ids = list(
+            await session.scalars(select(ResponseEmbedding.response_id).order_by("response_id"))
+        )
+        found = {one: style_of([f"{'word ' * (one % 7 + 1)}{one}!"])[0] for one in ids}
+        rows = [
+            {"response_id": one, "version": STYLE_VERSION, "features": style_to_bytes(found[one])}
+            for one in ids[: round(share * len(ids))]
+        ]
+        await session.execute(insert(ResponseStyle), rows)
+
+
+async def test_with_style_the_model_knows_more_and_says_how_likely_things_are(
+    planted: PlantedProject,
+) -> None:
+    await planted.label(80)
+    before = await fit(planted)
+    await _give_styles(planted)
+
+    model = await fit(planted)
+
+    assert before.feature_map.feature_set is FeatureSet.SIDES
+    assert model.feature_map.feature_set is FeatureSet.STYLE
+    assert model.feature_map.size == before.feature_map.size + len(STYLE_FEATURES) - 1
+    async with planted.sessions() as session:
+        labels = await read_labels(
+            session, planted.project_id, DIMENSIONS, limit=1000, feature_set=FeatureSet.STYLE
+        )
+        prompts = await sample_prompts(
+            session, planted.project_id, DIMENSIONS, limit=1000, with_style=True
+        )
+    expected = fit_model(labels, prompts)
+    np.testing.assert_allclose(model.posterior.mean, expected.posterior.mean, atol=1e-9)
+
+
+async def test_a_project_does_without_style_until_nearly_all_of_it_is_known(
+    planted: PlantedProject,
+) -> None:
+    await planted.label(40)
+    before = await fit(planted)
+
+    await _give_styles(planted, 0.9)
+
+    model = await fit(planted)
+    assert model.feature_map.feature_set is FeatureSet.SIDES
+    np.testing.assert_array_equal(model.posterior.mean, before.posterior.mean)
+
+
+async def test_a_prompt_without_style_is_judged_by_the_rest(planted: PlantedProject) -> None:
+    await planted.label(60)
+
+    await _give_styles(planted, 119 / 120)
+
+    model = await fit(planted)
+    assert model.feature_map.feature_set is FeatureSet.STYLE
+    assert np.isfinite(model.posterior.mean).all()

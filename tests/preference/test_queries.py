@@ -10,7 +10,7 @@ from app.embedding.unit import InvalidVector
 from app.preference import queries
 from app.preference.queries import LabelledVectors, sample_prompts, stream_labels
 from app.selection.candidates import blocks_of
-from app.selection.model.features import side_features
+from app.selection.model.features import FeatureSet, beside_vectors
 from app.storage.tables import Label, Project, PromptEmbedding, Response, ResponseEmbedding
 from app.vectors import queries as vectors
 from tests.preference.at_once import read_labels
@@ -185,7 +185,7 @@ async def test_a_label_knows_how_typical_and_how_long_its_responses_are(
             update(Response).where(Response.position == 0).values(tool_calls=[call])
         )
 
-    labels = await read(planted, with_side_features=True)
+    labels = await read(planted, feature_set=FeatureSet.SIDES)
 
     async with planted.sessions() as session:
         prompts = await sample_prompts(
@@ -195,7 +195,7 @@ async def test_a_label_knows_how_typical_and_how_long_its_responses_are(
     assert labels.words is not None
     assert labels.words.tolist() == [[4, 4]] * 4
     for block in blocks_of(prompts):
-        expected = side_features(block)
+        expected = beside_vectors(block, FeatureSet.SIDES)
         for row, prompt_id in enumerate(block.prompt_ids):
             place = labels.prompt_ids.tolist().index(prompt_id)
             found = labels.typicality[place]

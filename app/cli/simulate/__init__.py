@@ -1,1 +1,1 @@
-"""The commands `simulate` and `strategies`: compare strategies on a file with labels."""
+"""The commands `simulate`, `embed` and `strategies`: compare strategies on a labelled file."""

@@ -1,6 +1,5 @@
 """Read a labelled file, in any format that `import` reads, as the input of a simulation."""
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -9,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embedding.unit import mean_direction, normalise
+from app.embedding.style import style_of
+from app.embedding.unit import mean_direction
 from app.errors import CommandFailed
 from app.formats.format import Preference
 from app.imports.files.sources import json_source, opened
@@ -39,6 +39,13 @@ class LabelledFile:
     sent_responses: Sequence[int]
     """How many responses each of ``lines`` was sent with, dropped ones included."""
 
+    @property
+    def pairs(self) -> NDArray[np.int64]:
+        """How many pairs with votes each prompt that has any has: ``(prompts,)``."""
+        votes = [_votes(line.preferences, len(line.prompt.responses)) for line in self.lines]
+        pairs = np.array([int((each.sum(axis=1) > 0).sum()) for each in votes], dtype=np.int64)
+        return pairs[pairs > 0]
+
     def world(self, vectors: "FileVectors") -> World:
         """The file as arrays.
 
@@ -53,6 +60,7 @@ class LabelledFile:
                 votes=_votes(line.preferences, len(line.prompt.responses)),
                 gold=_gold(line.prompt),
                 words=np.array([count_words(each.rendered) for each in line.prompt.responses]),
+                style=style_of([each.rendered for each in line.prompt.responses]),
             )
             for number, line in enumerate(self.lines)
         ]
@@ -111,41 +119,6 @@ def texts_to_embed(prompt: IncomingPrompt) -> list[str]:
     )
 
 
-def load_vectors(file: LabelledFile, path: Path) -> FileVectors:
-    """Load vectors made elsewhere: ``prompts``, a row a line, and ``responses``, a row a response.
-
-    Rows are in the order of the file; empty and repeated responses have a row too.
-
-    Raises:
-        CommandFailed: the arrays are missing, do not fit the file, or hold no vectors.
-    """
-    if file.rejected:
-        bad = file.rejected[0]
-        raise CommandFailed(
-            f"--embeddings needs a file without bad lines; line {bad.line}: {bad.detail}"
-        )
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            prompts, responses = normalise(arrays["prompts"]), normalise(arrays["responses"])
-    except (OSError, ValueError, KeyError, zlib.error) as error:
-        raise CommandFailed(
-            f"{path} holds no `prompts` and `responses` vectors: {error}"
-        ) from error
-    expected = len(file.lines), sum(file.sent_responses)
-    if (len(prompts), len(responses)) != expected or prompts.shape[1:] != responses.shape[1:]:
-        raise CommandFailed(
-            f"{path} has {len(prompts)} prompts and {len(responses)} responses;"
-            f" the file has {expected[0]} and {expected[1]}"
-        )
-    starts = np.concatenate([[0], np.cumsum(file.sent_responses)[:-1]])
-    kept = [
-        responses[start + np.array(_kept_positions(line.prompt))]
-        for line, start in zip(file.lines, starts, strict=True)
-    ]
-    # As in a project with the caller's own vectors.
-    return FileVectors(prompts, prompts, kept)
-
-
 def _lines(path: Path) -> tuple[list[Line], list[RejectedLine]]:
     """The lines of a file, and the rows that cannot be read for sure."""
     splitter = StreamSplitter(MAX_LINE_BYTES)
@@ -164,12 +137,6 @@ def _encode_sorted(texts: Sequence[str], encode: Encode, advance: Callable[[int]
         parts.append(encode([texts[number] for number in batch]))
         advance(len(batch))
     return np.concatenate(parts)[np.argsort(order)]
-
-
-def _kept_positions(prompt: IncomingPrompt) -> list[int]:
-    """For each kept response, the position at which its text was first sent."""
-    first = {kept: sent for sent, kept in sorted(prompt.kept.kept_as.items(), reverse=True)}
-    return [first[number] for number in range(len(prompt.responses))]
 
 
 def _votes(preferences: Sequence[Preference], responses: int) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from app.storage.predicates import (
     UNSEEN_PAIR,
 )
 from app.storage.sql import read_as, statement
-from app.vectors.stored import prompt_vectors
+from app.vectors.stored import prompt_vectors, response_styles
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +228,7 @@ async def read_candidates(
     *,
     with_prompts: bool = False,
     with_words: bool = False,
+    with_style: bool = False,
     ignore_unseen: bool = False,
 ) -> list[PromptCandidate]:
     """The prompts with their responses' vectors and the pairs that are taken.
@@ -238,6 +239,7 @@ async def read_candidates(
         dimensions: of the vectors.
         with_prompts: read the prompts' own vectors too.
         with_words: count the responses' words too.
+        with_style: read the responses' style too.
         ignore_unseen: unseen pairs of the plan count as not taken.
     """
     ids = [prompt.id for prompt in prompts]
@@ -259,6 +261,9 @@ async def read_candidates(
     if with_prompts:
         of_prompts = (await prompt_vectors(session, np.array(ids), dimensions)).by_id()
     words = await count_response_words(session, embedded) if with_words else {}
+    styles = None
+    if with_style:
+        styles = await response_styles(session, np.array([row.id for row in responses]))
     return [
         PromptCandidate(
             prompt_id=prompt.id,
@@ -273,6 +278,7 @@ async def read_candidates(
             words=[words.get(responses[place].id, 0) for place in places[prompt.id]]
             if with_words
             else None,
+            style=None if styles is None else styles[places[prompt.id]],
         )
         for prompt in prompts
         if len(places[prompt.id]) > 1

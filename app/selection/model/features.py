@@ -1,7 +1,8 @@
 """The features of a prompt and a response, φ(x, y), in few dimensions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 
@@ -9,9 +10,15 @@ from app.selection.arrays import Float64Array, FloatArray
 from app.selection.candidates import PromptBlock
 from app.selection.pair_grid import gram_matrices, mean_similarities
 
-MOST_FEATURES = 128
+MOST_DIRECTIONS = 128
+MOST_FEATURES = 160
+"""With those beside the vectors."""
 SIDE_SIZE = 0.4
-"""The size of a side feature, where the vectors' is 1: it gets more weight than a direction."""
+"""The size of typicality and length, where that of all directions together is 1: such a feature
+gets more weight than a direction."""
+SIDE_SIZE_BESIDE_STYLE = 0.6
+STYLE_SIZE = 0.15
+"""The size of each other feature of style."""
 _TINY = 1e-10
 _LONG = 1_024
 """Eigenvectors of larger covariances are slow: minutes at 8,193 (4096 dimensions)."""
@@ -34,17 +41,36 @@ def interactions(prompts: FloatArray, responses: FloatArray) -> FloatArray:
     return joined
 
 
-def side_features(block: PromptBlock) -> Float64Array:
-    """Two features of a response beside its vector: ``(prompts, k, 2)``.
+class FeatureSet(StrEnum):
+    """What the preference model knows of a response."""
+
+    VECTORS = "vectors"
+    """Its vector and the prompt's."""
+    SIDES = "sides"
+    """That, how typical it is of its prompt's responses, and how long it is."""
+    STYLE = "style"
+    """That, and its style (``app.embedding.style``)."""
+
+
+def beside_vectors(block: PromptBlock, feature_set: FeatureSet) -> Float64Array:
+    """The features of a response beside its vector: ``(prompts, k, features)``.
 
     - how typical it is: its mean similarity to the prompt's other responses;
-    - how long it is: ``log(1 + words)``, 0 where words are not known.
+    - how long it is: ``log(1 + words)``, 0 where words are not known;
+    - with ``FeatureSet.STYLE``: its style, which begins with the length. Where the style of some
+      response of a prompt is not known, it is 0 for all of them: it says nothing on their pairs.
     """
     typicality = block.typicality
     if typicality is None:
         typicality = mean_similarities(gram_matrices(block.embeddings))
-    length = np.zeros(typicality.shape) if block.words is None else np.log1p(block.words)
-    return np.stack([typicality, length], axis=-1, dtype=np.float64)
+    known: FloatArray
+    if feature_set is FeatureSet.SIDES or block.style is None:
+        known = np.zeros(typicality.shape) if block.words is None else np.log1p(block.words)
+        known = known[..., None]
+    else:
+        is_known = ~np.isnan(block.style).any(axis=(1, 2), keepdims=True)
+        known = np.where(is_known, block.style, 0.0)
+    return np.concatenate([typicality[..., None], known], axis=-1, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +79,25 @@ class FeatureMap:
 
     basis: FloatArray
     """Orthogonal columns, scaled together: ``(2·dimensions + 1, directions)``."""
-    side_scale: FloatArray | None = None
-    """Factors of the side features, ``(2,)``; None: without side features."""
+    feature_set: FeatureSet = FeatureSet.VECTORS
+    side_scale: FloatArray = field(default_factory=lambda: np.empty(0))
+    """Factors of the features beside the vectors, ``(features,)``."""
 
     @property
     def size(self) -> int:
         """How many features a response has."""
-        side_features = 0 if self.side_scale is None else len(self.side_scale)
-        return int(self.basis.shape[1]) + side_features
+        return int(self.basis.shape[1]) + len(self.side_scale)
 
     def features(self, block: PromptBlock) -> FloatArray:
-        """φ of every response in the directions of the basis, then the side features, if any.
+        """φ of every response in the directions of the basis, then the features beside it.
 
         ``(prompts, k, features)``.
         """
         found: FloatArray = interactions(prompt_vectors(block), block.embeddings) @ self.basis
-        if self.side_scale is None:
+        if self.feature_set is FeatureSet.VECTORS:
             return found
-        side = side_features(block) * self.side_scale
-        return np.concatenate([found, side], axis=-1, dtype=np.float64)
+        beside = beside_vectors(block, self.feature_set) * self.side_scale
+        return np.concatenate([found, beside], axis=-1, dtype=np.float64)
 
     def rewards(self, block: PromptBlock, weights: FloatArray) -> FloatArray:
         """``features(block) @ weights``, ``(prompts, k)``, without computing the features."""
@@ -83,10 +109,10 @@ class FeatureMap:
         prompts = prompt_vectors(block)
         of_prompt = own + prompts * (np.sqrt(dimensions) * product + cosine)
         rewards: FloatArray = np.matmul(block.embeddings, of_prompt[:, :, None])[:, :, 0]
-        if self.side_scale is None:
+        if self.feature_set is FeatureSet.VECTORS:
             return rewards
-        side: FloatArray = side_features(block) @ (self.side_scale * weights[directions:])
-        return rewards + side
+        beside = beside_vectors(block, self.feature_set)
+        return rewards + beside @ (self.side_scale * weights[directions:])
 
 
 def prompt_vectors(block: PromptBlock) -> FloatArray:
@@ -103,9 +129,9 @@ def prompt_vectors(block: PromptBlock) -> FloatArray:
 
 def fit_feature_map(
     blocks: Sequence[PromptBlock],
-    max_directions: int = MOST_FEATURES,
+    max_directions: int = MOST_DIRECTIONS,
     *,
-    with_side_features: bool = False,
+    feature_set: FeatureSet = FeatureSet.VECTORS,
 ) -> FeatureMap:
     """The principal directions of φ around each prompt's mean; every prompt counts the same.
 
@@ -116,8 +142,8 @@ def fit_feature_map(
     Args:
         blocks: prompts with their responses.
         max_directions: how many directions are kept at most.
-        with_side_features: whether to add the side features, each with a standard deviation of
-            ``SIDE_SIZE`` around its prompt's mean.
+        feature_set: which features stand beside the directions, each with its size as standard
+            deviation around its prompt's mean.
     """
     if not blocks:
         raise ValueError("no prompts to find features in")
@@ -130,14 +156,19 @@ def fit_feature_map(
     largest = np.take_along_axis(basis, np.abs(basis).argmax(axis=0)[None, :], axis=0)
     scale = np.sqrt(max(total, _TINY))
     return FeatureMap(
-        basis * np.sign(largest) / scale, _side_scale(blocks) if with_side_features else None
+        basis * np.sign(largest) / scale, feature_set, _scale_beside(blocks, feature_set)
     )
 
 
-def _side_scale(blocks: Sequence[PromptBlock]) -> Float64Array:
-    """``(2,)``; 0 for what does not vary."""
-    spread = np.concatenate([side_features(block).var(axis=1) for block in blocks]).mean(axis=0)
-    return np.where(spread > _TINY, SIDE_SIZE / np.sqrt(np.maximum(spread, _TINY)), 0.0)
+def _scale_beside(blocks: Sequence[PromptBlock], feature_set: FeatureSet) -> Float64Array:
+    """The factors of the features beside the vectors; 0 for what does not vary."""
+    if feature_set is FeatureSet.VECTORS:
+        return np.empty(0)
+    spreads = [beside_vectors(block, feature_set).var(axis=1) for block in blocks]
+    spread = np.concatenate(spreads).mean(axis=0)
+    sizes = np.full(len(spread), STYLE_SIZE)
+    sizes[:2] = SIDE_SIZE if feature_set is FeatureSet.SIDES else SIDE_SIZE_BESIDE_STYLE
+    return np.where(spread > _TINY, sizes / np.sqrt(np.maximum(spread, _TINY)), 0.0)
 
 
 def _directions(blocks: Sequence[PromptBlock]) -> tuple[Float64Array, Float64Array, float]:

@@ -4,14 +4,41 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.selection.arrays import FloatArray
+from app.selection.arrays import FloatArray, IntArray
 from app.selection.candidates import PromptBlock
-from app.selection.model.features import FeatureMap
-from app.selection.model.posterior import Posterior
+from app.selection.model.features import FeatureMap, FeatureSet
+from app.selection.model.posterior import Posterior, calibrate, fit_posterior
 from app.selection.pair_grid import pair_columns
 
 PRIOR_PRECISION = 10.0
 """λ of the prior over weights of features scaled as ``fit_feature_map`` scales them."""
+
+
+def fit_preferences(
+    feature_set: FeatureSet,
+    differences: FloatArray,
+    targets: FloatArray,
+    prompts: IntArray,
+    *,
+    weights: FloatArray | None = None,
+    start: FloatArray | None = None,
+) -> Posterior:
+    """The posterior under this prior; with ``FeatureSet.STYLE``, one whose probabilities are right.
+
+    Args:
+        feature_set: what the features are made of.
+        differences: as for ``fit_posterior``, as ``targets``, ``weights`` and ``start`` are.
+        targets: of the labels.
+        prompts: the prompt (or group of like prompts) of each label: ``(labels,)``.
+        weights: of the labels.
+        start: an earlier posterior's mean.
+    """
+    posterior = fit_posterior(
+        differences, targets, prior_precision=PRIOR_PRECISION, weights=weights, start=start
+    )
+    if feature_set is not FeatureSet.STYLE:
+        return posterior
+    return calibrate(posterior, differences, targets, prompts, weights=weights)
 
 
 @dataclass(frozen=True, slots=True)

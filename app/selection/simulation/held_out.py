@@ -1,28 +1,33 @@
 """The held-out prompts of a split, and how well a model does on them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.selection.arrays import FloatArray, IntArray
+from app.selection.arrays import Float64Array, FloatArray, IntArray
 from app.selection.candidates import blocks_of
 from app.selection.model.features import FeatureMap
-from app.selection.model.posterior import Posterior
+from app.selection.model.posterior import Posterior, preference_probability
 from app.selection.pair_grid import pair_columns
-from app.selection.simulation.world import FIRST, SECOND, LabelledPrompt, World, candidates
+from app.selection.simulation.measures import Measure
+from app.selection.simulation.world import FIRST, TIE, LabelledPrompt, World, candidates
 
 _HALF = 0.5
+_LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Differences of features, oriented so that the majority prefers a positive gap."""
+    """The pairs of the held-out prompts that have votes, and their responses."""
 
     places: IntArray
     """Indices of the held-out prompts in the world, ``(prompts,)``."""
     differences: NDArray[np.float64]
-    """``(pairs, features)``, over all held-out prompts."""
+    """Of features, ``(pairs, features)``, over all held-out prompts."""
+    shares: Float64Array
+    """The share of the votes for the first response, a tie as half a vote: ``(pairs,)``."""
     owners: IntArray
     """Which held-out prompt each pair belongs to: ``(pairs,)``."""
     features: tuple[FloatArray, ...]
@@ -30,43 +35,60 @@ class HeldOut:
     gold: tuple[FloatArray | None, ...]
     """Of the responses of each held-out prompt, scaled to 0 (worst) … 1 (best); NaN: not known."""
 
-    def scores(self, posterior: Posterior) -> tuple[FloatArray, FloatArray]:
-        """How many pairs the model orders as the majority, and the gold of the response it picks.
-
-        Both a held-out prompt, ``(prompts,)``. A gap of zero counts as half a pair. Gold is NaN if
-        it is not known; only responses whose gold is known are picked.
-        """
+    def scores(self, posterior: Posterior) -> Mapping[Measure, Float64Array]:
+        """The sum of each measure over the pairs (or picks) of each prompt: ``(prompts,)``."""
         gaps = self.differences @ posterior.mean
-        right = np.where(gaps > 0, 1.0, np.where(gaps == 0, _HALF, 0.0))
-        correct = np.zeros(len(self.places))
-        np.add.at(correct, self.owners, right)
-        picked = [
-            np.nan if gold is None else _picked_gold(features @ posterior.mean, gold)
-            for features, gold in zip(self.features, self.gold, strict=True)
-        ]
-        return correct, np.array(picked, dtype=np.float64)
+        majority = np.sign(self.shares - _HALF)
+        right = np.where(majority != 0, (np.sign(gaps) * majority + 1) / 2, 0.0)
+        p = preference_probability(gaps, posterior.variances(self.differences))
+        p = np.clip(p, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+        loss = -self.shares * np.log(p) - (1 - self.shares) * np.log1p(-p)
+        agreed = np.where(p > _HALF, self.shares - p, p - self.shares)
+        picked = np.array(
+            [
+                0.0 if gold is None else _picked_gold(features @ posterior.mean, gold)
+                for features, gold in zip(self.features, self.gold, strict=True)
+            ]
+        )
+        return {
+            Measure.ACCURACY: self._per_prompt(right),
+            Measure.LOG_LOSS: self._per_prompt(loss),
+            Measure.GOLD: picked,
+            Measure.TIMIDITY: self._per_prompt(agreed),
+        }
 
     @property
-    def pairs(self) -> FloatArray:
-        """How many pairs each held-out prompt has: ``(prompts,)``."""
-        return np.bincount(self.owners, minlength=len(self.places)).astype(np.float64)
+    def counts(self) -> Mapping[Measure, Float64Array]:
+        """What the sums are divided by: pairs with a majority, pairs, picks; ``(prompts,)``."""
+        pairs = self._per_prompt(np.ones(len(self.shares)))
+        return {
+            Measure.ACCURACY: self._per_prompt((self.shares != _HALF).astype(np.float64)),
+            Measure.LOG_LOSS: pairs,
+            Measure.GOLD: np.array([float(gold is not None) for gold in self.gold]),
+            Measure.TIMIDITY: pairs,
+        }
+
+    def _per_prompt(self, values: Float64Array) -> Float64Array:
+        sums = np.bincount(self.owners, weights=values, minlength=len(self.places))
+        return np.asarray(sums, dtype=np.float64)
 
 
 def hold_out(world: World, places: IntArray, feature_map: FeatureMap) -> HeldOut:
-    """The prompts at the indices ``places``; pairs without a majority are left out."""
+    """The prompts at the indices ``places``."""
     features = _features(world, places, feature_map)
-    differences, owners = [], []
+    differences, owners, shares = [], [], []
     for number, place in enumerate(places):
         votes = world.prompts[place].votes
-        majority = np.sign(votes[:, FIRST] - votes[:, SECOND])
-        columns = np.flatnonzero(majority)
+        columns = np.flatnonzero(votes.sum(axis=1))
         first, second = pair_columns(len(world.prompts[place].responses))
-        gap = features[number][first[columns]] - features[number][second[columns]]
-        differences.append(gap * majority[columns, None])
+        differences.append(features[number][first[columns]] - features[number][second[columns]])
         owners.append(np.full(len(columns), number))
+        voted = votes[columns]
+        shares.append((voted[:, FIRST] + _HALF * voted[:, TIE]) / voted.sum(axis=1))
     return HeldOut(
         places,
         np.concatenate(differences),
+        np.concatenate(shares),
         np.concatenate(owners),
         tuple(features),
         tuple(_scaled_gold(world.prompts[place]) for place in places),

@@ -3,13 +3,14 @@
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.selection.arrays import FloatArray, IntArray
+from app.selection.arrays import IntArray
 from app.selection.model.features import FeatureMap
 from app.selection.simulation.held_out import hold_out
+from app.selection.simulation.measures import Measure, Trace
 from app.selection.simulation.pool import Pool
 from app.selection.simulation.world import World
 from app.selection.strategies.learning import FIRST_LABELS
@@ -29,23 +30,9 @@ class Split:
     held_out: IntArray
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """How well the model did on the held-out prompts at each budget."""
-
-    held_out: IntArray
-    """Indices into the world, ``(prompts,)``."""
-    pairs: FloatArray
-    """The number of pairs of each: ``(prompts,)``."""
-    correct: FloatArray
-    """Of those, how many the model orders as the majority: ``(budgets, prompts)``."""
-    gold: FloatArray
-    """Gold of the response it picks, 0 (worst) … 1 (best), NaN: none: ``(budgets, prompts)``."""
-
-
-def split_world(world: World, seed: int, number: int) -> Split:
+def split_prompts(prompts: int, seed: int, number: int) -> Split:
     """Split number ``number``, by prompt: the same for all strategies of a seed."""
-    order = np.random.default_rng([seed, number, _SPLIT]).permutation(len(world.prompts))
+    order = np.random.default_rng([seed, number, _SPLIT]).permutation(prompts)
     held_out = max(1, round(HELD_OUT_SHARE * len(order)))
     return Split(np.sort(order[held_out:]), np.sort(order[:held_out]))
 
@@ -58,28 +45,33 @@ def run_arm(
     *,
     seed: int,
     number: int,
+    draws: int = 0,
+    labels_per_pair: int = 1,
 ) -> Trace:
     """Let the strategy spend the largest budget, and test the model at each.
 
     A strategy that learns plans again when labels have grown by a tenth, as the planner does.
     Prompts, their order and the annotators' answers depend on the seed and the split alone, so that
-    all strategies are compared on the same world.
+    all strategies are compared on the same world. ``draws`` tells the strategy's own draws apart.
     """
-    split = split_world(world, seed, number)
-    pool = Pool(world, split.pool, feature_map, np.random.default_rng([seed, number, _ANSWERS]))
+    split = split_prompts(len(world.prompts), seed, number)
+    answers = np.random.default_rng([seed, number, _ANSWERS])
+    pool = Pool(world, split.pool, feature_map, answers, labels_per_pair=labels_per_pair)
     held_out = hold_out(world, split.held_out, feature_map)
-    rng = np.random.default_rng([seed, number, _DRAWS])
+    rng = np.random.default_rng([seed, number, _DRAWS + draws])
     scores = []
     for budget in budgets:
         _spend(pool, strategy, budget, rng)
         model = pool.model()
         assert model is not None  # every budget is at least one label
         scores.append(held_out.scores(model.posterior))
-    correct, gold = map(np.stack, zip(*scores, strict=True))
-    return Trace(held_out.places, held_out.pairs, correct, gold)
+    sums = {measure: np.stack([each[measure] for each in scores]) for measure in Measure}
+    return Trace(held_out.places, held_out.counts, sums)
 
 
 def _spend(pool: Pool, strategy: Strategy, budget: int, rng: np.random.Generator) -> None:
+    # For `random` too: the order of prompts is no part of the comparison.
+    strategy = replace(strategy, near_duplicates_last=True)
     while pool.labels < budget and pool.open_pairs:
         step = budget - pool.labels
         if strategy.learns:

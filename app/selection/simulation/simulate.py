@@ -1,31 +1,68 @@
 """Run every strategy on every split, in parallel processes."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
+from app.selection.arrays import IntArray
 from app.selection.candidates import blocks_of
-from app.selection.model.features import FeatureMap, fit_feature_map
+from app.selection.model.features import FeatureMap, FeatureSet, fit_feature_map
 from app.selection.registry import STRATEGIES
-from app.selection.simulation.curve import BASELINE, Report, make_report
-from app.selection.simulation.run import Trace, run_arm, split_world
+from app.selection.simulation.arms import Arm, arms_of
+from app.selection.simulation.measures import Measure, Trace, means_of
+from app.selection.simulation.report import Report, make_report
+from app.selection.simulation.run import run_arm, split_prompts
 from app.selection.simulation.world import World, candidates
 
 _FIRST_BUDGET = 12.5
 _LEAST_ROOM = 1.2
-"""The last budget is half the pool; the one before it is smaller by this factor or more."""
+"""The budget before the last is smaller by this factor or more."""
+_LEAST_PROMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a simulation is done."""
+
+    strategies: Sequence[str]
+    """Names in ``STRATEGIES``."""
+    splits: int
+    """How many splits by prompt."""
+    seed: int
+    """The same seed gives the same report with any number of processes."""
+    most_labels: int | None = None
+    """The largest budget; None: half of the smallest pool's pairs."""
+    labels_per_pair: int = 1
+    """How many labels each pair gets, as far as it has votes."""
+
+    @property
+    def runs(self) -> int:
+        """How many runs of an arm on a split it takes."""
+        return len(arms_of(self.strategies)) * self.splits
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a simulation has done so far."""
+
+    done: int
+    """Arms run, each on one split."""
+    total: int
+    finished: str | None
+    """The arm that has just been run on its last split."""
+    means: Mapping[Measure, Sequence[float]]
+    """Of that arm, at each budget; intervals take the other arms."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    strategy: str
+    arm: Arm
     number: int
-    plain: bool = False
-    """With a model without side features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +70,9 @@ class _Setting:
     """What every task of a simulation needs."""
 
     world: World
-    feature_map: FeatureMap
-    plain_feature_map: FeatureMap
+    feature_maps: Mapping[FeatureSet, FeatureMap]
     budgets: tuple[int, ...]
-    seed: int
+    plan: Plan
 
 
 _settings: list[_Setting] = []
@@ -44,46 +80,76 @@ _settings: list[_Setting] = []
 than the task."""
 
 
+def budgets_of(pairs: IntArray, plan: Plan) -> tuple[int, ...]:
+    """12, 25, 50, 75, 100, 150, 200, 300 … and the largest.
+
+    Args:
+        pairs: how many pairs with votes each prompt has, ``(prompts,)``.
+        plan: what is to be run.
+
+    Raises:
+        ValueError: there are too few prompts to split, or too few pairs to spend on.
+    """
+    if len(pairs) < _LEAST_PROMPTS:
+        raise ValueError(f"there are fewer than {_LEAST_PROMPTS} prompts with preferences")
+    splits = [split_prompts(len(pairs), plan.seed, number) for number in range(plan.splits)]
+    half = int(min(pairs[split.pool].sum() for split in splits)) // 2
+    if half < 2 * _FIRST_BUDGET:
+        raise ValueError(f"there are only {2 * half} pairs to spend on")
+    most = half if plan.most_labels is None else min(half, plan.most_labels)
+    found: list[int] = []
+    size = _FIRST_BUDGET
+    while size * _LEAST_ROOM < most:
+        found.append(int(size))
+        between = int(1.5 * size)
+        if size >= 4 * _FIRST_BUDGET and between * _LEAST_ROOM < most:
+            found.append(between)
+        size *= 2
+    return (*found, most)
+
+
 def simulate(
     world: World,
-    strategies: Sequence[str],
+    plan: Plan,
     *,
-    splits: int,
-    seed: int,
     processes: int,
-    on_progress: Callable[[], None],
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
     """Let each strategy spend on each split, and compare it with ``random``, which always runs.
 
-    ``random`` runs once more with a model without side features, to show what those bring.
+    ``random`` also runs again with other draws, which shows what chance does, and with models of
+    fewer features, which shows what the features bring.
 
     Args:
         world: the labelled file.
-        strategies: names in ``STRATEGIES``.
-        splits: how many splits by prompt.
-        seed: the same seed gives the same report with any number of processes.
+        plan: what to run.
         processes: how many run at a time.
-        on_progress: called after each strategy on each split.
+        on_progress: called after each arm on each split.
 
     Raises:
-        ValueError: the file has too few prompts to split, or too few pairs to spend on.
+        ValueError: as ``budgets_of``.
     """
-    if len(world.prompts) < 4:
-        raise ValueError("there are fewer than 4 prompts with preferences")
-    names = list(dict.fromkeys([BASELINE, *strategies]))
-    budgets = budgets_of(world, seed, splits)
-    maps = feature_map_of(world), feature_map_of(world, with_side_features=False)
-    setting = _Setting(world, *maps, budgets, seed)
-    plain = [_Task(BASELINE, number, plain=True) for number in range(splits)]
-    tasks = [*plain, *(_Task(name, number) for number in range(splits) for name in names)]
+    budgets = budgets_of(world.pairs, plan)
+    arms = arms_of(plan.strategies)
+    feature_maps = {each: feature_map_of(world, each) for each in {arm.feature_set for arm in arms}}
+    setting = _Setting(world, feature_maps, budgets, plan)
+    tasks = [_Task(arm, number) for arm in arms for number in range(plan.splits)]
     traces: dict[_Task, Trace] = {}
+    missing = Counter(task.arm.name for task in tasks)
     for task, trace in _run_all(setting, tasks, processes):
         traces[task] = trace
-        if not task.plain:
-            on_progress()
-    by_name = {name: [traces[_Task(name, number)] for number in range(splits)] for name in names}
-    plain_traces = [traces[task] for task in plain]
-    return make_report(by_name, plain_traces, budgets, len(world.prompts), seed)
+        missing[task.arm.name] -= 1
+        if missing[task.arm.name]:
+            on_progress(Progress(len(traces), len(tasks), None, {}))
+        else:
+            means = means_of(_of_arm(traces, task.arm, plan))
+            on_progress(Progress(len(traces), len(tasks), task.arm.name, means))
+    by_name = {arm.name: _of_arm(traces, arm, plan) for arm in arms}
+    return make_report(by_name, budgets, len(world.prompts), plan.seed)
+
+
+def _of_arm(traces: Mapping[_Task, Trace], arm: Arm, plan: Plan) -> list[Trace]:
+    return [traces[_Task(arm, number)] for number in range(plan.splits)]
 
 
 def _run_all(
@@ -107,33 +173,11 @@ def _run_all(
             yield running[done], done.result()
 
 
-def budgets_of(world: World, seed: int, splits: int) -> tuple[int, ...]:
-    """12, 25, 50, 75, 100, 150, 200, 300 … and half the pairs of the smallest pool.
-
-    Raises:
-        ValueError: the smallest pool has fewer than 50 pairs.
-    """
-    pairs = np.array([int(prompt.asked.sum()) for prompt in world.prompts])
-    pools = [pairs[split_world(world, seed, number).pool].sum() for number in range(splits)]
-    half = int(min(pools)) // 2
-    if half < 2 * _FIRST_BUDGET:
-        raise ValueError(f"there are only {2 * half} pairs to spend on")
-    found: list[int] = []
-    size = _FIRST_BUDGET
-    while size * _LEAST_ROOM < half:
-        found.append(int(size))
-        between = int(1.5 * size)
-        if size >= 4 * _FIRST_BUDGET and between * _LEAST_ROOM < half:
-            found.append(between)
-        size *= 2
-    return (*found, half)
-
-
-def feature_map_of(world: World, *, with_side_features: bool = True) -> FeatureMap:
+def feature_map_of(world: World, feature_set: FeatureSet = FeatureSet.STYLE) -> FeatureMap:
     """Features from all prompts of the file, held-out ones too, since no label is used."""
     everywhere = np.arange(len(world.prompts))
     blocks = blocks_of(candidates(world, np.zeros(len(world.prompts)), everywhere))
-    return fit_feature_map(blocks, with_side_features=with_side_features)
+    return fit_feature_map(blocks, feature_set=feature_set)
 
 
 def _begin(setting: _Setting) -> None:
@@ -150,9 +194,11 @@ def _run(task: _Task) -> Trace:
 def _run_in(setting: _Setting, task: _Task) -> Trace:
     return run_arm(
         setting.world,
-        setting.plain_feature_map if task.plain else setting.feature_map,
-        STRATEGIES[task.strategy],
+        setting.feature_maps[task.arm.feature_set],
+        STRATEGIES[task.arm.strategy],
         setting.budgets,
-        seed=setting.seed,
+        seed=setting.plan.seed,
         number=task.number,
+        draws=task.arm.draws,
+        labels_per_pair=setting.plan.labels_per_pair,
     )

@@ -29,6 +29,8 @@ class LabelledPrompt:
     """How good each response is, comparable within the prompt: ``(k,)``; NaN, None: not known."""
     words: IntArray | None = None
     """How many words each response has, ``(k,)``; None: not known."""
+    style: FloatArray | None = None
+    """The style of each response, ``(k, features)``; None: not known."""
     question: FloatArray | None = None
     """Unit vector of what the prompt asks, by which it is grouped; None: ``embedding``."""
 
@@ -46,6 +48,11 @@ class World:
     prompts: Sequence[LabelledPrompt]
     near_duplicate: NDArray[np.bool_]
     """Whether the prompt is a near-duplicate of an earlier one: ``(prompts,)``."""
+
+    @property
+    def pairs(self) -> IntArray:
+        """How many pairs with votes each prompt has: ``(prompts,)``."""
+        return np.array([int(prompt.asked.sum()) for prompt in self.prompts])
 
     @property
     def response_offsets(self) -> IntArray:
@@ -92,6 +99,7 @@ def candidates(world: World, order_keys: FloatArray, pool: IntArray) -> list[Pro
             order_key=float(order_keys[place]),
             prompt_embedding=world.prompts[place].embedding,
             words=world.prompts[place].words,
+            style=world.prompts[place].style,
         )
         for place in pool
     ]

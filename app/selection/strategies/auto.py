@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from app.selection.arrays import Float64Array
 from app.selection.candidates import PromptBlock
+from app.selection.model.features import FeatureSet
 from app.selection.model.posterior import sigmoid
 from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import pair_columns
@@ -65,7 +66,7 @@ def _without_labels(blocks: list[PromptBlock], rng: np.random.Generator) -> list
 
 def group_size(blocks: Sequence[PromptBlock], model: PreferenceModel) -> int:
     """How many responses a group may have, according to the model."""
-    has_typicality = model.feature_map.side_scale is not None
+    has_typicality = model.feature_map.feature_set is not FeatureSet.VECTORS
     if not blocks or not has_typicality:
         return RANDOM_SIZE
     sampled = [_first_prompts(block) for block in blocks]

@@ -23,6 +23,7 @@ from app.storage.tables.prompts import (
     QuestionProgress,
     Response,
     ResponseEmbedding,
+    ResponseStyle,
 )
 
 __all__ = [
@@ -46,5 +47,6 @@ __all__ = [
     "QuestionProgress",
     "Response",
     "ResponseEmbedding",
+    "ResponseStyle",
     "TransactionId",
 ]

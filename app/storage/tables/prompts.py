@@ -204,6 +204,22 @@ class ResponseEmbedding(Base):
     vector: Mapped[bytes]
 
 
+class ResponseStyle(Base):
+    """The style of a response (``app.embedding.style``) as little-endian float32, and its version.
+
+    The embedder writes it with the vector; for vectors that callers send, and for those that an
+    older service has stored, soon after.
+    """
+
+    __tablename__ = "response_styles"
+
+    response_id: Mapped[int] = mapped_column(
+        ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(SmallInteger)
+    features: Mapped[bytes]
+
+
 class PromptEmbedding(Base):
     """A prompt's unit vector, and the transaction that wrote it (``written_by``).
 

@@ -3,14 +3,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.embedding.style import STYLE_FEATURES
 from app.selection.candidates import PromptCandidate, blocks_of
 from app.selection.model import features
 from app.selection.model.features import (
+    MOST_DIRECTIONS,
+    MOST_FEATURES,
     SIDE_SIZE,
+    SIDE_SIZE_BESIDE_STYLE,
+    STYLE_SIZE,
+    FeatureSet,
+    beside_vectors,
     fit_feature_map,
     interactions,
     prompt_vectors,
-    side_features,
 )
 from tests.selection.candidate_samples import random_prompts, unit
 
@@ -115,7 +121,7 @@ def test_side_features_are_the_mean_similarity_to_the_others_and_the_length() ->
     prompts = _with_words(random_prompts(np.random.default_rng(5), 4, sizes=(5,)), 5)
     [block] = blocks_of(prompts)
 
-    found = side_features(block)
+    found = beside_vectors(block, FeatureSet.SIDES)
 
     for prompt in prompts:
         row = int(np.flatnonzero(block.prompt_ids == prompt.prompt_id)[0])
@@ -131,18 +137,19 @@ def test_side_features_are_the_mean_similarity_to_the_others_and_the_length() ->
 def test_two_responses_of_a_prompt_are_as_typical_as_they_are_among_all_of_its_responses() -> None:
     prompts = random_prompts(np.random.default_rng(6), 3, sizes=(6,))
     [block] = blocks_of(prompts)
-    whole = side_features(block)[..., 0]
+    whole = beside_vectors(block, FeatureSet.SIDES)[..., 0]
 
     part = replace(block, embeddings=block.embeddings[:, :2], typicality=whole[:, :2])
 
-    np.testing.assert_array_equal(side_features(part)[..., 0], whole[:, :2])
+    np.testing.assert_array_equal(beside_vectors(part, FeatureSet.SIDES)[..., 0], whole[:, :2])
 
 
 def test_side_features_join_the_directions_at_a_size_that_is_the_same_on_all_data() -> None:
     prompts = _with_words(random_prompts(np.random.default_rng(7), 40, sizes=(3, 6)), 7)
     blocks = blocks_of(prompts)
 
-    plain, joined = fit_feature_map(blocks, 5), fit_feature_map(blocks, 5, with_side_features=True)
+    plain = fit_feature_map(blocks, 5)
+    joined = fit_feature_map(blocks, 5, feature_set=FeatureSet.SIDES)
 
     spread = []
     for block in blocks:
@@ -155,17 +162,51 @@ def test_side_features_join_the_directions_at_a_size_that_is_the_same_on_all_dat
 def test_what_does_not_vary_has_no_say() -> None:
     blocks = blocks_of(random_prompts(np.random.default_rng(8), 10, sizes=(2,)))
 
-    features = fit_feature_map(blocks, 5, with_side_features=True).features(blocks[0])
+    features = fit_feature_map(blocks, 5, feature_set=FeatureSet.SIDES).features(blocks[0])
 
     np.testing.assert_array_equal(features[..., 5:], 0.0)
 
 
-@pytest.mark.parametrize("side", [False, True])
-def test_rewards_are_the_weighted_features(side: bool) -> None:
+def _with_style(prompts: list[PromptCandidate], seed: int) -> list[PromptCandidate]:
+    rng = np.random.default_rng(seed)
+    return [replace(each, style=3 * rng.random((len(each.response_ids), 4))) for each in prompts]
+
+
+def test_with_style_each_of_its_features_has_its_size_too() -> None:
+    blocks = blocks_of(_with_style(random_prompts(np.random.default_rng(7), 40, sizes=(3, 6)), 7))
+
+    joined = fit_feature_map(blocks, 5, feature_set=FeatureSet.STYLE)
+
+    assert joined.size == 5 + 1 + 4
+    spread = [joined.features(block)[..., 5:].var(axis=1) for block in blocks]
+    sizes = [SIDE_SIZE_BESIDE_STYLE] * 2 + [STYLE_SIZE] * 3
+    np.testing.assert_allclose(np.sqrt(np.concatenate(spread).mean(axis=0)), sizes)
+
+
+def test_style_says_nothing_about_a_prompt_in_which_a_response_is_without_it() -> None:
+    prompts = _with_style(random_prompts(np.random.default_rng(7), 20, sizes=(3,)), 7)
+    feature_map = fit_feature_map(blocks_of(prompts), 5, feature_set=FeatureSet.STYLE)
+    style = np.array(prompts[4].style)
+    style[1] = np.nan
+    prompts[4] = replace(prompts[4], style=style)
+
+    [block] = blocks_of(prompts)
+    features = feature_map.features(block)
+
+    row = block.prompt_ids.tolist().index(prompts[4].prompt_id)
+    assert np.isfinite(features).all()
+    assert (features[row, :, 6:].std(axis=0) == 0).all()
+    assert (np.delete(features, row, axis=0)[:, :, 6:].std(axis=1) > 0).all()
+    assert features[row, :, 5].std() > 0
+
+
+@pytest.mark.parametrize("feature_set", FeatureSet)
+def test_rewards_are_the_weighted_features(feature_set: FeatureSet) -> None:
     rng = np.random.default_rng(9)
-    blocks = blocks_of(_with_words(random_prompts(rng, 20, sizes=(4, 7)), 9))
-    feature_map = fit_feature_map(blocks, 6, with_side_features=side)
-    weights = rng.standard_normal(8 if side else 6)
+    prompts = _with_style(_with_words(random_prompts(rng, 20, sizes=(4, 7)), 9), 9)
+    blocks = blocks_of(prompts)
+    feature_map = fit_feature_map(blocks, 6, feature_set=feature_set)
+    weights = rng.standard_normal(feature_map.size)
 
     for block in blocks:
         expected = feature_map.features(block) @ weights
@@ -175,3 +216,7 @@ def test_rewards_are_the_weighted_features(side: bool) -> None:
 def test_without_prompts_there_is_no_map() -> None:
     with pytest.raises(ValueError, match="no prompts"):
         fit_feature_map([])
+
+
+def test_the_planner_knows_how_many_features_there_are_at_most() -> None:
+    assert MOST_DIRECTIONS + 1 + len(STYLE_FEATURES) == MOST_FEATURES

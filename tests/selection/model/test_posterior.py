@@ -4,7 +4,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from app.selection.model.posterior import (
+    calibrate,
     fit_posterior,
+    left_out,
     preference_probability,
     sigmoid,
 )
@@ -122,3 +124,76 @@ def test_the_expected_preference_agrees_with_sampling() -> None:
     sampled = sigmoid(mean + np.sqrt(variance) * rng.standard_normal((200_000, 3))).mean(axis=0)
 
     np.testing.assert_allclose(preference_probability(mean, variance), sampled, atol=0.02)
+
+
+def _grouped(
+    seed: int, groups: int, size: int, features: int, strength: float
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Labels of a model whose weights are of the given size, so many in a group."""
+    rng = np.random.default_rng(seed)
+    theta = strength * rng.standard_normal(features)
+    z = rng.standard_normal((groups * size, features)) / np.sqrt(features)
+    t = (rng.random(len(z)) < sigmoid(z @ theta)).astype(np.float64)
+    return z, t, np.repeat(np.arange(groups), size)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_calibration_leaves_out_groups_as_a_fit_without_them_does(size: int) -> None:
+    z, t, groups = _grouped(4, 30, size, 6, 2.0)
+    w = np.random.default_rng(5).uniform(0.5, 2, size=len(t))
+    posterior = fit_posterior(z, t, prior_precision=3.0, weights=w)
+
+    gaps, variances = left_out(posterior, z, t, w, groups)
+
+    for group in range(30):
+        others, own = groups != group, groups == group
+        without = fit_posterior(z[others], t[others], prior_precision=3.0, weights=w[others])
+        np.testing.assert_allclose(gaps[own], z[own] @ without.mean, atol=0.05)
+        np.testing.assert_allclose(variances[own], without.variances(z[own]), rtol=0.15)
+
+
+def test_calibration_makes_a_timid_model_as_sure_as_it_may_be() -> None:
+    z, t, groups = _grouped(6, 400, 2, 5, 4.0)
+    timid = fit_posterior(z, t, prior_precision=60.0)
+
+    sure = calibrate(timid, z, t, groups)
+
+    new, said, _ = _grouped(6, 2000, 2, 5, 4.0)
+    wanted = fit_posterior(new @ timid.mean[:, None], said, prior_precision=1e-6).mean[0]
+    factor = sure.mean[0] / timid.mean[0]
+    np.testing.assert_allclose(sure.mean, factor * timid.mean)
+    np.testing.assert_allclose(sure.covariance, factor**2 * timid.covariance)
+    assert wanted > 1.5
+    assert factor == pytest.approx(wanted, rel=0.25)
+
+
+def test_calibration_does_not_make_a_model_of_noise_sure() -> None:
+    rng = np.random.default_rng(7)
+    z = rng.standard_normal((300, 20))
+    t = rng.integers(0, 2, size=300).astype(np.float64)
+    eager = fit_posterior(z, t, prior_precision=0.1)
+
+    calm = calibrate(eager, z, t, np.arange(300))
+
+    assert np.abs(calm.mean).max() < 0.5 * np.abs(eager.mean).max()
+
+
+def test_the_copies_of_a_label_do_not_vouch_for_each_other() -> None:
+    z, t, groups = _grouped(8, 40, 1, 20, 1.0)
+    thrice = np.repeat(np.arange(40), 3)
+    z, t, groups = z[thrice], t[thrice], groups[thrice]
+    posterior = fit_posterior(z, t, prior_precision=1.0)
+
+    honest = calibrate(posterior, z, t, groups)
+    fooled = calibrate(posterior, z, t, np.arange(120))
+
+    assert np.abs(honest.mean).max() < np.abs(fooled.mean).max()
+
+
+def test_without_labels_in_a_large_group_the_rest_of_it_is_still_left_out_in_parts() -> None:
+    z, t, _ = _grouped(9, 200, 1, 4, 2.0)
+    posterior = fit_posterior(z, t, prior_precision=1.0)
+
+    found = calibrate(posterior, z, t, np.zeros(200, dtype=np.int64))
+
+    assert np.isfinite(found.mean).all()

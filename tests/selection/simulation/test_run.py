@@ -2,9 +2,17 @@ import numpy as np
 import pytest
 
 from app.selection.registry import STRATEGIES
+from app.selection.simulation.arms import AGAIN, BASELINE, PLAIN, WITHOUT_STYLE
+from app.selection.simulation.measures import Measure, means_of
 from app.selection.simulation.pool import Pool
-from app.selection.simulation.run import run_arm, split_world
-from app.selection.simulation.simulate import budgets_of, feature_map_of, simulate
+from app.selection.simulation.run import run_arm, split_prompts
+from app.selection.simulation.simulate import (
+    Plan,
+    Progress,
+    budgets_of,
+    feature_map_of,
+    simulate,
+)
 from app.selection.simulation.world import LabelledPrompt, World, make_world
 from tests.selection.simulation.planted import planted_world
 
@@ -15,7 +23,7 @@ def _accuracy(world: World, name: str, budget: int, splits: int = 12) -> float:
         run_arm(world, feature_map, STRATEGIES[name], [budget], seed=0, number=number)
         for number in range(splits)
     ]
-    return float(np.mean([trace.correct.sum() / trace.pairs.sum() for trace in traces]))
+    return float(means_of(traces)[Measure.ACCURACY][0])
 
 
 def test_where_all_responses_are_honest_the_most_different_teach_most() -> None:
@@ -91,10 +99,25 @@ def test_a_pair_is_asked_once_and_only_if_it_has_votes() -> None:
     assert model.labelled_prompts.shape[0] == 10
 
 
-def test_splits_part_the_prompts_and_differ() -> None:
-    world = planted_world(prompts=40)
+def test_a_pair_gets_as_many_of_its_votes_as_it_may_and_has() -> None:
+    world = planted_world(prompts=8, responses=3, votes=3)
+    feature_map, strategy = feature_map_of(world), STRATEGIES["random"]
 
-    splits = [split_world(world, 5, number) for number in range(3)]
+    def labels(labels_per_pair: int, count: int) -> tuple[int, int]:
+        rng = np.random.default_rng(0)
+        pool = Pool(world, np.arange(8), feature_map, rng, labels_per_pair=labels_per_pair)
+        before = pool.open_pairs
+        pool.ask(strategy, strategy.order(pool.blocks, None, np.random.default_rng(0)), count)
+        return pool.labels, before - pool.open_pairs
+
+    assert labels(1, 6) == (6, 6)
+    assert labels(2, 6) == (6, 3)
+    assert labels(2, 5) == (5, 3)
+    assert labels(9, 100) == (3 * 24, 24)
+
+
+def test_splits_part_the_prompts_and_differ() -> None:
+    splits = [split_prompts(40, 5, number) for number in range(3)]
 
     for split in splits:
         assert sorted([*split.pool, *split.held_out]) == list(range(40))
@@ -105,37 +128,33 @@ def test_splits_part_the_prompts_and_differ() -> None:
 def test_budgets_end_with_half_of_the_smallest_pool() -> None:
     world = planted_world(prompts=60, responses=6)
 
-    assert budgets_of(world, 0, 3) == (12, 25, 50, 75, 100, 150, 200, 315)
+    assert budgets_of(world.pairs, Plan([], 3, 0)) == (12, 25, 50, 75, 100, 150, 200, 315)
+    few = Plan([], 3, 0, most_labels=110)
+    assert budgets_of(world.pairs, few) == (12, 25, 50, 75, 110)
 
 
 @pytest.mark.e2e
 def test_the_same_seed_gives_the_same_report_however_many_processes_there_are() -> None:
     world = planted_world(prompts=30)
-    told: list[None] = []
+    told: list[Progress] = []
+    plan = Plan(["auto", "thompson"], splits=2, seed=7)
 
     one, two = (
-        simulate(
-            world,
-            ["auto", "thompson"],
-            splits=2,
-            seed=7,
-            processes=processes,
-            on_progress=lambda: told.append(None),
-        )
-        for processes in (1, 2)
+        simulate(world, plan, processes=processes, on_progress=told.append) for processes in (1, 2)
     )
 
     assert one == two
-    assert list(one.curves) == ["random", "auto", "thompson"]
-    assert len(told) == 12
+    arms = [PLAIN, WITHOUT_STYLE, BASELINE, AGAIN, "auto", "thompson"]
+    assert list(one.arms) == arms
+    assert [each.done for each in told] == 2 * list(range(1, plan.runs + 1))
+    assert sorted(each.finished for each in told if each.finished) == sorted(2 * arms)
 
 
 def test_too_little_to_simulate_is_told() -> None:
+    plan = Plan([], splits=2, seed=0)
     with pytest.raises(ValueError, match="fewer than 4 prompts"):
-        simulate(
-            planted_world(prompts=3), [], splits=2, seed=0, processes=1, on_progress=lambda: None
-        )
+        simulate(planted_world(prompts=3), plan, processes=1)
     with pytest.raises(ValueError, match="only 10 pairs"):
-        budgets_of(planted_world(prompts=15, responses=2), 0, 2)
+        budgets_of(planted_world(prompts=15, responses=2).pairs, plan)
     with pytest.raises(ValueError, match="no prompt has a pair"):
         make_world([])

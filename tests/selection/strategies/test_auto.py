@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.selection.candidates import PromptBlock, PromptCandidate, blocks_of
-from app.selection.model.features import fit_feature_map
+from app.selection.model.features import FeatureSet, fit_feature_map
 from app.selection.model.posterior import Posterior
 from app.selection.model.preference import PreferenceModel
 from app.selection.registry import STRATEGIES
@@ -39,7 +39,8 @@ def _model(
     blocks: list[PromptBlock], typicality: float, labels: int, *, side: bool = True
 ) -> PreferenceModel:
     """Of the features only one has a say: how typical a response is."""
-    feature_map = fit_feature_map(blocks, 4, with_side_features=side)
+    feature_set = FeatureSet.SIDES if side else FeatureSet.VECTORS
+    feature_map = fit_feature_map(blocks, 4, feature_set=feature_set)
     mean = np.array([0.0] * 4 + [typicality, 0.0] * side)
     posterior = Posterior(mean, np.eye(len(mean)))
     return PreferenceModel(feature_map, posterior, labels, np.zeros((0, DIMENSIONS)))
