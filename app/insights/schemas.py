@@ -213,6 +213,11 @@ class CurvePoint(BaseModel):
     )
     low: float = Field(description="The accuracy's 95% interval: from here,")
     high: float = Field(description="to here.")
+    log_loss: float | None = Field(
+        default=None,
+        description="How unlikely the model finds the exploration labels, in nats a label; a model "
+        "that knows nothing has 0.693. Null in a forecast.",
+    )
 
 
 class GrowthLaw(BaseModel):
@@ -231,8 +236,20 @@ class LabelEfficiency(BaseModel):
             "examples": [
                 {
                     "points": [
-                        {"labels": 50, "accuracy": 0.581, "low": 0.532, "high": 0.629},
-                        {"labels": 100, "accuracy": 0.612, "low": 0.565, "high": 0.66},
+                        {
+                            "labels": 50,
+                            "accuracy": 0.581,
+                            "low": 0.532,
+                            "high": 0.629,
+                            "log_loss": 0.681,
+                        },
+                        {
+                            "labels": 100,
+                            "accuracy": 0.612,
+                            "low": 0.565,
+                            "high": 0.66,
+                            "log_loss": 0.668,
+                        },
                     ],
                     "advice": "Too early to say: with 100 labels the model orders 0.612 of the "
                     "exploration pairs as annotators do (0.565 to 0.660). A forecast takes more "

@@ -13,10 +13,16 @@ import numpy as np
 
 from app.preference.answers import Answers, fit_answers
 from app.selection.arrays import Float64Array, IntArray
-from app.selection.model.posterior import Posterior, sigmoid
+from app.selection.model.posterior import (
+    Posterior,
+    calibrate,
+    preference_probability,
+    sigmoid,
+)
 
 FIRST_POINT: Final = 50
 REPLICATES: Final = 400
+_LEAST_PROBABILITY: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,8 @@ class LearningCurve:
     """The accuracy with other prompts drawn for the test: ``(replicates, points)``."""
     trained: Float64Array
     """How the accuracy would change with other training labels: ``(replicates, points)``."""
+    log_loss: Float64Array
+    """How unlikely the calibrated model finds the test labels, in nats a label: ``(points,)``."""
 
 
 def sizes_of(labels: int) -> list[int]:
@@ -63,7 +71,11 @@ def majorities(answers: Answers) -> Answers:
 
 
 def measure_learning_curve(
-    training: Answers, test: Answers, rng: np.random.Generator
+    training: Answers,
+    test: Answers,
+    rng: np.random.Generator,
+    *,
+    said: Answers | None = None,
 ) -> LearningCurve:
     """Train on the first 50, 100, 200 … and all labels, and test each model.
 
@@ -71,10 +83,11 @@ def measure_learning_curve(
         training: the strategy's labels and those made elsewhere, none of a group in ``test``.
         test: the majorities of one exploration pair or more.
         rng: draws the replicates.
+        said: the exploration labels themselves, ties among them; None: ``test``.
     """
     sizes = sizes_of(len(training))
     of_test, of_training = _draws(test.groups, rng), _draws(training.groups, rng)
-    accuracy, tested, trained = [], [], []
+    accuracy, tested, trained, log_loss = [], [], [], []
     start: Float64Array | None = None
     for size in sizes:
         known = training.select(slice(size))
@@ -85,12 +98,22 @@ def measure_learning_curve(
         accuracy.append(right.mean())
         tested.append(of_test @ right / of_test.sum(axis=1))
         trained.append(shares - shares.mean())
+        log_loss.append(_log_loss(fit, known, test if said is None else said))
     return LearningCurve(
         np.array(sizes, dtype=np.int64),
         np.array(accuracy),
         np.stack(tested, axis=1) if sizes else np.empty((REPLICATES, 0)),
         np.stack(trained, axis=1) if sizes else np.empty((REPLICATES, 0)),
+        np.array(log_loss),
     )
+
+
+def _log_loss(fit: Posterior, known: Answers, said: Answers) -> float:
+    model = calibrate(fit, known.differences, known.targets, known.groups, weights=known.weights)
+    gaps = said.differences @ model.mean
+    p = preference_probability(gaps, model.variances(said.differences))
+    p = np.clip(p, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    return float(-(said.targets * np.log(p) + (1 - said.targets) * np.log1p(-p)).mean())
 
 
 def _right(gaps: Float64Array) -> Float64Array:

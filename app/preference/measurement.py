@@ -43,6 +43,8 @@ class Point:
     """The 95% interval of the accuracy: from here ..."""
     high: float
     """... to here."""
+    log_loss: float | None = None
+    """How unlikely the model finds the test labels, in nats a label; None for a forecast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ def measure_curve(evidence: Evidence) -> CurveMeasurement:
         training = without_groups(training, test.groups)
         decided = majorities(test)
         if len(decided):
-            curve = measure_learning_curve(training, decided, np.random.default_rng(_SEED))
+            rng = np.random.default_rng(_SEED)
+            curve = measure_learning_curve(training, decided, rng, said=test)
     return CurveMeasurement(
         points=() if curve is None else _points(curve),
         growth=_growth(curve),
@@ -82,8 +85,16 @@ def measure_curve(evidence: Evidence) -> CurveMeasurement:
 def _points(curve: LearningCurve) -> tuple[Point, ...]:
     lows, highs = np.percentile(curve.tested, _LEVEL, axis=0)
     return tuple(
-        Point(int(labels), float(mean), min(float(low), float(mean)), max(float(high), float(mean)))
-        for labels, mean, low, high in zip(curve.labels, curve.accuracy, lows, highs, strict=True)
+        Point(
+            int(labels),
+            float(mean),
+            min(float(low), float(mean)),
+            max(float(high), float(mean)),
+            float(log_loss),
+        )
+        for labels, mean, low, high, log_loss in zip(
+            curve.labels, curve.accuracy, lows, highs, curve.log_loss, strict=True
+        )
     )
 
 

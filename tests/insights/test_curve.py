@@ -40,7 +40,7 @@ async def test_it_has_points_and_advice(client: httpx.AsyncClient, planted: Plan
 
     assert [point["labels"] for point in curve["points"]] == [50, 100, 200, 300]
     for point in curve["points"]:
-        assert point.keys() == {"labels", "accuracy", "low", "high"}
+        assert point.keys() == {"labels", "accuracy", "low", "high", "log_loss"}
         assert 0 <= point["low"] <= point["accuracy"] <= point["high"] <= 1
     assert curve["test_labels"] == 220
     assert "with 300 labels" in curve["advice"]

@@ -17,7 +17,11 @@ def curve(accuracy: Float64Array, sd: float, seed: int = 0) -> LearningCurve:
     rng = np.random.default_rng(seed)
     noise = sd * rng.standard_normal((400, len(accuracy)))
     return LearningCurve(
-        50 * 2 ** np.arange(len(accuracy)), accuracy, accuracy + noise, np.zeros_like(noise)
+        50 * 2 ** np.arange(len(accuracy)),
+        accuracy,
+        accuracy + noise,
+        np.zeros_like(noise),
+        np.full(len(accuracy), 0.6),
     )
 
 

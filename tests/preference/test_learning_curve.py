@@ -15,6 +15,7 @@ from app.preference.learning_curve import (
     sizes_of,
     without_groups,
 )
+from app.selection.model.posterior import calibrate, preference_probability
 from tests.preference.answers import PlantedReward
 
 
@@ -79,6 +80,34 @@ def test_the_accuracy_is_that_of_models_fitted_to_the_first_labels_alone() -> No
         model = fit_answers(first)
         gaps = test.differences @ model.mean
         assert accuracy == pytest.approx(((gaps > 0) == (test.targets == 1)).mean())
+
+
+def test_the_log_loss_is_that_of_calibrated_models_on_the_labels_themselves() -> None:
+    reward = PlantedReward(6)
+    training, test = reward.labels(300), reward.test(400)
+    test.targets[:40] = 0.5
+
+    learning = measure_learning_curve(
+        training, majorities(test), np.random.default_rng(0), said=test
+    )
+
+    for size, found in zip(learning.labels, learning.log_loss, strict=True):
+        first = training.select(slice(int(size)))
+        model = calibrate(
+            fit_answers(first),
+            first.differences,
+            first.targets,
+            first.groups,
+            weights=first.weights,
+        )
+        p = preference_probability(test.differences @ model.mean, model.variances(test.differences))
+        expected = -np.where(
+            test.targets == 0.5,
+            (np.log(p) + np.log1p(-p)) / 2,
+            np.where(test.targets == 1, np.log(p), np.log1p(-p)),
+        )
+        assert found == pytest.approx(expected.mean())
+    assert learning.log_loss[-1] < learning.log_loss[0] < np.log(2)
 
 
 def test_the_same_labels_and_seed_give_the_same() -> None:

@@ -29,12 +29,16 @@ class Pool:
         rng: np.random.Generator,
         *,
         labels_per_pair: int = 1,
+        other_order: np.random.Generator | None = None,
     ) -> None:
         """Draw the order of the prompts and the answers to each pair.
 
         ``labels_per_pair``: how many of its votes each pair is given, as far as it has them.
+        ``other_order``: what draws the order of the prompts, if not ``rng``; answers stay the same.
         """
         order_keys = rng.random(len(world.prompts))
+        if other_order is not None:
+            order_keys = other_order.random(len(world.prompts))
         answers = [_draw_answers(prompt.votes, labels_per_pair, rng) for prompt in world.prompts]
         self._feature_map = feature_map
         self.blocks: list[PromptBlock] = []

@@ -20,6 +20,7 @@ HELD_OUT_SHARE = 0.3
 _LEAST_STEP = 5
 _GROWTH = 10
 _SPLIT, _ANSWERS, _DRAWS = range(3)
+_ORDER = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,26 @@ def run_arm(
 
     A strategy that learns plans again when labels have grown by a tenth, as the planner does.
     Prompts, their order and the annotators' answers depend on the seed and the split alone, so that
-    all strategies are compared on the same world. ``draws`` tells the strategy's own draws apart.
+    all strategies are compared on the same world. ``draws`` tells the strategy's own draws apart;
+    where every prompt has one pair, the order of prompts is all that there is to draw.
     """
     split = split_prompts(len(world.prompts), seed, number)
     answers = np.random.default_rng([seed, number, _ANSWERS])
-    pool = Pool(world, split.pool, feature_map, answers, labels_per_pair=labels_per_pair)
+    pool = Pool(
+        world,
+        split.pool,
+        feature_map,
+        answers,
+        labels_per_pair=labels_per_pair,
+        other_order=np.random.default_rng([seed, number, _ORDER, draws])
+        if draws and (world.pairs == 1).all()
+        else None,
+    )
     held_out = hold_out(world, split.held_out, feature_map)
     rng = np.random.default_rng([seed, number, _DRAWS + draws])
     scores = []
     for budget in budgets:
-        _spend(pool, strategy, budget, rng)
+        spend(pool, strategy, budget, rng)
         model = pool.model()
         assert model is not None  # every budget is at least one label
         scores.append(held_out.scores(model.posterior))
@@ -69,7 +80,8 @@ def run_arm(
     return Trace(held_out.places, held_out.counts, sums)
 
 
-def _spend(pool: Pool, strategy: Strategy, budget: int, rng: np.random.Generator) -> None:
+def spend(pool: Pool, strategy: Strategy, budget: int, rng: np.random.Generator) -> None:
+    """Let the strategy ask until there are ``budget`` labels, or no open pair is left."""
     # For `random` too: the order of prompts is no part of the comparison.
     strategy = replace(strategy, near_duplicates_last=True)
     while pool.labels < budget and pool.open_pairs:

@@ -116,6 +116,21 @@ def test_a_pair_gets_as_many_of_its_votes_as_it_may_and_has() -> None:
     assert labels(9, 100) == (3 * 24, 24)
 
 
+@pytest.mark.parametrize("responses", [2, 4])
+def test_random_against_itself_asks_other_pairs(responses: int) -> None:
+    world = planted_world(prompts=60, responses=responses)
+    feature_map = feature_map_of(world)
+
+    def losses(draws: int) -> list[float]:
+        trace = run_arm(
+            world, feature_map, STRATEGIES["random"], [12, 20], seed=0, number=0, draws=draws
+        )
+        return means_of([trace])[Measure.LOG_LOSS]
+
+    assert losses(0) == losses(0)
+    assert losses(0) != losses(1)
+
+
 def test_splits_part_the_prompts_and_differ() -> None:
     splits = [split_prompts(40, 5, number) for number in range(3)]
 
