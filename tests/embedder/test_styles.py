@@ -68,11 +68,11 @@ async def test_styles_are_filled_in_a_batch_at_a_time(
     before = await _stored(sessions)
     await _forget(sessions)
     monkeypatch.setattr(styles, "TEXTS_AT_A_TIME", 7)
-    monkeypatch.setattr(styles, "IDS_AT_A_TIME", 20)
     filler = StyleFiller(sessions)
 
     await filler.fill_batch()
     assert len(await _stored(sessions)) == 7
+    monkeypatch.setattr(styles, "IDS_AT_A_TIME", 20)
     await _fill(filler)
 
     found = await _stored(sessions)

@@ -18,8 +18,8 @@ def prompts(responses: int) -> list[PlannablePrompt]:
         ("thompson", 4, 384, PLAN_AHEAD),
         ("uncertain", 4, 384, PLAN_AHEAD),
         ("coverage", 2, 384, PLAN_AHEAD),
-        # 2016 pairs of 128 features of 8 bytes each, in 256 MiB.
-        ("uncertain", 64, 384, 130),
+        # 2016 pairs of 160 features of 8 bytes each, in 256 MiB.
+        ("uncertain", 64, 384, 104),
         # 2 responses of 2 · 8192 numbers of 8 bytes each.
         ("gap", 2, MAX_EMBEDDING_DIMENSIONS, 1024),
     ],
