@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +89,15 @@ def main() -> None:
 
 
 def _cases(data: Path, vectors: Path) -> Iterator[Case]:
-    def read(name: str) -> World:
-        return read_world(data / f"{name}.jsonl.gz", vectors)
+    def read(name: str, make: Callable[[World], World] = lambda world: world) -> World:
+        return make(read_world(data / f"{name}.jsonl.gz", vectors))
 
     for name, strategies in FILES.items():
-        yield Case(name, strategies, lambda name=name: read(name))  # type: ignore[misc]
+        yield Case(name, strategies, partial(read, name))
     for name, make in SETS.items():
-        yield Case(name, RULES[:2], lambda make=make: make(read(SOURCE)))  # type: ignore[misc]
+        yield Case(name, RULES[:2], partial(read, SOURCE, make))
     for name in PLANTED:
-        title = f"{name}, planted"
-        yield Case(title, RULES[:2], lambda name=name: planted(read(name)))  # type: ignore[misc]
+        yield Case(f"{name}, planted", RULES[:2], partial(read, name, planted))
 
 
 def read_world(path: Path, vectors: Path) -> World:

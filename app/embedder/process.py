@@ -18,11 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedder import queries
 from app.embedder.queries import PendingPrompt, Vector
-from app.embedder.styles import StyleFiller
+from app.embedder.styles import StyleFiller, store_styles
 from app.embedding.cache import Cache, CachedEncoder, MemoryCache, RedisCache
 from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder
-from app.embedding.style import style_of, style_to_bytes
 from app.embedding.unit import mean_direction
 from app.errors import CommandFailed
 from app.prompts.question import QUESTION_CHARACTERS
@@ -282,7 +281,6 @@ async def _store(session: AsyncSession, batch: Batch) -> None:
     texts: dict[int, str] = {}
     for prompt, _ in batch.done:
         texts |= prompt.responses
-    styles = await asyncio.to_thread(style_of, list(texts.values()))
     responses: dict[int, Vector] = {}
     prompts: dict[int, Vector] = {}
     questions: dict[int, Vector] = {}
@@ -295,7 +293,7 @@ async def _store(session: AsyncSession, batch: Batch) -> None:
             questions[prompt.id] = _question_vector(prompt, vectors)
     projects = {prompt.id: prompt.project_id for prompt, _ in batch.done}
     await queries.store_responses(session, responses)
-    await queries.store_styles(session, dict(zip(texts, map(style_to_bytes, styles), strict=True)))
+    await store_styles(session, texts)
     await queries.store_prompts(session, prompts, projects)
     await queries.store_questions(session, questions)
     ready = await queries.mark_ready(session, projects)

@@ -7,11 +7,12 @@ whose transaction ends late may be passed over, so a pass begins anew now and th
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.embedder import queries
 from app.embedding.style import style_of, style_to_bytes
@@ -26,6 +27,12 @@ SECONDS_BETWEEN_PASSES: Final = 600.0
 log = structlog.get_logger()
 
 
+async def store_styles(session: AsyncSession, texts: Mapping[int, str]) -> None:
+    """Compute and store the styles of responses, given with their texts, by id."""
+    styles = await asyncio.to_thread(style_of, list(texts.values()))
+    await queries.store_styles(session, dict(zip(texts, map(style_to_bytes, styles), strict=True)))
+
+
 @dataclass
 class StyleFiller:
     """Where this process is in its pass over the responses."""
@@ -33,7 +40,7 @@ class StyleFiller:
     sessions: Sessions
     clock: Callable[[], float] = time.monotonic
     _after: int = 0
-    _next_pass: float = field(default=-1.0)
+    _next_pass: float = -1.0
 
     async def fill_batch(self) -> int:
         """Store the styles of some responses; gives how many ids are behind it, 0 at the end."""
@@ -51,9 +58,7 @@ class StyleFiller:
             missing = await queries.responses_without_style(
                 session, after=self._after, through=through, limit=TEXTS_AT_A_TIME
             )
-            styles = await asyncio.to_thread(style_of, list(missing.values()))
-            rows = [style_to_bytes(style) for style in styles]
-            await queries.store_styles(session, dict(zip(missing, rows, strict=True)))
+            await store_styles(session, missing)
         before = self._after
         self._after = max(missing) if len(missing) == TEXTS_AT_A_TIME else through
         if missing:

@@ -51,7 +51,8 @@ async def find_features(
 
 def _share_with_style(prompts: Sequence[PromptCandidate]) -> float:
     """The share of the prompts of which the style of every response is known."""
-    return float(np.mean([not np.isnan(prompt.style).any() for prompt in prompts]))  # type: ignore[arg-type]
+    known = [prompt.style is not None and not np.isnan(prompt.style).any() for prompt in prompts]
+    return float(np.mean(known))
 
 
 async def read_answers(

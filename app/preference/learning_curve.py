@@ -16,13 +16,13 @@ from app.selection.arrays import Float64Array, IntArray
 from app.selection.model.posterior import (
     Posterior,
     calibrate,
+    log_losses,
     preference_probability,
     sigmoid,
 )
 
 FIRST_POINT: Final = 50
 REPLICATES: Final = 400
-_LEAST_PROBABILITY: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,7 @@ def _log_loss(fit: Posterior, known: Answers, said: Answers) -> float:
     model = calibrate(fit, known.differences, known.targets, known.groups, weights=known.weights)
     gaps = said.differences @ model.mean
     p = preference_probability(gaps, model.variances(said.differences))
-    p = np.clip(p, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
-    return float(-(said.targets * np.log(p) + (1 - said.targets) * np.log1p(-p)).mean())
+    return float(log_losses(p, said.targets).mean())
 
 
 def _right(gaps: Float64Array) -> Float64Array:

@@ -26,6 +26,7 @@ from app.cli.simulate.vector_file import (
     load_vectors,
     write_vectors,
 )
+from app.embedding.encoder import Encoder
 from app.errors import CommandFailed
 from app.selection.registry import STRATEGIES
 from app.selection.simulation.report import Report
@@ -106,9 +107,7 @@ def embed_labelled_file(source: Path, out: Path, settings: Settings) -> None:
     """Write the vectors of a labelled file, as `simulate --embeddings` reads them."""
     _check_writable(out)
     file = _read(source)
-    from app.embedding.load import load_encoder  # noqa: PLC0415 - loads torch
-
-    encoder = load_encoder(settings.embedding_model, settings.embedding_device)
+    encoder = _encoder(settings)
     with progress("Embedding", _texts(file)) as advance:
         vectors = encode_file(file, encoder.encode, advance)
     with _writing(out):
@@ -140,11 +139,15 @@ def _vectors(
 ) -> FileVectors:
     if embeddings is not None:
         return load_vectors(file, embeddings)
-    from app.embedding.load import load_encoder  # noqa: PLC0415 - loads torch
-
-    encoder = load_encoder(settings.embedding_model, settings.embedding_device)
+    encoder = _encoder(settings)
     with progress("Embedding", _texts(file)) as advance:
         return encode_and_keep(source, file, encoder.encode, encoder.name, advance)
+
+
+def _encoder(settings: Settings) -> Encoder:
+    from app.embedding.load import load_encoder  # noqa: PLC0415 - loads torch
+
+    return load_encoder(settings.embedding_model, settings.embedding_device)
 
 
 def _texts(file: LabelledFile) -> int:

@@ -1,9 +1,10 @@
 """Vectors of a labelled file in an NPZ file: made elsewhere, by `embed`, or kept from last time."""
 
+import contextlib
+import hashlib
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,6 @@ from app.cli.simulate.labelled_file import Encode, FileVectors, LabelledFile, Ve
 from app.embedding.unit import normalise
 from app.errors import CommandFailed
 from app.prompts.incoming import IncomingPrompt
-
-_PIECE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +32,11 @@ def digest_of(path: Path) -> str:
     Raises:
         CommandFailed: it cannot be read.
     """
-    found = sha256()
     try:
         with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                found.update(piece)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise CommandFailed(f"{path} cannot be read: {error.strerror}.") from error
-    return found.hexdigest()
 
 
 def kept_beside(source: Path) -> Path:
@@ -57,23 +53,26 @@ def write_vectors(
     repeated one has that of its text, an empty one ``empty``, the vector of the empty text.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; nothing of it is left.
     """
     rows = [
         np.stack([empty if place is None else its[place] for place in _places(line.prompt, sent)])
         for line, its, sent in zip(file.lines, vectors.responses, file.sent_responses, strict=True)
     ]
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as written:
-        np.savez(
-            written,
-            prompts=vectors.prompts,
-            questions=vectors.questions,
-            responses=np.concatenate(rows),
-            digest=np.array(origin.digest),
-            model=np.array(origin.model),
-        )
-    partial.replace(path)
+    try:
+        with partial.open("wb") as written:
+            np.savez(
+                written,
+                prompts=vectors.prompts,
+                questions=vectors.questions,
+                responses=np.concatenate(rows),
+                digest=np.array(origin.digest),
+                model=np.array(origin.model),
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_kept(path: Path, file: LabelledFile, origin: Origin) -> FileVectors | None:
@@ -113,10 +112,8 @@ def encode_and_keep(
     if kept is not None:
         return kept
     vectors = encode_file(file, encode, advance)
-    try:
+    with contextlib.suppress(OSError):
         write_vectors(path, file, vectors, encode([""])[0], origin)
-    except OSError:
-        path.with_name(f"{path.name}.partial").unlink(missing_ok=True)
     return vectors
 
 

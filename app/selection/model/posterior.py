@@ -30,6 +30,8 @@ _LOG_FACTORS = np.linspace(-2.0, 3.0, 201)
 _MOST_LEFT_OUT = 64
 """Larger groups are left out in parts."""
 _TINY = 1e-15
+_LEAST_PROBABILITY = 1e-12
+"""Keeps the loss of one wrong label finite."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,12 @@ def binary_entropy(p: FloatArray) -> Float64Array:
 def preference_probability(gap_mean: FloatArray, gap_variance: FloatArray) -> Float64Array:
     """The expected ``σ(gap)`` of normal gaps, by MacKay's approximation: σ(m / √(1 + π v / 8))."""
     return sigmoid(gap_mean / np.sqrt(1.0 + _PROBIT * gap_variance))
+
+
+def log_losses(p: FloatArray, targets: FloatArray) -> Float64Array:
+    """−t log p − (1 − t) log(1 − p) of each preference, in nats; a tie has the target ½."""
+    inside = np.clip(np.asarray(p, dtype=np.float64), _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    return np.asarray(-targets * np.log(inside) - (1 - targets) * np.log1p(-inside))
 
 
 def fit_posterior(

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from app.selection.arrays import Float64Array, FloatArray, IntArray
 from app.selection.candidates import blocks_of
 from app.selection.model.features import FeatureMap
-from app.selection.model.posterior import Posterior, preference_probability
+from app.selection.model.posterior import Posterior, log_losses, preference_probability
 from app.selection.pair_grid import pair_columns
 from app.selection.simulation.measures import Measure
 from app.selection.simulation.world import FIRST, TIE, LabelledPrompt, World, candidates
 
 _HALF = 0.5
-_LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,6 @@ class HeldOut:
         majority = np.sign(self.shares - _HALF)
         right = np.where(majority != 0, (np.sign(gaps) * majority + 1) / 2, 0.0)
         p = preference_probability(gaps, posterior.variances(self.differences))
-        p = np.clip(p, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
-        loss = -self.shares * np.log(p) - (1 - self.shares) * np.log1p(-p)
         agreed = np.where(p > _HALF, self.shares - p, p - self.shares)
         picked = np.array(
             [
@@ -52,7 +49,7 @@ class HeldOut:
         )
         return {
             Measure.ACCURACY: self._per_prompt(right),
-            Measure.LOG_LOSS: self._per_prompt(loss),
+            Measure.LOG_LOSS: self._per_prompt(log_losses(p, self.shares)),
             Measure.GOLD: picked,
             Measure.TIMIDITY: self._per_prompt(agreed),
         }

@@ -113,6 +113,8 @@ class Pool:
         """The model fitted to all answers; None before the first."""
         if self.labels == 0:
             return None
+        if self._model is not None and self._model.labels == self.labels:
+            return self._model
         start = None if self._model is None else self._model.posterior.mean
         posterior = fit_preferences(
             self._feature_map.feature_set,

@@ -21,6 +21,7 @@ _LEAST_STEP = 5
 _GROWTH = 10
 _SPLIT, _ANSWERS, _DRAWS = range(3)
 _ORDER = 9
+"""Out of the way of ``_DRAWS + draws``."""
 
 
 @dataclass(frozen=True, slots=True)
