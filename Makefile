@@ -9,12 +9,15 @@ TORCH_INDEX ?=
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(BIN)/python .ci/run_uv.py pip install --python $(BIN)/python -q
 CONSTRAINTS := .ci/constraints.txt
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 # Two workers on two cores: more threads in each would only get in each other's way.
 TWO_WORKERS := --numprocesses 2
 quick unit coverage lowest test-postgres: export OMP_NUM_THREADS ?= 1
+# uv leaves it to the first import to compile a package. Where that is not kept, as in many images,
+# every process compiles anew, which takes some ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run install format check quick test unit e2e coverage lowest test-postgres lock pictures clean
@@ -61,7 +64,7 @@ chromium:
 coverage: $(VENV)/.installed-dev  ## By hand: unit tests with the coverage of app/
 	$(PYTEST) -m "not e2e" $(TWO_WORKERS) --cov --cov-report term:skip-covered --cov-report html
 
-lowest: $(VENV)/.installed-lock  ## By hand: unit tests with the lowest versions allowed
+lowest: $(VENV)/bin/uv  ## By hand: unit tests with the lowest versions allowed
 	mkdir -p build
 	$(BIN)/python .ci/compile.py build/lowest.txt --resolution lowest-direct
 	$(MAKE) unit VENV=build/lowest CONSTRAINTS=build/lowest.txt
@@ -69,7 +72,7 @@ lowest: $(VENV)/.installed-lock  ## By hand: unit tests with the lowest versions
 test-postgres: $(VENV)/.installed-dev  ## By hand: unit tests on PostgreSQL 15 and 16
 	$(BIN)/python .ci/test_postgres.py 15 16 -- $(PYTEST_ARGS)
 
-lock: $(VENV)/.installed-lock  ## By hand: renew .ci/constraints.txt (LOCK_ARGS=--upgrade: newest)
+lock: $(VENV)/bin/uv  ## By hand: renew .ci/constraints.txt (LOCK_ARGS=--upgrade: newest)
 	$(BIN)/python .ci/compile.py $(CONSTRAINTS) $(LOCK_ARGS)
 
 pictures: $(VENV)/.installed-dev chromium  ## By hand: draw the README's pictures anew
@@ -78,21 +81,17 @@ pictures: $(VENV)/.installed-dev chromium  ## By hand: draw the README's picture
 clean:  ## Remove what these commands have made
 	rm -rf $(VENV) build dist htmlcov .coverage
 
-$(VENV)/bin/python:
+$(VENV)/bin/uv:
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q pip==26.3
+	$(BIN)/python -m pip --disable-pip-version-check install -q uv==0.13.9
 
-$(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/uv
 ifneq ($(TORCH_INDEX),)
-	$(PIP) install -q --no-deps --index-url $(TORCH_INDEX) torch==2.13.0
+	$(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch==2.13.0
 endif
-	$(PIP) install -q -c $(CONSTRAINTS) --editable .
+	$(INSTALL) -c $(CONSTRAINTS) --editable .
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install -q -c $(CONSTRAINTS) --group test --group lint
-	touch $@
-
-$(VENV)/.installed-lock: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install -q --group lock
+	$(INSTALL) -c $(CONSTRAINTS) --group test --group lint
 	touch $@
