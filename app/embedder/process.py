@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.embedder import queries
-from app.embedder.queries import PendingPrompt, Vector
+from app.embedder.queries import pending, questions
+from app.embedder.queries.pending import PendingPrompt, Vector
 from app.embedder.styles import StyleFiller, store_styles
 from app.embedding.cache import Cache, CachedEncoder, MemoryCache, RedisCache
 from app.embedding.encoder import Encoder
@@ -172,19 +172,19 @@ class Embedder:
             EncoderBroken: the model fails on every text; the batch was rolled back.
         """
         async with self.sessions.begin() as session:
-            await queries.open_progress(session, self.encoder.name)
+            await questions.open_progress(session, self.encoder.name)
         async with self.sessions.begin() as session:
             limit = max(1, self.batch_texts // len(QUESTION_CHARACTERS))
-            claimed = await queries.claim_old_prompts(session, self.encoder.name, limit=limit)
+            claimed = await questions.claim_old_prompts(session, self.encoder.name, limit=limit)
             if claimed is None:
                 return 0
             unfilled = claimed.without_question
             batch = await self._embed(unfilled) if unfilled else Batch()
             vectors = {prompt.id: _question_vector(prompt, each) for prompt, each in batch.done}
-            stored = await queries.store_questions(session, vectors)
+            stored = await questions.store_questions(session, vectors)
             looked_at = claimed.positions_before(vectors.keys() - stored)
             if looked_at:
-                await queries.move_progress(session, claimed.project_id, looked_at[-1])
+                await questions.move_progress(session, claimed.project_id, looked_at[-1])
             if stored:
                 await notify(session, Channel.PROMPTS_READY, str(claimed.project_id))
         if stored:
@@ -194,8 +194,8 @@ class Embedder:
     async def _adopt(self) -> None:
         """Bind new projects to this model, in its own transaction: claims wait for their rows."""
         async with self.sessions.begin() as session:
-            await queries.adopt_projects(session, self.encoder.name, self.encoder.dimensions)
-            others = await queries.find_other_models(session, self.encoder.name)
+            await pending.adopt_projects(session, self.encoder.name, self.encoder.dimensions)
+            others = await pending.find_other_models(session, self.encoder.name)
         for project in others:
             if project.id not in self._reported:
                 self._reported.add(project.id)
@@ -215,7 +215,7 @@ class Embedder:
             and characters < self.batch_texts * CHARACTERS_PER_TEXT
         ):
             limit = max(1, (self.batch_texts - texts) // MAX_TEXTS_PER_PROMPT)
-            page = await queries.claim_prompts(
+            page = await pending.claim_prompts(
                 session,
                 self.encoder.name,
                 after_id=claimed[-1].id if claimed else 0,
@@ -283,27 +283,27 @@ async def _store(session: AsyncSession, batch: Batch) -> None:
         texts |= prompt.responses
     responses: dict[int, Vector] = {}
     prompts: dict[int, Vector] = {}
-    questions: dict[int, Vector] = {}
+    asked: dict[int, Vector] = {}
     for prompt, vectors in batch.done:
         of_text = dict(zip(prompt.texts, vectors, strict=True))
         responses |= {response: of_text[text] for response, text in prompt.responses.items()}
         if prompt.text is not None:
             prompts[prompt.id] = of_text[prompt.text]
         if prompt.question:
-            questions[prompt.id] = _question_vector(prompt, vectors)
+            asked[prompt.id] = _question_vector(prompt, vectors)
     projects = {prompt.id: prompt.project_id for prompt, _ in batch.done}
-    await queries.store_responses(session, responses)
+    await pending.store_responses(session, responses)
     await store_styles(session, texts)
-    await queries.store_prompts(session, prompts, projects)
-    await queries.store_questions(session, questions)
-    ready = await queries.mark_ready(session, projects)
+    await pending.store_prompts(session, prompts, projects)
+    await questions.store_questions(session, asked)
+    ready = await pending.mark_ready(session, projects)
     for project_id in ready:
         await notify(session, Channel.PROMPTS_READY, str(project_id))
-    failed = await queries.mark_failed(session, batch.failures)
+    failed = await pending.mark_failed(session, batch.failures)
     for project_id in {row.project_id for row in failed}:
         # Whoever waits for the prompt's pairs need not wait any longer.
         await notify(session, Channel.PLAN_CHANGED, str(project_id))
-    await queries.count_done(session, ready, failed)
+    await pending.count_done(session, ready, failed)
 
 
 def _question_vector(prompt: PendingPrompt, vectors: NDArray[np.float32]) -> Vector:

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.embedder import queries
+from app.embedder.queries import styles as queries
 from app.embedding.style import style_of, style_to_bytes
 from app.storage.sessions import Sessions
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select, update
 
 from app.embedder.process import Embedder, slices_by_length, with_cache
-from app.embedder.queries import adopt_projects, claim_prompts, find_other_models
+from app.embedder.queries.pending import adopt_projects, claim_prompts, find_other_models
 from app.embedding.cache import CachedEncoder, MemoryCache
 from app.embedding.encoder import Encoder
 from app.embedding.load import load_encoder

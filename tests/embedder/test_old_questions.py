@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.embedder import queries
 from app.embedder.process import Embedder
+from app.embedder.queries import questions as queries
 from app.embedding.load import load_encoder
 from app.embedding.unit import from_bytes
 from app.prompts.question import QUESTION_VERSION

@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import delete, select, text
 
-from app.embedder import queries, styles
+from app.embedder import styles
 from app.embedder.process import Embedder
+from app.embedder.queries import styles as queries
 from app.embedder.styles import SECONDS_BETWEEN_PASSES, StyleFiller
 from app.embedding.style import STYLE_VERSION, style_of, styles_from_bytes
 from app.storage.sessions import Sessions

@@ -1,23 +1,20 @@
-"""All SQL of the embedder."""
+"""The SQL of pending prompts: claim them, store the vectors of their texts, and count them."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 
 from numpy import float32
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Row, exists, or_, select, text, update
+from sqlalchemy import Row, exists, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.embedding.style import STYLE_VERSION
 from app.embedding.unit import to_bytes
 from app.formats.tool_calls import render_response
 from app.prompts.question import QUESTION_VERSION, question
 from app.prompts.text import render_prompt
 from app.storage.ids import IdKind, encode
-from app.storage.sql import among
 from app.storage.tables import (
     Project,
     ProjectIntake,
@@ -27,12 +24,8 @@ from app.storage.tables import (
     Response,
     ResponseEmbedding,
 )
-from app.vectors.marks import Position
 
 Vector = NDArray[float32]
-
-_LOOKED_AT_AT_A_TIME = 4096
-"""Prompts whose question may have its vector already: looking at one costs a few microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,200 +241,4 @@ async def count_done(
                 failed=ProjectIntake.failed + len(arrived),
                 unplanned=ProjectIntake.unplanned - arrived.count(False),
             )
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class OldPrompts:
-    """A claimed part of a project: prompts in the order in which their vectors were written."""
-
-    project_id: int
-    positions: Sequence[Position]
-    """Of all prompts of the part."""
-    without_question: Sequence[PendingPrompt]
-    """Those whose question has no vector of this version."""
-
-    def positions_before(self, prompt_ids: Collection[int]) -> list[Position]:
-        """The positions before the first of these prompts; all, if there are none."""
-        return list(takewhile(lambda each: each.prompt_id not in prompt_ids, self.positions))
-
-
-_OPEN_PROGRESS = text("""
-    INSERT INTO question_progress AS progress (project_id, version, written_by, prompt_id)
-    SELECT id, :version, '0', 0 FROM projects
-    WHERE embedding_source = 'service' AND embedding_model = :model AND NOT EXISTS (
-        SELECT FROM question_progress AS known
-        WHERE known.project_id = projects.id AND known.version >= :version
-    )
-    ON CONFLICT (project_id) DO UPDATE
-    SET version = excluded.version, written_by = excluded.written_by, prompt_id = excluded.prompt_id
-    WHERE progress.version < excluded.version
-""")
-
-_CLAIM_PROGRESS = text("""
-    SELECT progress.project_id, progress.written_by::text AS written_by, progress.prompt_id
-    FROM question_progress AS progress JOIN projects ON projects.id = progress.project_id
-    WHERE projects.embedding_source = 'service' AND projects.embedding_model = :model
-      AND progress.version = :version
-      AND EXISTS (
-        SELECT FROM prompt_embeddings AS embedded
-        WHERE embedded.project_id = progress.project_id
-          AND (embedded.written_by, embedded.prompt_id)
-            > (progress.written_by, progress.prompt_id)
-          AND embedded.written_by < pg_snapshot_xmin(pg_current_snapshot())
-      )
-    ORDER BY progress.project_id
-    LIMIT 1
-    FOR UPDATE OF progress SKIP LOCKED
-""")
-
-_EMBEDDED_AFTER = text("""
-    SELECT embedded.prompt_id, embedded.written_by::text::bigint AS written_by,
-        NOT EXISTS (
-            SELECT FROM question_embeddings AS known
-            WHERE known.prompt_id = embedded.prompt_id AND known.version >= :version
-        ) AS has_no_question
-    FROM prompt_embeddings AS embedded
-    WHERE embedded.project_id = :project_id
-      AND (embedded.written_by, embedded.prompt_id)
-        > (CAST(CAST(:written_by AS text) AS xid8), :prompt_id)
-      AND embedded.written_by < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY embedded.written_by, embedded.prompt_id
-    LIMIT :limit
-""")
-
-_STORE_QUESTIONS = text("""
-    INSERT INTO question_embeddings (prompt_id, project_id, version, vector)
-    SELECT prompts.id, prompts.project_id, :version, new.vector
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:vectors AS bytea[])) AS new (id, vector)
-    JOIN prompts ON prompts.id = new.id
-    ORDER BY prompts.id
-    FOR KEY SHARE OF prompts SKIP LOCKED
-    ON CONFLICT (prompt_id) DO UPDATE
-    SET version = excluded.version, vector = excluded.vector, written_by = excluded.written_by
-    WHERE question_embeddings.version < excluded.version
-    RETURNING prompt_id
-""")
-
-_MOVE_PROGRESS = text("""
-    UPDATE question_progress
-    SET written_by = CAST(CAST(:written_by AS text) AS xid8), prompt_id = :prompt_id
-    WHERE project_id = :project_id
-""")
-
-
-async def open_progress(session: AsyncSession, model: str) -> None:
-    """Begin at the first vector in projects of this model without progress in this version."""
-    await session.execute(_OPEN_PROGRESS, {"model": model, "version": QUESTION_VERSION})
-
-
-async def claim_old_prompts(session: AsyncSession, model: str, *, limit: int) -> OldPrompts | None:
-    """Lock the progress of a project with prompts to look at, and give the next of these.
-
-    At most ``limit`` of them have a question to embed. Vectors are read in the order of the
-    transactions that wrote them, and only of those that have ended, so none is ever passed over.
-    Served by ``ix_prompt_embeddings_catch_up`` and primary keys.
-    """
-    of_version = {"model": model, "version": QUESTION_VERSION}
-    progress = (await session.execute(_CLAIM_PROGRESS, of_version)).one_or_none()
-    if progress is None:
-        return None
-    found = await session.execute(
-        _EMBEDDED_AFTER, {**of_version, **progress._mapping, "limit": _LOOKED_AT_AT_A_TIME}
-    )
-    positions: list[Position] = []
-    missing: list[int] = []
-    for row in found:
-        if row.has_no_question:
-            if len(missing) == limit:
-                break
-            missing.append(row.prompt_id)
-        positions.append(Position(row.written_by, row.prompt_id))
-    contents = await session.execute(
-        select(Prompt.id, Prompt.content).where(among(Prompt.id, missing, BigInteger))
-    )
-    without_question = [
-        PendingPrompt(row.id, progress.project_id, question=question(row.content))
-        for row in contents
-    ]
-    return OldPrompts(progress.project_id, positions, without_question)
-
-
-async def store_questions(session: AsyncSession, vectors: Mapping[int, Vector]) -> set[int]:
-    """Store the vectors of what prompts ask, by the prompts' ids; gives those that are stored.
-
-    A prompt that is being erased is left out. A vector of an older version is replaced.
-    """
-    stored = await session.scalars(
-        _STORE_QUESTIONS,
-        {
-            "version": QUESTION_VERSION,
-            "ids": list(vectors),
-            "vectors": [to_bytes(vector) for vector in vectors.values()],
-        },
-    )
-    return set(stored)
-
-
-async def move_progress(session: AsyncSession, project_id: int, position: Position) -> None:
-    """Note that all questions up to a position have vectors."""
-    await session.execute(_MOVE_PROGRESS, {"project_id": project_id, **position.as_parameters()})
-
-
-_WITHOUT_STYLE = text("""
-    SELECT embedded.response_id, responses.text, responses.tool_calls
-    FROM response_embeddings AS embedded
-    JOIN responses ON responses.id = embedded.response_id
-    WHERE embedded.response_id > :after AND embedded.response_id <= :through AND NOT EXISTS (
-        SELECT FROM response_styles AS known
-        WHERE known.response_id = embedded.response_id AND known.version >= :version
-    )
-    ORDER BY embedded.response_id
-    LIMIT :limit
-""")
-_LAST_RESPONSE = text("SELECT coalesce(max(response_id), 0) FROM response_embeddings")
-_LOCK_STYLES = text("SELECT pg_try_advisory_xact_lock(hashtextextended('styles of responses', 0))")
-_STORE_STYLES = text("""
-    INSERT INTO response_styles (response_id, version, features)
-    SELECT responses.id, :version, new.features
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:features AS bytea[])) AS new (id, features)
-    JOIN responses ON responses.id = new.id
-    ORDER BY responses.id
-    FOR KEY SHARE OF responses SKIP LOCKED
-    ON CONFLICT (response_id) DO UPDATE
-    SET version = excluded.version, features = excluded.features
-    WHERE response_styles.version < excluded.version
-""")
-
-
-async def lock_styles(session: AsyncSession) -> bool:
-    """Whether this transaction alone fills in styles."""
-    return bool(await session.scalar(_LOCK_STYLES))
-
-
-async def last_response(session: AsyncSession) -> int:
-    """The highest id of a response with a vector."""
-    return int(await session.scalar(_LAST_RESPONSE) or 0)
-
-
-async def responses_without_style(
-    session: AsyncSession, *, after: int, through: int, limit: int
-) -> dict[int, str]:
-    """The texts of responses that have a vector and no style of this version, by rising id.
-
-    Served by primary keys.
-    """
-    rows = await session.execute(
-        _WITHOUT_STYLE,
-        {"after": after, "through": through, "version": STYLE_VERSION, "limit": limit},
-    )
-    return {row.response_id: render_response(row.text, row.tool_calls) for row in rows}
-
-
-async def store_styles(session: AsyncSession, styles: Mapping[int, bytes]) -> None:
-    """Store the styles of responses, by id; a response that is being erased is left out."""
-    if styles:
-        await session.execute(
-            _STORE_STYLES,
-            {"version": STYLE_VERSION, "ids": list(styles), "features": list(styles.values())},
         )

@@ -1,0 +1,1 @@
+"""The SQL of the embedder: pending prompts, old questions, and styles."""
