@@ -242,7 +242,7 @@ def test_a_plot_is_drawn_and_the_same_each_time(
     [
         (("--strategies", "best"), "No strategy is called best"),
         (("--plot", "curve.pdf"), "must end in .png or .svg"),
-        (("--embeddings", "nowhere.npz"), "holds no `prompts` and `responses`"),
+        (("--embeddings", "nowhere.npz"), "cannot be read"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_told_in_one_line(
@@ -269,6 +269,24 @@ def test_vectors_of_another_file_are_refused(
     assert _exit_status("simulate", str(labelled[0]), "--embeddings", str(other)) == 1
 
     assert "has 3 prompts and 3 responses; the file has 24 and 96" in capsys.readouterr().err
+
+
+def test_a_file_without_vectors_is_told_in_one_line(
+    labelled: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.npz"
+    saved = tmp_path / "saved.npz"
+    np.savez(saved, prompts=np.eye(3))
+    cut_off = saved.read_bytes()[:-40]
+    for content, words in (
+        (b"not numbers", "is not an NPZ file"),
+        (cut_off, "is not an NPZ file"),
+        (saved.read_bytes(), "holds no `prompts` and `responses`"),
+    ):
+        other.write_bytes(content)
+        assert _exit_status("simulate", str(labelled[0]), "--embeddings", str(other)) == 1
+        [line] = capsys.readouterr().err.splitlines()
+        assert words in line
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -119,11 +120,17 @@ def encode_and_keep(
 
 def _arrays(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found: dict[str, Any] = {name: arrays[name] for name in arrays.files}
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise CommandFailed(f"{path} is not an NPZ file, as `numpy.savez` writes them.")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                found: dict[str, Any] = {name: arrays[name] for name in arrays.files}
         for name in ("prompts", "responses"):
             found[name] = normalise(found[name])
-    except (OSError, ValueError, KeyError, EOFError, zlib.error) as error:
+    except OSError as error:
+        raise CommandFailed(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise CommandFailed(
             f"{path} holds no `prompts` and `responses` vectors: {error}"
         ) from error
