@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
@@ -18,11 +19,13 @@ from app.selection.simulation.measures import Measure, Trace, means_of
 from app.selection.simulation.report import Report, make_report
 from app.selection.simulation.run import run_arm, split_prompts
 from app.selection.simulation.world import World, candidates
+from app.selection.strategy import Strategy
 
 _FIRST_BUDGET = 12.5
 _LEAST_ROOM = 1.2
 """The budget before the last is smaller by this factor or more."""
 _LEAST_PROMPTS = 4
+NO_RULES: Final[Mapping[str, Strategy]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Plan:
     """How a simulation is done."""
 
     strategies: Sequence[str]
-    """Names in ``STRATEGIES``."""
+    """Names in ``STRATEGIES``, or of rules that are given beside the plan."""
     splits: int
     """How many splits by prompt."""
     seed: int
@@ -73,6 +76,7 @@ class _Setting:
     feature_maps: Mapping[FeatureSet, FeatureMap]
     budgets: tuple[int, ...]
     plan: Plan
+    rules: Mapping[str, Strategy]
 
 
 _settings: list[_Setting] = []
@@ -114,6 +118,7 @@ def simulate(
     *,
     processes: int,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    rules: Mapping[str, Strategy] = NO_RULES,
 ) -> Report:
     """Let each strategy spend on each split, and compare it with ``random``, which always runs.
 
@@ -125,6 +130,7 @@ def simulate(
         plan: what to run.
         processes: how many run at a time.
         on_progress: called after each arm on each split.
+        rules: by name, strategies of the plan that are not in ``STRATEGIES``.
 
     Raises:
         ValueError: as ``budgets_of``.
@@ -132,7 +138,7 @@ def simulate(
     budgets = budgets_of(world.pairs, plan)
     arms = arms_of(plan.strategies)
     feature_maps = {each: feature_map_of(world, each) for each in {arm.feature_set for arm in arms}}
-    setting = _Setting(world, feature_maps, budgets, plan)
+    setting = _Setting(world, feature_maps, budgets, plan, rules)
     tasks = [_Task(arm, number) for arm in arms for number in range(plan.splits)]
     traces: dict[_Task, Trace] = {}
     missing = Counter(task.arm.name for task in tasks)
@@ -195,7 +201,7 @@ def _run_in(setting: _Setting, task: _Task) -> Trace:
     return run_arm(
         setting.world,
         setting.feature_maps[task.arm.feature_set],
-        STRATEGIES[task.arm.strategy],
+        setting.rules.get(task.arm.strategy) or STRATEGIES[task.arm.strategy],
         setting.budgets,
         seed=setting.plan.seed,
         number=task.number,

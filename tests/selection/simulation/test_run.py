@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -163,6 +165,23 @@ def test_the_same_seed_gives_the_same_report_however_many_processes_there_are() 
     assert list(one.arms) == arms
     assert [each.done for each in told] == 2 * list(range(1, plan.runs + 1))
     assert sorted(each.finished for each in told if each.finished) == sorted(2 * arms)
+
+
+def test_a_rule_that_no_project_can_use_is_measured_like_a_strategy() -> None:
+    rules = {"unheard-of": replace(STRATEGIES["similar"], name="unheard-of")}
+    plan = Plan(["similar", "dissimilar", "unheard-of"], splits=2, seed=0)
+
+    arms = simulate(planted_world(prompts=20), plan, processes=1, rules=rules).arms
+
+    assert arms["unheard-of"] == arms["similar"] != arms["dissimilar"]
+
+
+def test_a_file_of_few_prompts_has_a_report() -> None:
+    report = simulate(planted_world(prompts=6), Plan([], splits=1, seed=0), processes=1)
+
+    for measured in report.arms[AGAIN].values():
+        for each in (measured.times.estimate, *measured.values, *measured.differences):
+            assert np.isfinite([each.mean, each.low, each.high]).all()
 
 
 def test_too_little_to_simulate_is_told() -> None:
