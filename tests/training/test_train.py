@@ -148,6 +148,27 @@ def test_rows_without_room_are_told(
     assert "Changed since the export: train.jsonl." in card
 
 
+@pytest.mark.parametrize(
+    ("loss", "recipe", "is_told"),
+    [("bmc", "dpo", True), ("bmc", "bridged", False), ("dpo", "bridged", False)],
+)
+def test_rows_of_another_recipe_are_told_where_the_loss_has_one_of_its_own(
+    loss: str,
+    recipe: str,
+    is_told: bool,
+    tiny_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = write_folder(tmp_path / "data", recipe)
+    where = ["--data", data, "--model", tiny_model, "--out", tmp_path / "out"]
+
+    assert command("train", loss, *where, "--dry-run") == 0
+
+    said = capsys.readouterr().err
+    assert ("is made for the recipe `bridged`; these rows are of `dpo`" in said) is is_told
+
+
 def test_a_dry_run_shows_the_settings_and_writes_nothing(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

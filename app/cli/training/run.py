@@ -54,6 +54,13 @@ def run_training(
     )
     if job.data.changed:
         typer.echo(f"Changed since the export: {', '.join(job.data.changed)}.", err=True)
+    # DPO takes the pairs of any recipe. Others mean less without what their own recipe puts in.
+    if job.data.recipe not in {None, found.recipe} and found.recipe != "dpo":
+        typer.echo(
+            f"`{found.name}` is made for the recipe `{found.recipe}`; these rows are of"
+            f" `{job.data.recipe}`.",
+            err=True,
+        )
     if dry_run:
         check_columns(job.data, found, weighted=job.settings.weighted)
         _print_table(("setting", "value", "from"), job.resolved.as_rows())
