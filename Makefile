@@ -50,8 +50,8 @@ test: unit e2e  ## All tests
 unit: $(VENV)/.installed-dev  ## Tests of the parts; each worker has a PostgreSQL of its own
 	$(PYTEST) -m "not e2e" $(TWO_WORKERS) --durations 15
 
-e2e: $(VENV)/.installed-dev chromium  ## Tests of whole services, those of a file one after the other
-	$(PYTEST) -m e2e $(TWO_WORKERS) --dist loadscope --durations 15
+e2e: $(VENV)/.installed-dev chromium  ## Tests of whole services, one after the other
+	$(PYTEST) -m e2e --durations 15
 
 # The tests of pages need a Chromium. Root gets one; without one they are skipped, or fail under CI.
 chromium:
