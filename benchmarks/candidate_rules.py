@@ -28,8 +28,8 @@ import numpy as np
 
 from app.selection.arrays import Float64Array, FloatArray
 from app.selection.candidates import PromptBlock
-from app.selection.hashing import mixed, uniform
-from app.selection.model.posterior import preference_probability
+from app.selection.hashing import salts, uniform
+from app.selection.model.posterior import sigmoid
 from app.selection.model.preference import PreferenceModel
 from app.selection.pair_grid import gram_matrices, pair_columns
 from app.selection.simulation.measures import Measure
@@ -46,7 +46,6 @@ ALL: Final = 10**9
 TRIED: Final = ("wide-4", "information-4", "information-8", "information-all", "weighted-8")
 ACROSS: Final = ("information-8-across", "weighted-8-across")
 """What is tried where every prompt has one pair."""
-_SALT_BITS: Final = 53
 
 
 def wide(blocks: list[PromptBlock], _model: PreferenceModel | None) -> list[Float64Array]:
@@ -95,7 +94,7 @@ def lowered_variance(
 
 def _spread(means: FloatArray) -> Float64Array:
     """p(1 − p)."""
-    p = preference_probability(means, np.zeros_like(means))
+    p = sigmoid(means)
     return np.asarray(p * (1 - p))
 
 
@@ -137,8 +136,7 @@ def order(
 
 def _draws(block: PromptBlock) -> Float64Array:
     """A number in [0, 1) for every pair, the same each time."""
-    salt = mixed((block.order_keys * 2.0**_SALT_BITS).astype(np.uint64))[:, None]
-    return uniform(block.response_ids, salt)
+    return uniform(block.response_ids, salts(block.order_keys))
 
 
 def _best_of_runs(

@@ -21,15 +21,16 @@ from pathlib import Path
 import httpx
 
 from tests.e2e.serving import (
+    REPOSITORY,
     answers_ok,
     free_port,
     open_folder,
     own_environment,
     process,
+    read_key,
     wait_until,
 )
 
-REPOSITORY = Path(__file__).parents[1]
 SAMPLE = REPOSITORY / "examples" / "qafeedback-50.ndjson"
 PATIENCE_SECONDS = 900.0
 
@@ -64,22 +65,16 @@ def with_make(folder: Path, environment: dict[str, str]) -> None:
 
 def start(folder: Path, environment: dict[str, str]) -> dict[str, float]:
     """Seconds from the start of the service on a new database to what its user waits for."""
-    command = str(folder / ".venv" / "bin" / "annotation-budget")
+    command = folder / ".venv" / "bin" / "annotation-budget"
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with open_folder() as data:
         where = ["--data-dir", str(data / "data"), "--host", "127.0.0.1", "--port", str(port)]
         begun = time.monotonic()
-        with process([command, "serve", *where], environment, data / "log"):
+        with process([str(command), "serve", *where], environment, data / "log"):
             wait_until(lambda: answers_ok(f"{url}/healthz"), PATIENCE_SECONDS, "/healthz")
             found = {"healthz": time.monotonic() - begun}
-            key = subprocess.run(
-                [command, "key", "--data-dir", str(data / "data")],
-                env=environment,
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout.strip()
+            key = read_key(command, data / "data", environment)
             headers = {"Authorization": f"Bearer {key}"}
             with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_SECONDS) as api:
                 lines = [json.loads(line) for line in SAMPLE.read_text("utf-8").splitlines()]

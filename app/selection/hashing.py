@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from app.selection.arrays import IntArray
+from app.selection.arrays import FloatArray, IntArray
 from app.selection.pair_grid import pair_columns
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -13,6 +13,7 @@ _MIX = (
 )
 _LAST_SHIFT = np.uint64(31)
 _UNUSED_BITS = np.uint64(11)
+_SALT_RANGE = 2.0**53
 
 
 def uniform(response_ids: IntArray, salt: NDArray[np.uint64]) -> NDArray[np.float64]:
@@ -26,6 +27,12 @@ def uniform(response_ids: IntArray, salt: NDArray[np.uint64]) -> NDArray[np.floa
     ids = response_ids.astype(np.uint64)
     hashed = mixed(mixed(salt + ids[:, first]) + ids[:, second])
     return (hashed >> _UNUSED_BITS).astype(np.float64) * 2.0**-53
+
+
+def salts(order_keys: FloatArray) -> NDArray[np.uint64]:
+    """A salt for each prompt, from its draw in [0, 1): ``(prompts, 1)``."""
+    keys = np.asarray(order_keys, dtype=np.float64)
+    return mixed((keys * _SALT_RANGE).astype(np.uint64))[:, None]
 
 
 def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -73,6 +73,19 @@ def answers_ok(url: str) -> bool:
         return False
 
 
+def read_key(command: Path, data_dir: Path, environment: dict[str, str]) -> str:
+    """The admin's key of a service that runs."""
+    shown = subprocess.run(
+        [command, "key", "--data-dir", data_dir],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return shown.stdout.strip()
+
+
 @contextlib.contextmanager
 def open_folder() -> Iterator[Path]:
     """A new folder that other users may enter: under root, Postgres runs as one of them."""
@@ -127,13 +140,6 @@ def running_service(
                 return answers_ok(f"{url}/readyz")
 
             wait_until(ready, START_SECONDS, f"{url}/readyz answers 200", log)
-            shown = subprocess.run(
-                [command, "key", "--data-dir", data_dir],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=True,
-                text=True,
-            )
-            yield RunningService(url, shown.stdout.strip(), port, data_dir, log)
+            key = read_key(command, data_dir, environment)
+            yield RunningService(url, key, port, data_dir, log)
         assert server.returncode == 0, log.read_text(errors="replace")[-4000:]

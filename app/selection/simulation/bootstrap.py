@@ -50,13 +50,15 @@ class Replicates:
     def values(self, traces: Sequence[Trace], measure: Measure) -> Float64Array | None:
         """The measure at each budget: ``(1 + replicates, budgets)``; None: it was never taken.
 
-        ``traces`` are of one arm, in the order of the splits.
+        ``traces`` are of one arm, in the order of the splits. In a small file, a replicate may hold
+        none of the prompts that were tested on: it is left out, of all arms alike.
         """
         sums = self._over_splits([(each.held_out, each.sums[measure]) for each in traces])
         counts = self._over_splits([(each.held_out, each.counts[measure][None]) for each in traces])
         if not counts[0].any():
             return None
-        return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+        is_taken = counts[:, 0] > 0
+        return np.asarray(sums[is_taken] / counts[is_taken])
 
     def _over_splits(self, rows: Sequence[tuple[IntArray, Float64Array]]) -> Float64Array:
         parts = [self.prompts[:, held_out] @ values.T for held_out, values in rows]
@@ -66,7 +68,7 @@ class Replicates:
 def estimate(column: Float64Array) -> Estimate:
     """The first value, with the percentile interval of the others."""
     edge = (100 - _LEVEL) / 2
-    low, high = np.nanpercentile(column[1:], (edge, 100 - edge))
+    low, high = np.percentile(column[1:], (edge, 100 - edge))
     return Estimate(float(column[0]), float(low), float(high))
 
 
@@ -86,7 +88,7 @@ def together(values: Float64Array, counted: BoolArray) -> tuple[Estimate, ...]:
         values: ``(1 + replicates, budgets)``.
         counted: which columns are looked at together, ``(budgets,)``.
     """
-    errors = np.nanstd(values[1:], axis=0)
+    errors = np.std(values[1:], axis=0)
     deviations = np.abs(values[1:] - values[1:].mean(axis=0)) / np.maximum(errors, _TINY)
     width = float(np.percentile(deviations[:, counted].max(axis=1), _LEVEL))
     return tuple(

@@ -74,9 +74,6 @@ def make_report(
         values = {name: replicates.values(rows, measure) for name, rows in traces.items()}
         known = {name: each for name, each in values.items() if each is not None}
         if BASELINE in known:
-            # In a small file, a replicate may hold none of the prompts that were tested on.
-            is_whole = ~np.isnan(known[BASELINE]).any(axis=1)
-            known = {name: each[is_whole] for name, each in known.items()}
             for name, arm in _measured(known, SIGN[measure], budgets).items():
                 arms[name][measure] = arm
     timidity = {

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from app.selection.arrays import BoolArray, FloatArray, IntArray
 from app.selection.candidates import PromptBlock
-from app.selection.hashing import mixed, uniform
+from app.selection.hashing import mixed, salts, uniform
 from app.selection.pair_grid import gram_matrices, mean_similarities, pair_columns
 
 REUSE = 1.0
@@ -32,7 +32,6 @@ LEAST_RESPONSES = 5
 _OUTLIER_PENALTY = np.float32(1000.0)
 _NORMAL_MAD = 1.4826
 _LEAST_SPREAD = 1e-3
-_SALT_RANGE = 2.0**53
 _NUMBERS_AT_A_TIME = 2**16
 
 Floats = NDArray[np.float32]
@@ -45,7 +44,7 @@ def group_keys(block: PromptBlock, size: int) -> NDArray[np.float64]:
         block: the prompts; their groups are drawn by their order keys and the responses' ids.
         size: about how many responses a group has.
     """
-    keys = uniform(block.response_ids, _salt(block)) + MOST_ORDERED
+    keys = uniform(block.response_ids, salts(block.order_keys)) + MOST_ORDERED
     pairs = keys.shape[1]
     rows = max(1, _NUMBERS_AT_A_TIME // pairs)
     steps = min(pairs, MOST_ORDERED, int(block.taken.sum(axis=1).max(initial=0)) + AHEAD)
@@ -133,13 +132,7 @@ def _widest(left: Floats, draws: NDArray[np.uint64], size: int, sweep: int) -> I
 
 def _draws(block: PromptBlock, rows: slice) -> NDArray[np.uint64]:
     """A number for every response: ``(prompts, k)``."""
-    return mixed(_salt(block)[rows] + block.response_ids[rows].astype(np.uint64))
-
-
-def _salt(block: PromptBlock) -> NDArray[np.uint64]:
-    """``(prompts, 1)``: the draw behind the order of prompts."""
-    keys = np.asarray(block.order_keys, dtype=np.float64)
-    return mixed((keys * _SALT_RANGE).astype(np.uint64))[:, None]
+    return mixed(salts(block.order_keys)[rows] + block.response_ids[rows].astype(np.uint64))
 
 
 @lru_cache(maxsize=128)
